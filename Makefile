@@ -1,0 +1,43 @@
+# Set-up is one file of its own; every target below is idempotent.
+PY := .venv/bin/python
+export QT_API := pyside6
+export PYTHONUTF8 := 1
+
+.PHONY: setup demo test check run interop build screenshots lint types imports clean
+
+setup:
+	@sh build_specs/setup.sh
+
+demo: setup
+	@QT_QPA_PLATFORM=offscreen $(PY) -m app demo --out demo-output
+
+run: setup
+	@$(PY) -m app
+
+test: setup check
+	@echo "left out: tests marked interop (make interop) and benchmark (tests/benchmarks)"
+
+check: setup lint types imports
+	@QT_QPA_PLATFORM=offscreen $(PY) -m pytest -n 2 --dist loadfile
+
+lint: setup
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
+
+types: setup
+	@$(PY) -m mypy
+
+imports: setup
+	@.venv/bin/lint-imports --no-cache
+
+interop: setup
+	@sh build_specs/interop.sh
+	@CI=true QT_QPA_PLATFORM=offscreen $(PY) -m pytest -m interop
+
+build: setup
+	@sh build_specs/build.sh
+
+screenshots: setup
+	@QT_QPA_PLATFORM=offscreen $(PY) -m app demo --out demo-output --screenshots docs/images
+
+clean:
+	rm -rf build dist demo-output .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""The application: reads settings, chooses, wires objects together (`compose`), and offers the commands."""

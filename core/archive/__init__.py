@@ -1,0 +1,1 @@
+"""Keeps studies: blobs, catalog, versions, attachments, PHI, trash."""

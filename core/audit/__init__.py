@@ -1,0 +1,1 @@
+"""What happened, to which study, by whom: an append-only record."""

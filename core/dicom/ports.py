@@ -1,0 +1,53 @@
+"""The ports in which the stages of the journey meet: bytes flow from a `Source` to a `Sink`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import BinaryIO, Protocol
+
+from core.dicom.refs import FileRef, Found, Header, Skipped
+
+
+class Source(Protocol):
+    """Where instances come from: a disc, a folder, a ZIP file, a remote archive."""
+
+    @property
+    def name(self) -> str:
+        """What a clerk would call it ("RAD_CD 2024", "Local archive")."""
+
+    def headers(self) -> Iterator[Found | Skipped]:
+        """Every file once, as it is found; never raises for a single bad file."""
+
+    def open(self, ref: FileRef) -> BinaryIO:
+        """The file's bytes, seekable, for reading; the caller closes it. Raises OSError or KnownError."""
+
+
+class Outcome(StrEnum):
+    """What became of one sent instance."""
+
+    STORED = "stored"
+    ALREADY_THERE = "already-there"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A sink's answer for one instance; *digest* is the destination's own, "" if it gives none."""
+
+    outcome: Outcome
+    digest: str = ""
+
+
+class Sink(Protocol):
+    """Where instances go: an archive, a folder, a disc."""
+
+    def send(self, header: Header, data: BinaryIO, size: int) -> Sent:
+        """Send one instance; returns only when the receiver says it is durable. Raises KnownError."""
+
+
+class Thumbnailer(Protocol):
+    """Makes small pictures of stored objects."""
+
+    def thumbnail(self, data: bytes, frame: int, box: int) -> bytes:
+        """JPEG of 0-based *frame*, fitting *box* x *box* pixels. Raises NotRenderable."""

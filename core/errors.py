@@ -1,0 +1,84 @@
+"""The one tree of errors: a *known* error is the world's fault and has a remedy; all else is our bug.
+
+FilmjacketError
+└── KnownError            message (what is wrong, where) + remedy (what to do); safe to show, no PHI
+    ├── BadInput          what came in cannot be accepted (HTTP 400)
+    │   ├── NotDicom      the bytes are no DICOM object
+    │   ├── TooLarge      over a stated limit (413)
+    │   └── Unsupported   understood, but of a kind this operation cannot take (415)
+    ├── NotRenderable     an object without a picture, or a picture no decoder here can read (415)
+    ├── NotFound          namespace, study, series, image, frame or attachment (404)
+    ├── Unauthenticated   who are you (401)
+    ├── Denied            you may not (403)
+    ├── Conflict          collides with what is there (409)
+    ├── Busy              another process holds the data folder
+    ├── StorageFault      the disk is full or failing; nothing was kept (507)
+    └── Unreachable       a network peer refused, vanished or took too long (502)
+"""
+
+from __future__ import annotations
+
+
+class FilmjacketError(Exception):
+    """Root of the tree."""
+
+
+class KnownError(FilmjacketError):
+    """The world's fault: *message* says what is wrong and where, *remedy* what a person can do."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+
+class BadInput(KnownError):
+    """What came in cannot be accepted."""
+
+
+class NotDicom(BadInput):
+    """The bytes are no DICOM object."""
+
+
+class TooLarge(BadInput):
+    """Over a stated limit."""
+
+
+class Unsupported(BadInput):
+    """Understood, but of a kind this operation cannot take."""
+
+
+class NotRenderable(KnownError):
+    """No picture can be made of this object; the message says why."""
+
+
+class NotFound(KnownError):
+    """*kind* is namespace, study, series, image, frame or attachment."""
+
+    def __init__(self, kind: str, message: str = "", remedy: str = "") -> None:
+        super().__init__(message or f"There is no such {kind}.", remedy)
+        self.kind = kind
+
+
+class Unauthenticated(KnownError):
+    """The caller did not say who they are, or not convincingly."""
+
+
+class Denied(KnownError):
+    """The caller is known and may not do this."""
+
+
+class Conflict(KnownError):
+    """Collides with what is already there."""
+
+
+class Busy(KnownError):
+    """Another process holds the data folder."""
+
+
+class StorageFault(KnownError):
+    """The disk is full or failing; nothing of the failed object was kept."""
+
+
+class Unreachable(KnownError):
+    """A network peer refused, vanished or took too long."""

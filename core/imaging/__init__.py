@@ -1,0 +1,1 @@
+"""From stored pixels to a picture: decode, modality LUT, VOI, colour, geometry."""

@@ -1,0 +1,1 @@
+"""Interchange media and made-up sample studies."""

@@ -1,0 +1,1 @@
+"""The doors of the archive: HTTP (and DIMSE) over `core`."""

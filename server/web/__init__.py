@@ -1,0 +1,1 @@
+"""The HTTP door: one ASGI application, one folder a family of routes."""

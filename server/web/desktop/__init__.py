@@ -1,0 +1,1 @@
+"""Routes the desktop needs and no public API offers: search, study panel, status, trash."""

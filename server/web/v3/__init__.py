@@ -1,0 +1,1 @@
+"""V3 storage routes, as `v3-storage` describes them."""

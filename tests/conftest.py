@@ -1,0 +1,25 @@
+"""Fixtures every room shares: the optional folder of real files, and made-up studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.media.samples import SampleStudy
+
+REAL_FILES = Path(__file__).resolve().parents[2] / "shared" / "testdata"
+
+
+@pytest.fixture(scope="session")
+def testdata() -> Path:
+    """A folder of real DICOM files beside the project; tests that need it are left out where it is absent."""
+    if not REAL_FILES.is_dir():
+        pytest.skip("no folder of real files beside the project")
+    return REAL_FILES
+
+
+@pytest.fixture
+def study() -> SampleStudy:
+    """One made-up study."""
+    return SampleStudy()

@@ -1,0 +1,1 @@
+"""The desktop: windows, pages and widgets over `core`; knows Qt, never HTTP, SQL or DICOM files."""
