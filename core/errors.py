@@ -13,6 +13,7 @@ FilmjacketError
     ├── Conflict          collides with what is there (409)
     ├── Busy              another process holds the data folder
     ├── StorageFault      the disk is full or failing; nothing was kept (507)
+    ├── SourceFault       a file being read is gone, unreadable, or changed under our hands
     └── Unreachable       a network peer refused, vanished or took too long (502)
 """
 
@@ -80,5 +81,17 @@ class StorageFault(KnownError):
     """The disk is full or failing; nothing of the failed object was kept."""
 
 
+class SourceFault(KnownError):
+    """A file being read is gone, unreadable, or changed; *lasting* = reading it again cannot help."""
+
+    def __init__(self, message: str, remedy: str = "", *, lasting: bool = False) -> None:
+        super().__init__(message, remedy)
+        self.lasting = lasting
+
+
 class Unreachable(KnownError):
-    """A network peer refused, vanished or took too long."""
+    """A network peer refused, vanished or took too long; it may ask not to be tried for *retry_after_s*."""
+
+    def __init__(self, message: str, remedy: str = "", *, retry_after_s: float = 0.0) -> None:
+        super().__init__(message, remedy)
+        self.retry_after_s = retry_after_s
