@@ -1,0 +1,76 @@
+"""Log lines for whoever runs the program: to stderr and to a rotating file, never with values of patients.
+
+Tracebacks keep their frames but lose the exception's text unless it is a KnownError, whose messages are
+written without names and identifiers. Access lines carry route templates (see `server.web.middleware`).
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import sys
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from core.errors import KnownError
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+FILE_BYTES = 4_000_000
+FILES = 5
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class SafeFormatter(logging.Formatter):
+    """Formats tracebacks as frames and exception types, without the exceptions' own text."""
+
+    def formatException(self, ei: ExcInfo) -> str:
+        """Frames of *ei* and of what caused it; a KnownError's message is kept."""
+        return describe(ei[1]) if ei[1] is not None else ""
+
+
+def describe(error: BaseException) -> str:
+    """Frames and types of *error* and its causes, innermost cause first."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    earlier = [describe(cause), "which led to:"] if cause is not None else []
+    text = f": {error.message}" if isinstance(error, KnownError) else ""
+    frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__))).rstrip()
+    return "\n".join([*earlier, *([frames] if frames else []), type(error).__name__ + text])
+
+
+def start(*, verbose: bool = False, file: Path | None = None, stderr: bool = True) -> None:
+    """Send log lines to stderr and, if given, to *file* (rotated); one that cannot be opened is left out."""
+    stop()
+    root = logging.getLogger()
+    root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    if stderr and sys.stderr is not None:
+        _add(logging.StreamHandler(sys.stderr), logging.DEBUG if verbose else logging.WARNING)
+    if file is not None:
+        try:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _add(
+                logging.handlers.RotatingFileHandler(
+                    file, maxBytes=FILE_BYTES, backupCount=FILES, encoding="utf-8"
+                ),
+                logging.DEBUG if verbose else logging.INFO,
+            )
+        except OSError:
+            logging.getLogger(__name__).warning("The log file in %s cannot be written.", file.parent)
+    for chatty in ("httpx", "httpcore", "PIL", "asyncio", "multipart", "python_multipart"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def stop() -> None:
+    """Close and forget the handlers that `start` made."""
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if isinstance(handler.formatter, SafeFormatter):
+            root.removeHandler(handler)
+            handler.close()
+
+
+def _add(handler: logging.Handler, level: int) -> None:
+    handler.setFormatter(SafeFormatter(FORMAT))
+    handler.setLevel(level)
+    logging.getLogger().addHandler(handler)

@@ -1,0 +1,125 @@
+"""Settings of one data folder: `settings.toml`, and the environment variables that win over it."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from core.errors import BadInput, StorageFault
+
+FILE = "settings.toml"
+MAX_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """Defaults of `filmjacket serve`; a command-line option wins. *dimse_port* -1 means off."""
+
+    host: str = "127.0.0.1"
+    port: int = 8500
+    internal_port: int = 9080
+    dimse_port: int = 11112
+    ae_title: str = "FILMJACKET"
+    trash_days: int = 7
+    settle_after_s: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class DesktopSettings:
+    """What the desktop remembers; *theme* is system, light or dark; port 0 is any free port."""
+
+    theme: str = "system"
+    local_archive: bool = True
+    keep_running: bool = False
+    port: int = 0
+    internal_port: int = 0
+    dimse_port: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set for one data folder."""
+
+    database_url: str = ""
+    serve: ServeSettings = field(default_factory=ServeSettings)
+    desktop: DesktopSettings = field(default_factory=DesktopSettings)
+
+
+Table = TypeVar("Table", ServeSettings, DesktopSettings)
+
+
+def load(data: Path, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings of the data folder *data*; no file means the defaults. Raises BadInput, StorageFault."""
+    environ = os.environ if environ is None else environ
+    raw = _read(data / FILE)
+    settings = Settings(
+        database_url=_value("database_url", "", raw.get("database_url", "")),
+        serve=_table(ServeSettings(), "serve", raw.get("serve", {})),
+        desktop=_table(DesktopSettings(), "desktop", raw.get("desktop", {})),
+    )
+    if url := environ.get("FILMJACKET_DATABASE_URL"):
+        settings = replace(settings, database_url=url)
+    return settings
+
+
+def save(data: Path, settings: Settings) -> None:
+    """Write *settings* in one step, keeping keys of the file that are not known here. Raises StorageFault."""
+    import tomli_w
+
+    path = data / FILE
+    raw = _read(path)
+    for name, value in asdict(settings).items():
+        if isinstance(value, dict):
+            raw[name] = {**raw.get(name, {}), **value}
+        elif value or name in raw:
+            raw[name] = value
+    temporary = path.with_suffix(".toml.new")
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with temporary.open("wb") as out:
+            tomli_w.dump(raw, out)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StorageFault(
+            f"The settings could not be written to {path}.", "Check the folder's permission and free space."
+        ) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is no valid TOML.", "Mend or remove the file.") from error
+    except OSError as error:
+        raise StorageFault(f"{path} cannot be read.", "Check its permission.") from error
+
+
+def _table(defaults: Table, name: str, raw: object) -> Table:
+    if not isinstance(raw, dict):
+        raise BadInput(f"[{name}] in {FILE} must be a table.", "Mend the file.")
+    known = {f.name: getattr(defaults, f.name) for f in fields(defaults)}
+    given = {key: _value(f"{name}.{key}", known[key], value) for key, value in raw.items() if key in known}
+    return replace(defaults, **given)
+
+
+def _value(name: str, default: Any, value: object) -> Any:
+    if name.endswith("dimse_port") and value == "off":
+        return -1
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not type(default):
+        kind = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}[type(default)]
+        raise BadInput(f"{name} in {FILE} must be {kind}.", "Mend the file.")
+    lowest = -1 if name.endswith("dimse_port") else 0
+    if name.endswith("port") and isinstance(value, int) and not lowest <= value <= MAX_PORT:
+        raise BadInput(f"{name} in {FILE} must be a port, 0 to {MAX_PORT}.", "Mend the file.")
+    return value
