@@ -1,16 +1,15 @@
 #!/bin/sh
 # Installs the peers and clients the tests marked interop talk to. Says in one line what it installs; idempotent.
+# A daemon that a package brings (Orthanc) is not started: tests start their own on a free port and stop it.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PATH:/sbin:/usr/sbin"
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+. build_specs/apt.sh
 missing=
-for pair in storescu:dcmtk gdcmscanner:libgdcm-tools dciodvfy:dicom3tools curl:curl strace:strace Xvfb:xvfb; do
+for pair in storescu:dcmtk gdcmscanner:libgdcm-tools dciodvfy:dicom3tools Orthanc:orthanc curl:curl strace:strace Xvfb:xvfb; do
     command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
-if [ -n "$missing" ]; then
-    echo "interop: installing$missing"
-    as_root apt-get update -qq >/dev/null
-    # shellcheck disable=SC2086
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
-fi
+# shellcheck disable=SC2086
+[ -z "$missing" ] || apt_install interop $missing
+# Under systemd an installed daemon would start with the next boot.
+case "$missing" in *orthanc*) if [ -d /run/systemd/system ]; then as_root systemctl disable -q orthanc; fi ;; esac

@@ -1,22 +1,15 @@
 #!/bin/sh
 # Makes .venv and installs everything the program and its tests need. Says in one line what it installs.
 # Does nothing when nothing changed. Needs: git, make, Python >= 3.11, and apt for missing system packages.
+# Writes nothing outside this folder except system packages.
 set -eu
 cd "$(dirname "$0")/.."
+PATH="$PATH:/sbin:/usr/sbin"
+. build_specs/apt.sh
 
 stamp=.venv/.filmjacket-installed
 wanted=$(cat pyproject.toml constraints.txt build_specs/setup.sh | cksum)
-[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && exit 0
-
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
-
-apt_updated=
-apt_install() {
-    command -v apt-get >/dev/null || { echo "setup: please install: $*" >&2; exit 3; }
-    echo "setup: installing system packages: $*"
-    if [ -z "$apt_updated" ]; then as_root apt-get update -qq >/dev/null; apt_updated=1; fi
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
-}
+[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && .venv/bin/python -c pass 2>/dev/null && exit 0
 
 python=
 for candidate in python3.14 python3.13 python3.12 python3.11 python3; do
@@ -26,14 +19,12 @@ for candidate in python3.14 python3.13 python3.12 python3.11 python3; do
 done
 [ -n "$python" ] || { echo "setup: Python 3.11 or newer is needed" >&2; exit 3; }
 
-"$python" -c 'import ensurepip, venv' 2>/dev/null || \
-    apt_install "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
-
-# Shared libraries Qt loads, by the file each package brings.
+# Everything missing from the system is installed at once, by what each package brings.
 missing=
-need() { ldconfig -p 2>/dev/null | grep -q "$1" || missing="$missing $2"; }
+"$python" -c 'import ensurepip, venv' 2>/dev/null || \
+    missing="$missing $("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+need() { ldconfig -p 2>/dev/null | grep -qF "$1" || missing="$missing $2"; }
 if [ "$(uname -s)" = Linux ]; then
-    PATH="$PATH:/sbin:/usr/sbin"
     need libEGL.so.1 libegl1; need libGL.so.1 libgl1; need libxkbcommon.so.0 libxkbcommon0
     need libdbus-1.so.3 libdbus-1-3; need libfontconfig.so.1 libfontconfig1; need libglib-2.0.so.0 libglib2.0-0
     need libxcb-cursor.so.0 libxcb-cursor0; need libxkbcommon-x11.so.0 libxkbcommon-x11-0
@@ -41,12 +32,18 @@ if [ "$(uname -s)" = Linux ]; then
     need libxcb-render-util.so.0 libxcb-render-util0; need libxcb-shape.so.0 libxcb-shape0
     need libxcb-xinerama.so.0 libxcb-xinerama0; need libxcb-randr.so.0 libxcb-randr0
     [ -n "$(find /usr/share/fonts -name 'DejaVuSans.ttf' 2>/dev/null | head -n 1)" ] || missing="$missing fonts-dejavu-core"
-    # shellcheck disable=SC2086
-    [ -z "$missing" ] || apt_install $missing
 fi
+# shellcheck disable=SC2086
+[ -z "$missing" ] || apt_install setup $missing
 
-[ -x .venv/bin/python ] || "$python" -m venv .venv
-echo "setup: installing Python packages into .venv (several minutes the first time)"
-.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt setuptools
-.venv/bin/python -m pip install -q --disable-pip-version-check --no-build-isolation -c constraints.txt -e '.[dev]'
+# A half-made environment, or one whose Python is gone or too old, is made anew.
+.venv/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || "$python" -m venv --clear .venv
+echo "setup: installing Python packages into .venv (a minute or several the first time)"
+install() {
+    .venv/bin/python -m pip install -q --no-cache-dir --disable-pip-version-check -c constraints.txt "$@" || {
+        echo "setup: Python packages could not be installed; is the network there? Run the same command again." >&2; exit 3
+    }
+}
+install setuptools
+install --no-build-isolation -e '.[dev]'
 echo "$wanted" > "$stamp"
