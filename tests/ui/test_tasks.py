@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -18,15 +18,6 @@ MAIN = threading.main_thread()
 def boom(value: object) -> None:
     """A callback that must not be called."""
     pytest.fail(repr(value))
-
-
-@pytest.fixture
-def tasks(qtbot: QtBot) -> Iterator[Tasks]:
-    """A doorway of two workers that must leave no thread behind."""
-    made = Tasks(2)
-    yield made
-    made.shutdown()
-    assert not [t for t in threading.enumerate() if t.name.startswith("task")], "dangling"
 
 
 def on_qt() -> bool:
@@ -80,7 +71,6 @@ def test_progress_is_bundled_to_ten_deliveries_a_second_and_loses_no_step(qtbot:
     steps: list[int] = []
     wakes: list[float] = []
     finished: list[bool] = []
-    deliver = tasks._deliver
 
     def work() -> Generator[int, None, bool]:
         until = time.monotonic() + 0.5
@@ -94,7 +84,6 @@ def test_progress_is_bundled_to_ten_deliveries_a_second_and_loses_no_step(qtbot:
     tasks._wake.connect(lambda: wakes.append(time.monotonic()))
     tasks.run(work(), done=finished.append, failed=boom, progress=steps.append)
     qtbot.waitUntil(lambda: bool(finished), timeout=3000)
-    assert deliver is not None
     assert steps == list(range(len(steps)))
     assert len(steps) > 50
     assert len(wakes) <= 8

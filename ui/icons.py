@@ -1,0 +1,117 @@
+"""Icons that follow the colours in force: Phosphor glyphs, and our own drawings where Phosphor has none."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import resources as packaged
+
+from PySide6.QtCore import QByteArray, QPoint, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QIcon, QIconEngine, QPainter, QPixmap
+from PySide6.QtSvg import QSvgRenderer
+from qtawesome.iconic_font import IconicFont
+
+from ui.theme import mix, tokens
+
+_PHOSPHOR = ("ph", "phosphor-1.3.0.ttf", "phosphor-charmap-1.3.0.json")
+
+BADGE_ROLES = {"CT": "primary", "MR": "good", "US": "warn", "PT": "bad", "NM": "bad"}
+"""Colour of a modality's badge by token; the others are grey. The letters say it, the colour only helps."""
+
+
+@lru_cache(maxsize=1)
+def _phosphor() -> IconicFont:
+    """The one glyph font we use; QtAwesome's own loader would read eleven."""
+    return IconicFont(_PHOSPHOR)
+
+
+def glyph_names() -> frozenset[str]:
+    """Every name that `icon("ph.…")` knows, without the prefix."""
+    return frozenset(_phosphor().charmap["ph"])
+
+
+def drawing(name: str) -> bytes:
+    """The SVG of one of our own drawings ("disc", "filmjacket", …)."""
+    if not name.replace("-", "").isalnum():
+        raise ValueError(f"no drawing is called {name!r}")
+    return packaged.files("resources").joinpath("icons", f"{name}.svg").read_bytes()
+
+
+class _Engine(QIconEngine):
+    """Paints one glyph or drawing in the colour its role has at that moment."""
+
+    def __init__(self, name: str, role: str) -> None:
+        super().__init__()
+        self._name, self._role = name, role
+
+    def clone(self) -> _Engine:
+        """A second engine of the same icon."""
+        return _Engine(self._name, self._role)
+
+    def _colour(self, mode: QIcon.Mode) -> QColor:
+        now = tokens()
+        colour = str(getattr(now, self._role))
+        return QColor(mix(colour, now.surface, 0.4) if mode is QIcon.Mode.Disabled else colour)
+
+    def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, _state: QIcon.State) -> None:
+        """Paint into *rect*."""
+        painter.save()
+        if self._name.startswith("ph."):
+            font = QFont(_phosphor().font("ph", rect.height()))
+            font.setPixelSize(max(1, rect.height()))
+            painter.setFont(font)
+            painter.setPen(self._colour(mode))
+            glyph = _phosphor().charmap["ph"][self._name[3:]]
+            painter.drawText(QRectF(rect), Qt.AlignmentFlag.AlignCenter, glyph)
+        else:
+            svg = drawing(self._name).replace(b"currentColor", self._colour(mode).name().encode())
+            QSvgRenderer(QByteArray(svg)).render(painter, QRectF(rect))
+        painter.restore()
+
+    def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
+        """A picture of *size* with a clear ground."""
+        made = QPixmap(size)
+        made.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(made)
+        painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.TextAntialiasing)
+        self.paint(painter, QRect(QPoint(0, 0), size), mode, state)
+        painter.end()
+        return made
+
+
+def icon(name: str, role: str = "text") -> QIcon:
+    """Icon *name* ("ph.eye" of Phosphor, "disc" of our own) in the colour of token *role*."""
+    if name.startswith("ph."):
+        if name[3:] not in _phosphor().charmap["ph"]:
+            raise ValueError(f"Phosphor has no glyph {name!r}")
+    else:
+        drawing(name)
+    if not hasattr(tokens(), role):
+        raise ValueError(f"no colour is called {role!r}")
+    return QIcon(_Engine(name, role))
+
+
+def modality_badge(modality: str, height: int = 16) -> QPixmap:
+    """A rounded badge with the modality's letters, twice as dense as the screen needs."""
+    now = tokens()
+    letters = modality.strip().upper()[:4] or "?"
+    font = QFont()
+    font.setPixelSize(round(height * 0.62))
+    font.setBold(True)
+    width = max(round(height * 1.5), QFontMetrics(font).horizontalAdvance(letters) + height // 2)
+    made = QPixmap(width * 2, height * 2)
+    made.setDevicePixelRatio(2)
+    made.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(made)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    svg = drawing("badge").replace(b"currentColor", getattr(now, BADGE_ROLES.get(letters, "muted")).encode())
+    QSvgRenderer(QByteArray(svg)).render(painter, QRectF(0, 0, width, height))
+    painter.setFont(font)
+    painter.setPen(QColor(now.surface))
+    painter.drawText(QRectF(0, 0, width, height), Qt.AlignmentFlag.AlignCenter, letters)
+    painter.end()
+    return made
+
+
+def application_icon() -> QIcon:
+    """The film jacket, for windows and the task bar."""
+    return icon("filmjacket")
