@@ -1,0 +1,238 @@
+"""Blobs: bytes that are written once, named by us, and durable before anybody is told."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Protocol
+
+from core.archive.files import FileSystem, LocalFiles
+from core.dicom.digest import new_hash, version_of
+from core.errors import StorageFault, TooLarge
+
+RESERVE_BYTES = 64 << 20
+"""So much of the disk is left free, so that the database can always finish what it began."""
+
+KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}")
+
+
+class Blob(NamedTuple):
+    """A kept blob: *key* is "<first two hex digits of its digest>/<uuid>", made by us alone."""
+
+    key: str
+    version: str
+    bytes: int
+
+
+class Blobs(Protocol):
+    """Where bytes are kept; nothing but an implementation of this touches paths."""
+
+    def incoming(self, namespace: str, limit: int | None = None) -> Incoming:
+        """A place for arriving bytes."""
+
+    def keep(self, incoming: Incoming) -> Blob:
+        """Make what arrived durable under a new key. Raises StorageFault; then nothing is left of it."""
+
+    def path(self, key: str) -> Path:
+        """Where the bytes can be read."""
+
+    def size(self, key: str) -> int | None:
+        """Size in bytes, None if there is no such blob."""
+
+    def remove(self, key: str) -> None:
+        """Forget a blob; no error if it is not there. Raises StorageFault."""
+
+    def keys(self) -> Iterator[str]:
+        """Every blob there is."""
+
+
+def fault_of(error: OSError) -> StorageFault:
+    """The sentence for a failing disk."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFault("The disk of the archive is full; nothing was kept.", "Free some space.")
+    reason = os.strerror(error.errno) if error.errno else "unknown error"
+    return StorageFault(f"The disk of the archive failed ({reason}); nothing was kept.", "Check the disk.")
+
+
+class Incoming:
+    """Arriving bytes in a file of `incoming/`, hashed on the way; its with-statement aborts if not kept."""
+
+    def __init__(self, files: FileSystem, path: Path, namespace: str, limit: int | None = None) -> None:
+        self.namespace = namespace
+        self.path = path
+        self.size = 0
+        self._files = files
+        self._limit = limit
+        self._hash = new_hash()
+        self._taken = False
+        try:
+            self._file: FileIO | None = files.create(path)
+        except OSError as error:
+            raise fault_of(error) from error
+
+    @property
+    def version(self) -> str:
+        """The digest version of what was written so far."""
+        return version_of(self._hash)
+
+    def hex_prefix(self) -> str:
+        """The first two hex digits of the digest: the folder it will lie in."""
+        return self._hash.digest()[:1].hex()
+
+    def take(self) -> None:
+        """Say that somebody else now answers for it: the with-statement leaves it alone."""
+        self._taken = True
+
+    def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Append *chunk*. Raises StorageFault, TooLarge; after either nothing is left of it."""
+        if self._file is None:
+            raise StorageFault("What was arriving has been given up.", "Send it again.")
+        if self._limit is not None and self.size + len(chunk) > self._limit:
+            self.abort()
+            raise TooLarge(f"It is larger than {self._limit} bytes.", "Send a smaller one.")
+        try:
+            self._files.write(self._file, chunk)
+        except OSError as error:
+            self.abort()
+            raise fault_of(error) from error
+        self._hash.update(chunk if isinstance(chunk, bytes) else bytes(chunk))
+        self.size += len(chunk)
+
+    def finish(self) -> None:
+        """Flush to disk and close. Raises OSError."""
+        if self._file is not None:
+            self._files.sync(self._file)
+            self._close()
+
+    def abort(self) -> None:
+        """Give up what has arrived; no error if it was kept or given up already."""
+        self._close()
+        with suppress(OSError):  # what stays behind is swept at the next start
+            self._files.unlink(self.path)
+
+    def __enter__(self) -> Incoming:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._taken:
+            self.abort()
+
+    def _close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):  # the bytes were synced, or are being given up
+                file.close()
+
+
+class LocalBlobs:
+    """Blobs in a folder: `incoming/` for what arrives, `objects/<two hex digits>/<uuid>` for what is kept."""
+
+    def __init__(self, folder: Path, files: FileSystem | None = None) -> None:
+        self._files: FileSystem = files or LocalFiles()
+        self._incoming = folder / "incoming"
+        self._objects = folder / "objects"
+        self._lost = folder / "lost+found"
+        try:
+            for path in (self._incoming, self._objects):
+                self._files.make_folder(path)
+            self._prefixes = {path.name for path in self._objects.iterdir() if path.is_dir()}
+        except OSError as error:
+            raise fault_of(error) from error
+
+    def incoming(self, namespace: str, limit: int | None = None) -> Incoming:
+        """A place for arriving bytes; refused when the disk is nearly full. Raises StorageFault."""
+        if self.free_bytes() < RESERVE_BYTES:
+            raise StorageFault("The disk of the archive is full; nothing was kept.", "Free some space.")
+        return Incoming(self._files, self._incoming / f"{uuid.uuid4().hex}.part", namespace, limit)
+
+    def keep(self, incoming: Incoming) -> Blob:
+        """Sync the file, move it to its place, sync the folder. Raises StorageFault; then nothing is left."""
+        digits = incoming.hex_prefix()
+        key = f"{digits}/{uuid.uuid4().hex}"
+        target = self._objects / key
+        try:
+            incoming.finish()
+            self._make_prefix(digits)
+            self._files.rename(incoming.path, target)
+            self._files.sync_folder(target.parent)
+        except OSError as error:
+            incoming.abort()
+            with suppress(OSError):  # an orphan at worst, which check --repair finds
+                self._files.unlink(target)
+            raise fault_of(error) from error
+        return Blob(key, incoming.version, incoming.size)
+
+    def path(self, key: str) -> Path:
+        """Where a blob lies; *key* is proven to be one of ours."""
+        if not KEY.fullmatch(key):
+            raise ValueError("not a key of a blob")
+        return self._objects / key
+
+    def size(self, key: str) -> int | None:
+        """Size in bytes, None if it is missing."""
+        try:
+            return self.path(key).stat().st_size
+        except OSError:
+            return None
+
+    def remove(self, key: str) -> None:
+        """Unlink a blob. Raises StorageFault."""
+        try:
+            self._files.unlink(self.path(key))
+        except OSError as error:
+            raise fault_of(error) from error
+
+    def set_aside(self, key: str) -> None:
+        """Move a damaged or ownerless blob to `lost+found`. Raises StorageFault."""
+        try:
+            self._files.make_folder(self._lost)
+            self._files.rename(self.path(key), self._lost / key.replace("/", "-"))
+            self._files.sync_folder(self._lost)
+        except OSError as error:
+            raise fault_of(error) from error
+
+    def keys(self) -> Iterator[str]:
+        """Every blob in the folder, in order of key."""
+        for folder in sorted(self._objects.iterdir()):
+            if folder.is_dir():
+                for path in sorted(folder.iterdir()):
+                    if KEY.fullmatch(f"{folder.name}/{path.name}"):
+                        yield f"{folder.name}/{path.name}"
+
+    def digest(self, key: str) -> str:
+        """The digest version of the bytes as they lie there now. Raises OSError."""
+        running = new_hash()
+        with self.path(key).open("rb") as file:
+            while chunk := file.read(1 << 20):
+                running.update(chunk)
+        return version_of(running)
+
+    def sweep_incoming(self) -> int:
+        """Remove what a killed process left half-arrived; only for the one process that stores."""
+        left = list(self._incoming.iterdir())
+        for path in left:
+            self._files.unlink(path)
+        return len(left)
+
+    def free_bytes(self) -> int:
+        """What the disk still takes."""
+        try:
+            return self._files.free_bytes(self._incoming)
+        except OSError as error:
+            raise fault_of(error) from error
+
+    def _make_prefix(self, digits: str) -> None:
+        if digits in self._prefixes:
+            return
+        self._files.make_folder(self._objects / digits)
+        self._files.sync_folder(self._objects)
+        self._prefixes.add(digits)

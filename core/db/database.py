@@ -1,0 +1,114 @@
+"""A database file: readers on any thread, one writer thread, and parts whose schema has a version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, insert, select, update
+from sqlalchemy.exc import DBAPIError
+
+from core.db.engine import open_engine, storage_fault
+from core.db.writer import Work, Writer
+from core.errors import StorageFault
+
+T = TypeVar("T")
+
+_META = MetaData()
+meta = Table(
+    "meta",
+    _META,
+    Column("part", String, primary_key=True),
+    Column("version", Integer, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some tables that belong together, and how an older file is brought up to *version*.
+
+    *migrations[n]* turns version n into n + 1. *extra* are statements run once after the tables are made
+    (triggers, for example).
+    """
+
+    name: str
+    metadata: MetaData
+    version: int = 1
+    migrations: Mapping[int, Callable[[Connection], None]] = field(default_factory=dict)
+    extra: tuple[str, ...] = ()
+
+
+class Database:
+    """One file; close it when done. Reading never waits for the writer, nor the writer for readers (WAL)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.engine = open_engine(path)
+        self._writer = Writer(self.engine, name=f"writer of {path.name}")
+
+    @classmethod
+    def open(cls, path: Path, *parts: Part) -> Database:
+        """Open *path* (its folder must exist), make or migrate *parts*. Raises StorageFault."""
+        database = cls(path)
+        try:
+            for part in parts:
+                database.ensure(part)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def ensure(self, part: Part) -> None:
+        """Make the tables of *part*, or bring them up to date. Raises StorageFault when the file is newer."""
+        if self._version(part) != part.version:
+            self.write(lambda connection: _bring_up(connection, part)).result()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent snapshot for reading. Raises StorageFault when the disk fails."""
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except DBAPIError as error:
+            fault = storage_fault(error)
+            if fault is None:
+                raise
+            raise fault from error
+
+    def write(self, work: Work[T]) -> Future[T]:
+        """Have *work(connection)* done by the writer thread; the Future resolves after COMMIT."""
+        return self._writer.submit(work)
+
+    def close(self) -> None:
+        """Finish queued writes, then let go of the file; calling it again does nothing."""
+        self._writer.close()
+        self.engine.dispose()
+
+    def _version(self, part: Part) -> int | None:
+        with self.read() as connection:
+            if not connection.dialect.has_table(connection, meta.name):
+                return None
+            return connection.execute(select(meta.c.version).where(meta.c.part == part.name)).scalar()
+
+
+def _bring_up(connection: Connection, part: Part) -> None:
+    _META.create_all(connection)
+    found = connection.execute(select(meta.c.version).where(meta.c.part == part.name)).scalar()
+    if found is None:
+        part.metadata.create_all(connection)
+        for statement in part.extra:
+            connection.exec_driver_sql(statement)
+        connection.execute(insert(meta).values(part=part.name, version=part.version))
+        return
+    if found > part.version:
+        raise StorageFault(
+            f"A newer version wrote this database ({part.name} {found}; this one knows {part.version}).",
+            "Update the program, or use another data folder.",
+        )
+    for version in range(found, part.version):
+        part.migrations[version](connection)
+    connection.execute(update(meta).where(meta.c.part == part.name).values(version=part.version))

@@ -1,0 +1,140 @@
+"""The one thread that writes to a database: takes work from a queue, commits a batch at a time."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from core.db.engine import BEGIN, storage_fault
+from core.errors import StorageFault
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+
+BATCH = 200
+"""At most so many pieces of work share one commit."""
+
+
+class _Item:
+    """One piece of work, the Future that waits for it, and what it gave before the commit."""
+
+    __slots__ = ("error", "future", "result", "work")
+
+    def __init__(self, work: Work[Any], future: Future[Any]) -> None:
+        self.work = work
+        self.future = future
+        self.result: Any = None
+        self.error: Exception | None = None
+
+
+class Writer:
+    """Owns the write connection of an engine; the caller closes it before disposing the engine.
+
+    Each piece of work runs in its own savepoint of a shared BEGIN IMMEDIATE transaction, so that one that
+    raises undoes only itself. A Future resolves after COMMIT, never before. When the disk fails, every Future
+    of the batch gets StorageFault, nothing of the batch is kept, and the next one starts on a new connection.
+    """
+
+    def __init__(self, engine: Engine, *, name: str = "database-writer") -> None:
+        self._engine = engine
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._gate = threading.Lock()
+        self._closed = False
+        self._connection: Connection | None = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Work[T]) -> Future[T]:
+        """Have *work* done in a transaction; its result comes once that is durable. Never blocks."""
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("work waits for other work of its own writer")
+        future: Future[T] = Future()
+        with self._gate:
+            if not self._closed:
+                self._queue.put(_Item(work, future))
+                return future
+        future.set_exception(StorageFault("The database is closed.", "Start the program again."))
+        return future
+
+    def close(self) -> None:
+        """Finish what is queued and end the thread; calling it again does nothing."""
+        with self._gate:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _run(self) -> None:
+        more = True
+        while more:
+            batch, more = self._next_batch()
+            if batch:
+                self._commit(batch)
+        self._drop_connection()
+
+    def _next_batch(self) -> tuple[list[_Item], bool]:
+        batch: list[_Item] = []
+        item = self._queue.get()
+        while item is not None:
+            if item.future.set_running_or_notify_cancel():
+                batch.append(item)
+            if len(batch) >= BATCH:
+                return batch, True
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return batch, True
+        return batch, False
+
+    def _commit(self, batch: list[_Item]) -> None:
+        try:
+            connection = self._begin()
+            for item in batch:
+                _attempt(connection, item)
+            connection.commit()
+        except Exception as error:  # whatever it is, every waiter must hear of it
+            self._drop_connection()
+            reason = storage_fault(error) or error
+            for item in batch:
+                item.future.set_exception(item.error or reason)
+            return
+        for item in batch:
+            if item.error is None:
+                item.future.set_result(item.result)
+            else:
+                item.future.set_exception(item.error)
+
+    def _begin(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect().execution_options(**{BEGIN: "BEGIN IMMEDIATE"})
+        self._connection.begin()
+        return self._connection
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            connection.invalidate()
+            connection.close()
+        except Exception as error:  # a connection over a failing disk may fail to close, too; it is let go
+            del error
+
+
+def _attempt(connection: Connection, item: _Item) -> None:
+    """Run one piece of work in a savepoint; raise only what spoils the whole batch."""
+    connection.exec_driver_sql("SAVEPOINT item")
+    try:
+        item.result = item.work(connection)
+    except Exception as error:  # one bad item must not fail the others; its own Future hears of it
+        item.error = storage_fault(error) or error
+        if not connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
+            raise  # SQLite itself has rolled everything back: disk full, I/O error
+        connection.exec_driver_sql("ROLLBACK TO item")
+    connection.exec_driver_sql("RELEASE item")
