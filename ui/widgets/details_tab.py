@@ -1,0 +1,129 @@
+"""The tab that lists every identifying element of a study: searchable, copyable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.errors import KnownError
+from ui.models.details_table import DetailsFilter, DetailsTable
+from ui.models.study_view import ElementLike
+from ui.tasks import Task, Tasks
+
+Source = Callable[[], Sequence[ElementLike]]
+
+
+class DetailsTab(QWidget):
+    """Reads the elements when the tab is first looked at, in the background."""
+
+    def __init__(self, tasks: Tasks, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._tasks = tasks
+        self._task: Task | None = None
+        self._source: Source | None = None
+        self._read = False
+        self.model = DetailsTable(self)
+        self.filter = DetailsFilter(self.model, self)
+        self.search = QLineEdit(self)
+        self.table = QTableView(self)
+        self.copy = QPushButton(self.tr("Copy"), self)
+        self.note = QLabel(self)
+        self._build()
+
+    def _build(self) -> None:
+        self.search.setPlaceholderText(self.tr("Find in details"))
+        self.search.setAccessibleName(self.tr("Find in details"))
+        self.search.setClearButtonEnabled(True)
+        self.search.textChanged.connect(self.filter.setFilterFixedString)
+        self.table.setModel(self.filter)
+        self.table.setAccessibleName(self.tr("Identifying elements"))
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setTabKeyNavigation(False)
+        self.table.setShowGrid(False)
+        self.table.setWordWrap(False)
+        self.table.verticalHeader().hide()
+        header = self.table.horizontalHeader()
+        header.setStretchLastSection(True)
+        header.setHighlightSections(False)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        for column, width in enumerate((190, 100, 220)):
+            self.table.setColumnWidth(column, width)
+        self.copy.setToolTip(self.tr("Copy the selected rows, or all rows if none is selected"))
+        self.copy.clicked.connect(lambda: self.copy_rows())
+        shortcut = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.table)
+        shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
+        shortcut.activated.connect(self.copy_rows)
+        self.note.setObjectName("muted")
+        self.note.setWordWrap(True)
+        top = QHBoxLayout()
+        top.addWidget(self.search, 1)
+        top.addWidget(self.copy)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 12, 0, 0)
+        layout.setSpacing(8)
+        layout.addLayout(top)
+        layout.addWidget(self.note)
+        layout.addWidget(self.table, 1)
+        self.note.hide()
+
+    def show_source(self, source: Source, *, same: bool) -> None:
+        """Elements come from *source* (slow); with *same* study what is shown stays until they are there."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self._source, self._read = source, False
+        if not same:
+            self.model.show_elements(())
+        if self.isVisible():
+            QTimer.singleShot(0, self, self.read)
+
+    def read(self) -> None:
+        """Fetch the elements unless that was done."""
+        if self._read or self._source is None:
+            return
+        self._read = True
+        self._say("" if self.model.rowCount() else self.tr("Reading…"))
+        source = self._source
+        self._task = self._tasks.call(
+            source,
+            done=lambda elements: self._arrived(source, elements),
+            failed=lambda error: self._failed(source, error),
+        )
+
+    def copy_rows(self) -> None:
+        """Put the selected rows (or all) on the clipboard."""
+        rows = sorted({index.row() for index in self.table.selectionModel().selectedRows()})
+        QGuiApplication.clipboard().setText(self.filter.as_text(rows or range(self.filter.rowCount())))
+
+    def showEvent(self, event: object) -> None:
+        super().showEvent(event)  # type: ignore[arg-type]
+        self.read()
+
+    def _arrived(self, source: Source, elements: Sequence[ElementLike]) -> None:
+        if source is not self._source:
+            return  # another study is shown by now
+        self.model.show_elements(elements)
+        self._say("" if elements else self.tr("The images name nothing."))
+
+    def _failed(self, source: Source, error: Exception) -> None:
+        if source is not self._source:
+            return
+        self._read = False
+        self._say(error.message if isinstance(error, KnownError) else self.tr("The details cannot be read."))
+
+    def _say(self, text: str) -> None:
+        self.note.setText(text)
+        self.note.setVisible(bool(text))
