@@ -1,0 +1,152 @@
+"""HTTP to one peer, synchronous, over kept connections; faults of the network become known errors.
+
+Redirects are never followed (a body or a token must not go where nobody chose), proxies of the environment
+are not used, and no message names more than the peer. `core.net.post` sends large bodies faster.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from core.errors import BadInput, KnownError, Unreachable
+from core.net.address import Address
+from core.net.answers import Answer
+
+if TYPE_CHECKING:
+    import httpx
+
+Params = list[tuple[str, str | int | float | bool | None]]
+LARGEST_ANSWER = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Patience with one transfer, never with a job, in seconds."""
+
+    connect_s: float = 10.0
+    idle_s: float = 60.0  # for the next piece of a body, either way
+    answer_s: float = 120.0  # from the last byte sent to the first of the answer
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file in a multipart form."""
+
+    field: str
+    name: str
+    data: BinaryIO
+    content_type: str
+
+
+class Transport:
+    """Requests to one peer from any number of threads; whoever made it closes it."""
+
+    def __init__(self, address: Address, timeouts: Timeouts | None = None, *, connections: int = 8) -> None:
+        import httpx
+
+        times = timeouts or Timeouts()
+        self.address = address
+        self._client = httpx.Client(
+            base_url=str(address),
+            timeout=httpx.Timeout(
+                connect=times.connect_s, read=times.answer_s, write=times.idle_s, pool=times.answer_s
+            ),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        body: Any = None,
+        form: Mapping[str, str] | None = None,
+        upload: Upload | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One exchange, whatever its status; *body* is sent as JSON. Raises Unreachable, KnownError."""
+        files = {upload.field: (upload.name, upload.data, upload.content_type)} if upload else None
+        with (
+            mapped(self.address.peer),
+            self._client.stream(
+                method, path, params=params or None, json=body, data=form, files=files, headers=headers
+            ) as response,
+        ):
+            return _whole(response, self.address.peer)
+
+    @contextmanager
+    def stream(
+        self, path: str, *, headers: Mapping[str, str] | None = None
+    ) -> Iterator[Answer | Iterator[bytes]]:
+        """GET *path*: an iterator over the body of a 2xx answer as it comes in, else the whole answer."""
+        with mapped(self.address.peer), self._client.stream("GET", path, headers=headers) as response:
+            if response.is_success:
+                yield response.iter_bytes(256 * 1024)
+            else:
+                yield _whole(response, self.address.peer)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
+
+
+@contextmanager
+def mapped(peer: str) -> Iterator[None]:
+    """Turn what httpx raises within into known errors that name *peer* and nothing else."""
+    import httpx
+
+    try:
+        yield
+    except httpx.TimeoutException as error:
+        raise Unreachable(*too_slow(peer)) from error
+    except httpx.TransportError as error:
+        if isinstance(_root(error), ssl.SSLError):
+            raise untrusted(peer) from error
+        raise Unreachable(*unreachable(peer)) from error
+    except httpx.InvalidURL as error:
+        raise BadInput("The address is no valid URL.", "Write it as http://HOST:PORT.") from error
+    except httpx.HTTPError as error:
+        raise KnownError(f"{peer} gave an answer that is no proper HTTP.") from error
+
+
+def unreachable(peer: str) -> tuple[str, str]:
+    """Message and remedy for a peer that refused or dropped the connection."""
+    return (
+        f"{peer} cannot be reached, or it dropped the connection.",
+        "Check the address, that it is running and that the network is up; what was sent is kept.",
+    )
+
+
+def too_slow(peer: str) -> tuple[str, str]:
+    """Message and remedy for a peer that did not answer in time."""
+    return f"{peer} took too long to answer.", "Check that it is running, then go on; what was sent is kept."
+
+
+def untrusted(peer: str) -> KnownError:
+    """The error for a peer whose certificate or encryption is not acceptable."""
+    return KnownError(
+        f"No trusted encrypted connection to {peer} is possible.",
+        "Ask its administrator for a valid certificate, and check that the name in the address is right.",
+    )
+
+
+def _root(error: BaseException) -> BaseException:
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error
+
+
+def _whole(response: httpx.Response, peer: str) -> Answer:
+    content = bytearray()
+    for piece in response.iter_bytes():
+        content += piece
+        if len(content) > LARGEST_ANSWER:
+            raise KnownError(f"{peer} sent an answer larger than can be taken.")
+    return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(content))

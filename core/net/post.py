@@ -1,0 +1,166 @@
+"""Sending one large body by POST: the hot path of an upload, over http.client.
+
+`core.net.http` rests on httpx, which spends four times the processor time of http.client on a request body
+(1,100 against 4,500 MB/s into a sink over four connections, see docs/adr). All else goes through httpx.
+"""
+
+from __future__ import annotations
+
+import http.client
+import select
+import socket
+import ssl
+import threading
+from collections.abc import Mapping
+from typing import Protocol
+
+from core.errors import KnownError, SourceFault, Unreachable
+from core.net.address import Address
+from core.net.answers import Answer
+from core.net.http import Timeouts, too_slow, unreachable, untrusted
+
+PIECE = 256 * 1024
+LARGEST_ANSWER = 4 * 1024 * 1024
+
+
+class Body(Protocol):
+    """What a body is read from; an error of its own must not be an OSError, those are the network's."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class Poster:
+    """POSTs bodies to one peer from any number of threads, a kept connection for each at work."""
+
+    def __init__(self, address: Address, timeouts: Timeouts | None = None) -> None:
+        self._address = address
+        self._times = timeouts or Timeouts()
+        self._idle: list[http.client.HTTPConnection] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def post(self, path: str, body: Body, size: int, headers: Mapping[str, str]) -> Answer:
+        """Send *size* bytes of *body*; the answer may come early, before all was sent. Raises Unreachable."""
+        connection: http.client.HTTPConnection | None = None
+        try:
+            connection = self._take()
+            answer, reusable = self._exchange(connection, path, body, size, headers)
+            if reusable:
+                self._give_back(connection)
+                connection = None
+            return answer
+        except TimeoutError as error:
+            raise Unreachable(*too_slow(self._address.peer)) from error
+        except ssl.SSLCertVerificationError as error:
+            raise untrusted(self._address.peer) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(*unreachable(self._address.peer)) from error
+        finally:
+            if connection is not None:
+                connection.close()
+
+    def close(self) -> None:
+        """Close the kept connections; one that is at work closes when it is done."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _exchange(
+        self,
+        connection: http.client.HTTPConnection,
+        path: str,
+        body: Body,
+        size: int,
+        headers: Mapping[str, str],
+    ) -> tuple[Answer, bool]:
+        connection.putrequest("POST", self._address.prefix + path, skip_accept_encoding=True)
+        connection.putheader("Content-Length", str(size))
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        complete = self._send(connection, body, size)
+        if connection.sock is not None:
+            connection.sock.settimeout(self._times.answer_s)
+        response = connection.getresponse()
+        content = response.read(LARGEST_ANSWER + 1)
+        if len(content) > LARGEST_ANSWER:
+            raise KnownError(f"{self._address.peer} sent an answer larger than can be taken.")
+        reusable = complete and not response.will_close and response.isclosed()
+        answer_headers = {k.lower(): v for k, v in response.getheaders()}
+        response.close()
+        return Answer(response.status, answer_headers, content), reusable
+
+    def _send(self, connection: http.client.HTTPConnection, body: Body, size: int) -> bool:
+        """Send headers and body; False if the peer answered or hung up before it had everything."""
+        left = size
+        first = _piece(body, left)
+        left -= len(first)
+        try:
+            connection.endheaders(first or None)
+            while left:
+                if _has_answered(connection.sock):
+                    return False
+                piece = _piece(body, left)
+                left -= len(piece)
+                connection.send(piece)
+        except (BrokenPipeError, ConnectionResetError):
+            return False  # it may have said why before it hung up
+        return True
+
+    def _take(self) -> http.client.HTTPConnection:
+        while True:
+            with self._lock:
+                connection = self._idle.pop() if self._idle else None
+            if connection is None:
+                return self._connect()
+            if connection.sock is not None and not _readable(connection.sock):
+                connection.sock.settimeout(self._times.idle_s)
+                return connection
+            connection.close()  # the peer closed it while it lay idle
+
+    def _connect(self) -> http.client.HTTPConnection:
+        address = self._address
+        connection: http.client.HTTPConnection
+        if address.scheme == "https":
+            context = ssl.create_default_context()
+            connection = http.client.HTTPSConnection(
+                address.host, address.port, timeout=self._times.connect_s, context=context
+            )
+        else:
+            connection = http.client.HTTPConnection(address.host, address.port, timeout=self._times.connect_s)
+        try:
+            connection.connect()
+        except OSError:
+            connection.close()
+            raise
+        if connection.sock is not None:
+            connection.sock.settimeout(self._times.idle_s)
+        return connection
+
+    def _give_back(self, connection: http.client.HTTPConnection) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+
+def _piece(body: Body, left: int) -> bytes:
+    piece = body.read(min(PIECE, left)) if left else b""
+    if left and not piece:
+        raise SourceFault("The file ended before its stated size.", "Read the source again.", lasting=True)
+    return piece
+
+
+def _has_answered(sock: socket.socket | None) -> bool:
+    """Whether an answer waits; not asked of TLS, where a session ticket looks the same."""
+    return sock is not None and not isinstance(sock, ssl.SSLSocket) and _readable(sock)
+
+
+def _readable(sock: socket.socket) -> bool:
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([sock], [], [], 0)[0])
