@@ -1,0 +1,1 @@
+"""Sheets and dialogs: sending, settings, confirmations, help."""

@@ -1,0 +1,1 @@
+"""The transfers page: a card a job, receipts, and unfinished work of the last run."""

@@ -1,0 +1,1 @@
+"""The viewer window: viewports, tools, cine, series strip."""
