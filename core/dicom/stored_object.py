@@ -1,0 +1,184 @@
+"""What the archive asks of one object when it comes in: its header and its elements as text."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from core.dicom import charset
+from core.dicom.elements import (
+    BINARY_VRS,
+    EXPLICIT_LITTLE,
+    STRING_VRS,
+    TEXT_VRS,
+    UNDEFINED_LENGTH,
+    Dialect,
+    tag_text,
+)
+from core.dicom.file_format import HEAD_BYTES, META_GROUP, data_set, meta_position
+from core.dicom.nested import Cut, Damaged, element_at, more_elements, skip_undefined
+from core.dicom.reader import (
+    META_WANTED,
+    SLOTS,
+    WANTED,
+    check_rest,
+    decoded,
+    second_opinion,
+)
+from core.dicom.refs import Header
+from core.dicom.view import View, of_stream, opened
+from core.dicom.walker import ENDS, cut_or_damaged
+
+GROUPS = frozenset((0x0008, 0x0010, 0x0018, 0x0020, 0x0028, 0x0032, 0x0040))
+MAX_BYTES = 4096
+MAX_CHARACTERS = 1024
+CHARSET = 0x00080005
+
+Found = dict[int, tuple[bytes, bytes]]  # tag -> VR, value
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderResult:
+    """One object read for keeping; keys of the mappings are tags as "(0010,0020)".
+
+    *attributes* are the top-level elements of groups 0008 to 0040 that are neither sequences nor bulk data,
+    decoded; several values are joined by a backslash. *file_meta* is group 0002 in the same form.
+    """
+
+    header: Header
+    truncated: bool
+    attributes: dict[str, str]
+    file_meta: dict[str, str]
+
+    @property
+    def media_storage_sop_class_uid(self) -> str:
+        """As the file meta say it (0002,0002)."""
+        return self.file_meta.get("(0002,0002)", "")
+
+
+def read_object(file: Path | BinaryIO, size: int | None = None) -> HeaderResult:
+    """Header, attributes and file meta of one object of *size* bytes; a file cut off is no error here.
+
+    Raises NotDicom, DamagedObject, OSError.
+    """
+    with opened(file) as stream:
+        view = of_stream(stream, HEAD_BYTES, size)
+        file_meta: Found = {}
+        found: Found = {}
+        truncated, little = False, True
+        try:
+            position = _collect_meta(view, meta_position(view), file_meta)
+            start = data_set(view, position, file_meta.get(0x00020010, (b"", b""))[1])
+            little = start.dialect.little
+            end = _collect(start.view, start.position, start.dialect, found)
+            if start.cut:
+                raise Cut
+            check_rest(start.view, end, start.dialect)
+        except Cut:
+            truncated = True
+        except Damaged as damage:
+            header = second_opinion(view, damage)
+            return HeaderResult(header, False, *_all_texts(found, file_meta, little))
+        return HeaderResult(
+            _header(found, file_meta, little), truncated, *_all_texts(found, file_meta, little)
+        )
+
+
+def _collect_meta(view: View, position: int, found: Found) -> int:
+    while more_elements(view, position):
+        tag, vr, length, start = element_at(view, position, EXPLICIT_LITTLE)
+        if tag >> 16 != META_GROUP or length == UNDEFINED_LENGTH:
+            break
+        if length <= MAX_BYTES:
+            found[tag] = vr, view.take(start, length)
+        position = start + length
+    return position
+
+
+def _collect(view: View, position: int, dialect: Dialect, found: Found) -> int:
+    """Keep the elements wanted; where the pixel data start, or the elements end."""
+    while more_elements(view, position):
+        tag, vr, length, start = element_at(view, position, dialect)
+        if tag in ENDS:
+            break
+        if length == UNDEFINED_LENGTH:
+            position = skip_undefined(view, start, dialect, vr)
+            continue
+        position = start + length
+        if position > view.size:
+            raise cut_or_damaged(tag, vr, dialect)
+        if tag >> 16 in GROUPS and length <= MAX_BYTES:
+            found[tag] = vr or _known_vr(tag), view.take(start, length)
+    return position
+
+
+def _header(found: Found, file_meta: Found, little: bool) -> Header:
+    values = [b""] * SLOTS
+    for wanted, kept in ((WANTED, found), (META_WANTED, file_meta)):
+        for tag, slot in wanted.items():
+            if tag in kept:
+                values[slot] = kept[tag][1]
+    return decoded(values, little)
+
+
+def _all_texts(found: Found, file_meta: Found, little: bool) -> tuple[dict[str, str], dict[str, str]]:
+    encodings = charset.codecs_of(found.get(CHARSET, (b"", b""))[1])
+    return _texts(found, encodings, little), _texts(file_meta, encodings, True)
+
+
+def _known_vr(tag: int) -> bytes:
+    """The VR of an element that does not say it: from our own table, else pydicom's dictionary."""
+    if tag in WANTED:
+        return _WANTED_VRS[tag]
+    from pydicom.datadict import dictionary_VR
+
+    try:
+        return dictionary_VR(tag).encode("ascii")
+    except KeyError:
+        return b"UN"
+
+
+_WANTED_VRS = {
+    **dict.fromkeys((0x00080016, 0x00080018, 0x0020000D, 0x0020000E), b"UI"),
+    **dict.fromkeys((0x00100010, 0x00080090), b"PN"),
+    **dict.fromkeys((0x00100020, 0x00100021, 0x00081030, 0x00080080, 0x0008103E), b"LO"),
+    **dict.fromkeys((0x00100030, 0x00080020), b"DA"),
+    **dict.fromkeys((0x00100040, 0x00080060, 0x00180015, 0x00080005), b"CS"),
+    **dict.fromkeys((0x00200010, 0x00080050), b"SH"),
+    **dict.fromkeys((0x00200011, 0x00200013, 0x00280008), b"IS"),
+    **dict.fromkeys((0x00280010, 0x00280011), b"US"),
+    0x00080030: b"TM",
+}
+
+
+def _texts(found: Found, encodings: tuple[str, ...], little: bool) -> dict[str, str]:
+    signed = found.get(0x00280103, (b"US", b""))[1][:2].strip(b"\0") != b""
+    texts = {}
+    for tag, (vr, value) in found.items():
+        text = _text(vr, value, encodings, little, signed)
+        if text is not None:
+            texts[tag_text(tag)] = text[:MAX_CHARACTERS]
+    return texts
+
+
+def _text(vr: bytes, value: bytes, encodings: tuple[str, ...], little: bool, signed: bool) -> str | None:
+    """A value as text, or None if its VR holds no text or number."""
+    if vr == b"PN":
+        return charset.person_name(value, encodings)
+    if vr in TEXT_VRS:
+        return charset.text(value, encodings)
+    if vr in STRING_VRS:
+        return "\\".join(one.strip() for one in charset.plain(value).split("\\"))
+    order = "<" if little else ">"
+    if vr == b"AT":
+        numbers = struct.unpack(f"{order}{len(value) // 4 * 2}H", value[: len(value) // 4 * 4])
+        pairs = zip(numbers[::2], numbers[1::2], strict=True)
+        return "\\".join(tag_text(group << 16 | element) for group, element in pairs)
+    code = BINARY_VRS.get(vr) or (("h" if signed else "H") if vr == b"US or SS" else None)
+    if code is None:
+        return None
+    width = struct.calcsize("=" + code)
+    count = len(value) // width
+    return "\\".join(str(one) for one in struct.unpack(f"{order}{count}{code}", value[: count * width]))
