@@ -1,0 +1,197 @@
+"""The study tree: sorted where rows stay, ticks that add up, and every rule of Qt's model tester."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt
+from pytestqt.modeltest import ModelTester
+from pytestqt.qtbot import QtBot
+
+from core.dicom.refs import FileRef, Found, Header
+from ui.models.study_tree import Column, StudyTree
+
+CHECK = Qt.ItemDataRole.CheckStateRole
+
+
+@dataclass(frozen=True)
+class Who:
+    """A made-up patient."""
+
+    name: str = "Probe^Paula"
+    patient_id: str = "P1"
+    birth_date: str = "19700101"
+
+
+ANNA = Who("Müller^Anna", "12345", "19500301")
+BERT = Who("Brandt^Bert", "777", "19600101")
+
+
+def found(n: int, who: Who = ANNA, study: str = "1.1", series: str = "1.1.1", **fields: object) -> Found:
+    """One instance of a made-up disc."""
+    header = Header(
+        "1.2",
+        f"{series}.{n}",
+        study,
+        series,
+        "1.2.840.10008.1.2.1",
+        patient_name=who.name,
+        patient_id=who.patient_id,
+        patient_birth_date=who.birth_date,
+        patient_sex="F",
+        study_date="20240211",
+        study_description="CT Abdomen",
+        modality="CT",
+        series_number=2,
+        series_description="axial",
+    )
+    return Found(FileRef(f"{who.patient_id}/{series}/{n}"), header._replace(**fields), 500_000)  # type: ignore[arg-type]
+
+
+def feed(qtbot: QtBot, model: StudyTree, *batch: Found) -> None:
+    """Hand over a batch and wait until it is in."""
+    model.feed(batch)
+    qtbot.waitUntil(lambda: model.settled, timeout=2000)
+
+
+@pytest.fixture
+def model(qtbot: QtBot, qtmodeltester: ModelTester) -> StudyTree:
+    """An empty tree under the eyes of Qt's model tester."""
+    made = StudyTree()
+    qtmodeltester.check(made)
+    return made
+
+
+def texts(model: StudyTree, parent: QModelIndex | None = None) -> list[str]:
+    """First column of the rows below *parent*."""
+    above = parent or QModelIndex()
+    return [model.index(row, 0, above).data() for row in range(model.rowCount(above))]
+
+
+def test_a_disc_reads_as_the_clerk_would_write_it(qtbot: QtBot, model: StudyTree) -> None:
+    feed(qtbot, model, *(found(n) for n in range(1, 5)))
+    patient = model.index(0, 0)
+    study = model.index(0, 0, patient)
+    series = model.index(0, 0, study)
+    assert patient.data() == "MÜLLER, Anna"
+    assert study.data() == "2024-02-11  CT Abdomen"
+    assert series.data() == "2  axial"
+    assert series.siblingAtColumn(Column.TYPE).data() == "CT"
+    assert study.siblingAtColumn(Column.IMAGES).data() == "4"
+    assert patient.siblingAtColumn(Column.SIZE).data() == "2 MB"
+    spoken = patient.data(Qt.ItemDataRole.AccessibleTextRole)
+    assert "12345" in spoken
+    assert "1950-03-01" in spoken
+
+
+def test_rows_are_sorted_and_what_was_selected_stays_selected(qtbot: QtBot, model: StudyTree) -> None:
+    feed(qtbot, model, found(1), found(1, study="1.2", series="1.2.1", study_date="20190702"))
+    held = QPersistentModelIndex(model.index(1, 0, model.index(0, 0)))
+    assert held.data().startswith("2019-07-02")
+    feed(qtbot, model, found(1, BERT, study="2.1", series="2.1.1"))
+    feed(qtbot, model, found(1, study="1.3", series="1.3.1", study_date="20211231"))
+    feed(qtbot, model, found(1, study="1.4", series="1.4.1", study_date=""))
+    assert texts(model) == ["BRANDT, Bert", "MÜLLER, Anna"]
+    dates = [text[:10] for text in texts(model, model.index(1, 0))]
+    assert dates == ["2024-02-11", "2021-12-31", "2019-07-02", "CT Abdomen"]
+    assert held.data().startswith("2019-07-02")
+    assert held.row() == 2
+
+
+def test_ticks_go_down_and_up_and_are_three_valued(qtbot: QtBot, model: StudyTree) -> None:
+    feed(
+        qtbot,
+        model,
+        found(1),
+        found(1, series="1.1.2", series_number=3),
+        found(1, study="1.2", series="1.2.1", study_date="20190702"),
+    )
+    patient = model.index(0, 0)
+    study = model.index(0, 0, patient)
+    assert model.setData(model.index(1, 0, study), Qt.CheckState.Checked, CHECK)
+    assert Qt.CheckState(study.data(CHECK)) is Qt.CheckState.PartiallyChecked
+    assert Qt.CheckState(patient.data(CHECK)) is Qt.CheckState.PartiallyChecked
+    [picked] = model.picked()
+    assert picked.series_uids == {"1.1.2"}
+    assert picked.images == 1
+    model.setData(patient, Qt.CheckState.Checked.value, CHECK)
+    assert [p.series_uids for p in model.picked()] == [None, None]
+    model.tick_all(False)
+    assert model.picked() == []
+
+
+def test_a_series_that_comes_late_joins_a_study_that_is_ticked_as_a_whole(
+    qtbot: QtBot, model: StudyTree
+) -> None:
+    feed(qtbot, model, found(1), found(1, study="1.2", series="1.2.1"))
+    study = model.index(0, 0, model.index(0, 0))
+    model.setData(study, Qt.CheckState.Checked, CHECK)
+    feed(qtbot, model, found(1, series="1.1.9"), found(1, study="1.2", series="1.2.9"))
+    [picked] = model.picked()
+    assert picked.images == 2
+    assert picked.series_uids is None
+
+
+def test_two_spellings_of_one_patient_carry_a_sentence(qtbot: QtBot, model: StudyTree) -> None:
+    other = Who("Mueller^A", "12345", "19500103")
+    feed(qtbot, model, found(1), found(1, other, study="3.1", series="3.1.1"))
+    for row in range(2):
+        assert "Check whose images" in model.index(row, 0).data(Qt.ItemDataRole.ToolTipRole)
+
+
+def test_twenty_thousand_files_go_in_by_small_helpings(qtbot: QtBot) -> None:
+    model = StudyTree()
+    helpings: list[int] = []
+    model.dataChanged.connect(lambda *_: helpings.append(1))
+    batch = [found(n, series=f"1.1.{n % 200}", series_number=n % 200) for n in range(20_000)]
+    model.feed(batch)
+    qtbot.waitUntil(lambda: model.settled, timeout=10_000)
+    assert model.index(0, 0).siblingAtColumn(Column.IMAGES).data() .replace(",", "") == "20000"
+    assert len(helpings) > 5
+    model.clear()
+    assert model.rowCount() == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 3)), max_size=40), st.randoms()
+)
+def test_the_order_of_arrival_changes_nothing(
+    where: list[tuple[int, int, int]], chance: random.Random
+) -> None:
+    batch = [
+        found(
+            n,
+            Who(f"Name{p}^X", f"id{p}"),
+            study=f"{p}.{s}",
+            series=f"{p}.{s}.{r}",
+            study_date=f"2020010{s + 1}",
+            series_number=r,
+        )
+        for n, (p, s, r) in enumerate(where)
+    ]
+    shuffled = list(batch)
+    chance.shuffle(shuffled)
+    assert _outline(batch) == _outline(shuffled)
+
+
+def _outline(batch: list[Found]) -> list[tuple[str, str]]:
+    model = StudyTree()
+    model.feed(batch)
+    while not model.settled:
+        model._helping()
+    model._timer.stop()
+    lines: list[tuple[str, str]] = []
+
+    def walk(parent: QModelIndex) -> None:
+        for row in range(model.rowCount(parent)):
+            index = model.index(row, 0, parent)
+            lines.append((index.data(), index.siblingAtColumn(Column.IMAGES).data()))
+            walk(index)
+
+    walk(QModelIndex())
+    return lines

@@ -1,0 +1,314 @@
+"""Patients, studies and series as a tree with check boxes: an adapter between `core.dicom.tree` and Qt.
+
+Rows are inserted where they belong by their own sort key and never move again, so whatever is selected,
+ticked or scrolled to stays put while a scan is running.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from time import perf_counter
+from typing import Any
+
+from PySide6.QtCore import (
+    QAbstractItemModel,
+    QLocale,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    Qt,
+    QTimer,
+    Signal,
+)
+
+from core.dicom.refs import Found
+from core.dicom.tree import Patient, Series, Study, Tree, folded, patient_key
+from ui.models.people import size_text
+from ui.models.study_node import Node, child_of, latest_first, spoken, tip, title, type_text
+from ui.services import Picked
+
+Index = QModelIndex | QPersistentModelIndex
+NODE_ROLE = Qt.ItemDataRole.UserRole
+SLICE_S = 0.012
+"""How long one helping of found files may hold the Qt thread."""
+
+
+class Column(IntEnum):
+    """Columns of the tree."""
+
+    NAME = 0
+    TYPE = 1
+    IMAGES = 2
+    SIZE = 3
+
+
+class StudyTree(QAbstractItemModel):
+    """The tree of one scan.
+
+    Signals:
+        ticksChanged(): what is ticked, or how much that is, changed.
+        fed(): everything that was handed to `feed` is in the tree.
+    """
+
+    ticksChanged = Signal()
+    fed = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._timer = QTimer(self)
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self._helping)
+        self._waiting: deque[Sequence[Found]] = deque()
+        self._offset = 0
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self.tree = Tree()
+        self._root = Node(None, (), None)
+        self._nodes: dict[tuple[str, ...], Node] = {}
+        self._patients: dict[tuple[str, str, str, str], Node] = {}
+        self._warned: dict[int, str] = {}
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.beginResetModel()
+        self._waiting.clear()
+        self._offset = 0
+        self._timer.stop()
+        self._start_over()
+        self.endResetModel()
+        self.ticksChanged.emit()
+
+    def feed(self, found: Sequence[Found]) -> None:
+        """Take what a scan found; it goes in by small helpings so that the window stays awake."""
+        if found:
+            self._waiting.append(found)
+            if not self._timer.isActive():
+                self._timer.start()
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that was fed is in the tree."""
+        return not self._waiting
+
+    def _helping(self) -> None:
+        until = perf_counter() + SLICE_S
+        touched: dict[Node, None] = {}
+        while self._waiting and perf_counter() < until:
+            batch = self._waiting[0]
+            for found in batch[self._offset : self._offset + 64]:
+                self._place(found, touched)
+            self._offset += 64
+            if self._offset >= len(batch):
+                self._waiting.popleft()
+                self._offset = 0
+        self._tell(touched)
+        if not self._waiting:
+            self._timer.stop()
+            self._tell_warnings()
+            self.fed.emit()
+
+    def _place(self, found: Found, touched: dict[Node, None]) -> None:
+        header = found.header
+        key = (
+            header.patient_id,
+            header.issuer_of_patient_id,
+            header.patient_name,
+            header.patient_birth_date,
+            header.study_instance_uid,
+            header.series_instance_uid,
+        )
+        node = self._nodes.get(key)
+        if node is None:
+            node = self._nodes[key] = self._node_of(self.tree.add(found), found)
+        else:
+            series = node.item
+            if isinstance(series, Series):
+                series.instances.append(found)
+                series.bytes += found.size
+        for above in node.up():
+            above.images += 1
+            above.size += found.size
+            touched[above] = None
+
+    def _node_of(self, series: Series, found: Found) -> Node:
+        patient, study = self._owner(found)
+        patient_node = self._patients.get(patient.key)
+        if patient_node is None:
+            key = (folded(patient.header.patient_name), *patient.key)
+            patient_node = self._patients[patient.key] = self._insert(self._root, patient, key)
+        study_key = (
+            latest_first(study.header.study_date),
+            study.header.study_time,
+            study.study_instance_uid,
+        )
+        study_node = child_of(patient_node, study_key) or self._insert(patient_node, study, study_key)
+        number = series.header.series_number
+        series_key = (number is None, number or 0, series.series_instance_uid)
+        return child_of(study_node, series_key) or self._insert(study_node, series, series_key)
+
+    def _owner(self, found: Found) -> tuple[Patient, Study]:
+        patient = self.tree.patients[patient_key(found.header)]
+        return patient, patient.studies[found.header.study_instance_uid]
+
+    def _insert(self, parent: Node, item: Patient | Study | Series, key: tuple[Any, ...]) -> Node:
+        node = Node(item, key, parent)
+        row = bisect_left(parent.keys, key)
+        whole = parent.parent is not None and parent.leaves > 0 and parent.ticked == parent.leaves
+        self.beginInsertRows(self.index_of(parent), row, row)
+        parent.keys.insert(row, key)
+        parent.children.insert(row, node)
+        self.endInsertRows()
+        if isinstance(item, Series):
+            for above in node.up():
+                above.leaves += 1
+                above.ticked += int(whole)  # a new series of a study that is ticked as a whole joins in
+        return node
+
+    def _tell(self, touched: Iterable[Node]) -> None:
+        ticked = False
+        for node in touched:
+            first = self.index_of(node)
+            self.dataChanged.emit(first, first.siblingAtColumn(Column.SIZE))
+            ticked = ticked or bool(node.ticked)
+        if ticked:
+            self.ticksChanged.emit()
+
+    def _tell_warnings(self) -> None:
+        for node in self._root.children:
+            warning = node.item.warning if isinstance(node.item, Patient) else ""
+            if warning and self._warned.get(id(node)) != warning:
+                self._warned[id(node)] = warning
+                first = self.index_of(node)
+                self.dataChanged.emit(first, first)
+
+    def index_of(self, node: Node) -> QModelIndex:
+        """The index of a row's first column."""
+        return QModelIndex() if node.parent is None else self.createIndex(node.row(), 0, node)
+
+    def node(self, index: Index) -> Node:
+        """The row behind *index*; the invisible root for an invalid one."""
+        found = index.internalPointer() if index.isValid() else None
+        return found if isinstance(found, Node) else self._root
+
+    def index(self, row: int, column: int, parent: Index = QModelIndex()) -> QModelIndex:  # noqa: B008
+        above = self.node(parent)
+        inside = 0 <= row < len(above.children) and 0 <= column < len(Column)
+        if not inside or (parent.isValid() and parent.column() != 0):
+            return QModelIndex()
+        return self.createIndex(row, column, above.children[row])
+
+    def parent(self, index: Index = QModelIndex()) -> Any:  # noqa: B008
+        if not isinstance(index, QModelIndex | QPersistentModelIndex) or not index.isValid():
+            return QModelIndex()
+        above = self.node(index).parent
+        return QModelIndex() if above is None else self.index_of(above)
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return len(self.node(parent).children) if not parent.isValid() or parent.column() == 0 else 0
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return len(Column)
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        if not index.isValid():
+            return Qt.ItemFlag.NoItemFlags
+        plain = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+        if index.column() == Column.NAME:
+            plain |= Qt.ItemFlag.ItemIsUserCheckable
+        return plain | (Qt.ItemFlag.ItemNeverHasChildren if self._is_leaf(index) else Qt.ItemFlag(0))
+
+    def _is_leaf(self, index: Index) -> bool:
+        return isinstance(self.node(index).item, Series)
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(Column):
+            return None
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(section)
+        if role == Qt.ItemDataRole.DisplayRole:
+            titles = (self.tr("Patients and studies"), self.tr("Type"), self.tr("Images"), self.tr("Size"))
+            return titles[section]
+        return None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid():
+            return None
+        node = self.node(index)
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return _cell(node, index.column())
+            case Qt.ItemDataRole.CheckStateRole if index.column() == Column.NAME:
+                return node.check_state()
+            case Qt.ItemDataRole.TextAlignmentRole:
+                return _alignment(index.column())
+            case Qt.ItemDataRole.ToolTipRole:
+                return tip(node)
+            case Qt.ItemDataRole.AccessibleTextRole if index.column() == Column.NAME:
+                return spoken(node)
+            case _ if role == NODE_ROLE:
+                return node
+        return None
+
+    def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
+        if role != Qt.ItemDataRole.CheckStateRole or not index.isValid() or index.column() != Column.NAME:
+            return False
+        self.tick(self.node(index), Qt.CheckState(value) is Qt.CheckState.Checked)
+        return True
+
+    def tick(self, node: Node, on: bool) -> None:
+        """Tick or untick everything at and below *node*."""
+        touched: dict[Node, None] = {}
+        for leaf in node.series():
+            change = int(on) - leaf.ticked
+            if change:
+                for above in leaf.up():
+                    above.ticked += change
+                    touched[above] = None
+        for changed in touched:
+            index = self.index_of(changed)
+            self.dataChanged.emit(index, index, [Qt.ItemDataRole.CheckStateRole])
+        self.ticksChanged.emit()
+
+    def tick_all(self, on: bool) -> None:
+        """Tick or untick everything."""
+        self.tick(self._root, on)
+
+    def picked(self) -> list[Picked]:
+        """The studies that are ticked, in the order shown."""
+        result = []
+        for patient in self._root.children:
+            for study in patient.children:
+                if study.ticked and isinstance(patient.item, Patient) and isinstance(study.item, Study):
+                    series = frozenset(
+                        s.item.series_instance_uid
+                        for s in study.children
+                        if s.ticked and isinstance(s.item, Series)
+                    )
+                    whole = study.ticked == study.leaves
+                    result.append(Picked(patient.item, study.item, None if whole else series))
+        return result
+
+
+def _cell(node: Node, column: int) -> str:
+    """What one column says of a row."""
+    match column:
+        case Column.NAME:
+            return title(node)
+        case Column.TYPE:
+            return type_text(node)
+        case Column.IMAGES:
+            return QLocale().toString(node.images)
+    return size_text(node.size)
+
+
+def _alignment(column: int) -> Qt.AlignmentFlag:
+    numeric = column in (Column.IMAGES, Column.SIZE)
+    return Qt.AlignmentFlag.AlignVCenter | (
+        Qt.AlignmentFlag.AlignRight if numeric else Qt.AlignmentFlag.AlignLeft
+    )
