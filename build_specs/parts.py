@@ -1,0 +1,73 @@
+"""What goes into the frozen application beyond what PyInstaller finds, and what stays out; tests check it."""
+
+from __future__ import annotations
+
+# imagecodecs loads a codec when its function is first asked for; these are those that core/imaging asks for.
+CODECS = ("_htj2k", "_imcd", "_jpeg2k", "_jpeg8", "_jpegls", "_jpegsof3", "_jpegxl", "_png")
+
+HIDDEN = (
+    *(f"imagecodecs.{codec}" for codec in CODECS),
+    "imagecodecs._shared",
+    "imagecodecs._shared_cython",
+    "rle.rle",
+    "sqlalchemy.dialects.sqlite.pysqlite",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.uvloop",
+    "uvicorn.protocols.http.httptools_impl",
+)
+
+# Data of packages: fonts of icons, character tables, the web pages of the archive.
+DATA = ("qtawesome", "resources")
+
+# Keyring finds its backends by the metadata of installed packages.
+METADATA = ("keyring", "pydicom", "pylibjpeg", "pylibjpeg-rle")
+
+EXCLUDED = (
+    "IPython",
+    "PyInstaller",
+    "_pytest",
+    "grimp",
+    "hypothesis",
+    "importlinter",
+    "matplotlib",
+    "mypy",
+    "pip",
+    "pydoc_data",
+    "pytest",
+    "scipy",
+    "setuptools",
+    "tests",
+    "tkinter",
+    "watchfiles",
+    "websockets",
+)
+
+QT_MODULES = ("QtCore", "QtDBus", "QtGui", "QtSvg", "QtWidgets")
+
+# Parts of Qt that hooks bring along and nothing here loads.
+UNUSED_QT = (
+    "Qt6Qml",
+    "Qt6Quick",
+    "Qt6VirtualKeyboard",
+    "Qt6Pdf",
+    "Qt6Network",
+    "Qt6OpenGLWidgets",
+    "Qt6ShaderTools",
+    "plugins/networkinformation",
+    "plugins/tls",
+    "plugins/platforminputcontexts/libqtvirtualkeyboardplugin",
+    "plugins/imageformats/libqpdf",
+    "plugins/platforms/libqvnc",
+    "plugins/platforms/libqlinuxfb",
+    "plugins/platforms/libqminimalegl",
+    "plugins/platforms/libqvkkhrdisplay",
+    "plugins/platforms/libqeglfs",
+    "plugins/egldeviceintegrations",
+    "Qt/translations/",
+)
+
+
+def is_unused(name: str) -> bool:
+    """Whether the file *name* of the application folder is a part of Qt that stays out."""
+    path = name.replace("\\", "/")
+    return "PySide6" in path and any(part in path for part in UNUSED_QT)
