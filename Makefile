@@ -31,7 +31,7 @@ imports: setup
 
 interop: setup
 	@sh build_specs/interop.sh
-	@CI=true QT_QPA_PLATFORM=offscreen $(PY) -m pytest -m interop
+	@FILMJACKET_INTEROP=1 QT_QPA_PLATFORM=offscreen $(PY) -m pytest -m interop
 
 build: setup
 	@sh build_specs/build.sh

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from core.media.samples import SampleStudy
+from tests.guards import pytest_runtest_makereport
+
+__all__ = ["pytest_runtest_makereport"]
 
 REAL_FILES = Path(__file__).resolve().parents[2] / "shared" / "testdata"
 
