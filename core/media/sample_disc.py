@@ -156,8 +156,11 @@ def _ct(
 ) -> Dataset:
     ds = samples.ct_slice(study, series=series, instance=n, size=16)
     ds.SeriesDescription = f"{plane} 5.0 soft"
-    ds.BodyPartExamined = "ABDOMEN"
-    ds.ImageType = ["ORIGINAL", "PRIMARY", plane.upper()]
+    ds.ImageType = [
+        "ORIGINAL" if plane == "axial" else "DERIVED",
+        "PRIMARY",
+        "AXIAL" if plane == "axial" else "MPR",
+    ]
     ds.ImagePositionPatient = [round(c, 3) for c in corner]
     ds.PixelSpacing = [400 / SIZE, 400 / SIZE]
     noise = np.random.default_rng([series, n]).normal(0, 10, hu.shape)
@@ -172,8 +175,12 @@ def _mr(study: SampleStudy, n: int, count: int) -> Dataset:
     noise = np.random.default_rng([9, n]).normal(0, 14, hu.shape)
     ds = samples.dataset(study, series=1, instance=n, modality="MR", sop_class=MRImageStorage)
     ds.SeriesDescription = "T1 axial"
-    ds.BodyPartExamined = "ABDOMEN"
+    ds.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]
+    ds.ScanningSequence, ds.SequenceVariant, ds.ScanOptions, ds.MRAcquisitionType = "SE", "NONE", "", "2D"
+    ds.RepetitionTime, ds.EchoTime, ds.EchoTrainLength = 500, 12, 1
+    ds.PatientPosition, ds.PositionReferenceIndicator = "HFS", ""
     ds.FrameOfReferenceUID = samples.uid(study.seed, "frame of reference")
+    ds.SliceThickness = 8
     ds.ImagePositionPatient = [-200, -200, -8 * n]
     ds.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     ds.PixelSpacing = [400 / SIZE, 400 / SIZE]

@@ -12,6 +12,7 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import dcmwrite
+from pydicom.tag import Tag
 from pydicom.uid import (
     UID,
     CTImageStorage,
@@ -83,6 +84,7 @@ def dataset(
     ds.ReferringPhysicianName = "Referrer^Rita"
     ds.StudyDescription = study.description
     ds.SeriesDescription = f"{modality} series {series}"
+    ds.BodyPartExamined = "ABDOMEN"
     ds.PatientName = study.patient.name
     ds.PatientID = study.patient.patient_id
     ds.PatientBirthDate = study.patient.birth_date
@@ -132,7 +134,9 @@ def ct_slice(
     noise = np.random.default_rng(instance).integers(-12, 12, (size, size), dtype=np.int16)
     ds = dataset(study, series=series, instance=instance)
     ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    ds.PatientPosition, ds.KVP, ds.AcquisitionNumber = "HFS", 120, 1
     ds.FrameOfReferenceUID = uid(study.seed, "frame of reference")
+    ds.PositionReferenceIndicator = ""
     ds.ImagePositionPatient = [-200, -200, -2.5 * instance]
     ds.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     ds.PixelSpacing = [400 / size, 400 / size]
@@ -153,7 +157,10 @@ def ultrasound_cine(study: SampleStudy, *, series: int = 2, frames: int = 12, si
         centre = size * (n + 1) / (frames + 1)
         loop[n][(x - centre) ** 2 + (y - size / 2) ** 2 < (size / 6) ** 2] = 200
     ds = dataset(study, series=series, modality="US", sop_class=UltrasoundMultiFrameImageStorage)
+    ds.ImageType = ["ORIGINAL", "PRIMARY"]
+    ds.PatientOrientation = ""
     ds.FrameTime = "50"
+    ds.FrameIncrementPointer = Tag("FrameTime")
     return with_pixels(ds, loop)
 
 
@@ -163,12 +170,16 @@ def colour_photo(study: SampleStudy, *, series: int = 3, size: int = 96) -> Data
     rgb = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None, :], ramp[::-1, None]), axis=-1)
     ds = dataset(study, series=series, modality="OT", sop_class=SecondaryCaptureImageStorage)
     ds.ConversionType = "WSD"
+    ds.PatientOrientation = ""
     return with_pixels(ds, np.ascontiguousarray(rgb))
 
 
 def encapsulated_pdf(study: SampleStudy, pdf: bytes, *, series: int = 4, title: str = "Report") -> Dataset:
     """A PDF inside a DICOM object (PS3.3 A.45.1)."""
     ds = dataset(study, series=series, modality="DOC", sop_class=EncapsulatedPDFStorage)
+    ds.ConversionType = "WSD"
+    ds.AcquisitionDateTime = ""
+    ds.ConceptNameCodeSequence = []
     ds.DocumentTitle = title
     ds.BurnedInAnnotation = "NO"
     ds.MIMETypeOfEncapsulatedDocument = "application/pdf"
