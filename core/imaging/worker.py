@@ -1,0 +1,120 @@
+"""The inside of one render process: takes a task, answers with a picture or a reason, until the pipe closes.
+
+Imports nothing heavy at the top: the limits are set before numpy and the codecs come in.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import NamedTuple
+
+
+class VoiSpec(NamedTuple):
+    """A window as it crosses the process border."""
+
+    center: float
+    width: float
+    function: str = "LINEAR"
+
+
+class Task(NamedTuple):
+    """One picture to make: of a file (or bytes), 0-based frame, "jpeg", "png" or "thumbnail"."""
+
+    source: str | bytes
+    frame0: int
+    kind: str
+    size: tuple[int, int] | None
+    quality: int
+    voi: VoiSpec | None
+
+
+class Answer(NamedTuple):
+    """The picture, or what went wrong: *error* names a class of `core.errors`."""
+
+    picture: bytes
+    error: str = ""
+    message: str = ""
+    remedy: str = ""
+
+
+def serve(tasks: Connection, memory_bytes: int) -> None:
+    """Main function of the process; ends when its owner closes the pipe or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the owner, who then closes the pipe
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"  # threads reserve address space that the limit counts
+    _warm_up()
+    _limit_memory(memory_bytes)
+    while True:
+        try:
+            task = Task(*tasks.recv())
+        except (EOFError, OSError):
+            return
+        answer = perform(task)
+        try:
+            tasks.send(tuple(answer))
+        except (BrokenPipeError, OSError):
+            return
+
+
+def perform(task: Task) -> Answer:
+    """Make the picture; every failure is an answer."""
+    from core.errors import KnownError
+
+    try:
+        return Answer(_picture(task))
+    except KnownError as error:
+        return Answer(b"", type(error).__name__, error.message, error.remedy)
+    except MemoryError:
+        return Answer(b"", "NotRenderable", "This picture needs more memory than a picture may take.")
+    except FileNotFoundError:
+        return Answer(b"", "NotFound", "The stored file of this image is missing.")
+    except OSError as error:
+        return Answer(
+            b"", "StorageFault", f"The stored file of this image cannot be read ({error.strerror})."
+        )
+    except Exception as error:  # whatever a damaged object provokes must not end the process
+        return Answer(b"", "NotRenderable", f"This picture cannot be made ({type(error).__name__}).")
+
+
+def _picture(task: Task) -> bytes:
+    from core.imaging import render
+    from core.imaging.image import ImageObject
+    from core.imaging.voi import Voi, VoiFunction
+
+    source = task.source if isinstance(task.source, bytes) else Path(task.source)
+    frame = ImageObject.open(source).frame(task.frame0)
+    spec = task.voi
+    voi = None if spec is None else Voi(spec.center, spec.width, VoiFunction(spec.function))
+    picture = render.window_to_u8(frame, voi)
+    if task.size is not None:
+        enlarge = task.kind != "thumbnail"
+        picture = render.fitted(picture, task.size, frame.attributes.pixel_aspect, enlarge=enlarge)
+    return render.png(picture) if task.kind == "png" else render.jpeg(picture, task.quality)
+
+
+def _warm_up() -> None:
+    """Load what nearly every task needs, so that the first one is not slow."""
+    import numpy as np
+
+    from core.imaging import render
+
+    render.jpeg(render.fitted(np.zeros((8, 8), np.uint8), (4, 4)), 75)
+
+
+def _limit_memory(memory_bytes: int) -> None:
+    """Let the process grow by *memory_bytes* from here on, where the system can enforce that."""
+    try:
+        import resource
+
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            now = int(statm.read().split()[0]) * resource.getpagesize()
+    except (ImportError, OSError):
+        return  # Windows and macOS: the time limit alone protects
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    soft = now + memory_bytes
+    if hard != resource.RLIM_INFINITY:
+        soft = min(soft, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
