@@ -1,0 +1,150 @@
+"""Adding or changing a destination: name, address, login, and a secret that goes to the keyring."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import (
+    QDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ui.icons import icon
+from ui.messages import MessageBar
+from ui.services import LOCAL_ARCHIVE, DestinationText, Services
+
+KINDS = ("v3:", "stow:", "exams:", "dimse:", "share:")
+
+
+class DestinationDialog(QDialog):
+    """Signals: `saved(str)` with the destination's name."""
+
+    saved = Signal(str)
+
+    def __init__(
+        self, services: Services, old: DestinationText | None = None, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._services = services
+        self._old = old
+        self.setWindowTitle(self.tr("Destination"))
+        self.setMinimumWidth(520)
+        self.name = QLineEdit(old.name if old else "", self)
+        self.address = QLineEdit(_address(old.spec) if old else "", self)
+        self.login = QLineEdit(old.login if old else "", self)
+        self.secret = QLineEdit(self)
+        self.messages = MessageBar(self)
+        self.answer = QLabel(self)
+        self.test_button = QPushButton(icon("ph.plugs-connected"), self.tr("Test"), self)
+        self.save_button = QPushButton(self.tr("Save"), self)
+        self.cancel_button = QPushButton(self.tr("Cancel"), self)
+        self._build()
+        self._refresh()
+
+    def _build(self) -> None:
+        self.name.setPlaceholderText(self.tr("City hospital"))
+        self.name.setEnabled(self._old is None)
+        self.address.setPlaceholderText("https://archive.example:8500")
+        self.secret.setEchoMode(QLineEdit.EchoMode.Password)
+        if self._old is not None and self._old.has_secret:
+            self.secret.setPlaceholderText(self.tr("unchanged"))
+        form = QFormLayout()
+        form.setHorizontalSpacing(16)
+        form.setVerticalSpacing(12)
+        form.addRow(self.tr("&Name"), self.name)
+        form.addRow(self.tr("&Address"), self.address)
+        form.addRow(self.tr("&Login"), self.login)
+        form.addRow(self.tr("&Password"), self.secret)
+        for field, words in (
+            (self.name, self.tr("Name")),
+            (self.address, self.tr("Address")),
+            (self.login, self.tr("Login")),
+            (self.secret, self.tr("Password")),
+        ):
+            field.setAccessibleName(words)
+            field.textChanged.connect(lambda _text: self._refresh())
+        hint = QLabel(self.tr("The password is kept in the keyring of this computer, never in a file."), self)
+        hint.setProperty("role", "small")
+        hint.setWordWrap(True)
+        self.answer.setWordWrap(True)
+        self.save_button.setProperty("role", "primary")
+        self.save_button.setDefault(True)
+        self.test_button.setAutoDefault(False)
+        self.cancel_button.setAutoDefault(False)
+        self.test_button.clicked.connect(lambda: self.test())
+        self.save_button.clicked.connect(lambda: self.save())
+        self.cancel_button.clicked.connect(self.reject)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(8)
+        buttons.addWidget(self.test_button)
+        buttons.addStretch(1)
+        buttons.addWidget(self.cancel_button)
+        buttons.addWidget(self.save_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(24, 24, 24, 16)
+        layout.setSpacing(16)
+        layout.addWidget(self.messages)
+        layout.addLayout(form)
+        layout.addWidget(hint)
+        layout.addWidget(self.answer)
+        layout.addLayout(buttons)
+
+    def entered(self) -> DestinationText:
+        """What stands in the fields."""
+        address = self.address.text().strip()
+        spec = address if address.startswith(KINDS) else f"v3:{address}"
+        has = bool(self.secret.text()) or bool(self._old and self._old.has_secret)
+        return DestinationText(self.name.text().strip(), spec, self.login.text().strip(), has)
+
+    def _secret(self) -> str | None:
+        return self.secret.text() or None
+
+    def _refresh(self) -> None:
+        filled = bool(self.address.text().strip())
+        named = bool(self.name.text().strip()) and self.name.text().strip() != LOCAL_ARCHIVE
+        self.save_button.setEnabled(filled and named)
+        self.test_button.setEnabled(filled)
+
+    def test(self) -> None:
+        """Call it and say what answered."""
+        subject, secret = self.entered(), self._secret()
+        self.messages.put_away()
+        self.test_button.setEnabled(False)
+        self.answer.setText(self.tr("Asking…"))
+        self._services.tasks.call(
+            lambda: self._services.destinations.test(subject, secret),
+            done=self._answered,
+            failed=self._failed,
+        )
+
+    def _answered(self, words: str) -> None:
+        self._refresh()
+        self.answer.setText(words)
+
+    def _failed(self, error: Exception) -> None:
+        self._refresh()
+        self.answer.setText("")
+        self.messages.show_error(error)
+
+    def save(self) -> None:
+        """Keep it; the keyring may ask the person for its password, so not on the Qt thread."""
+        subject, secret = self.entered(), self._secret()
+        self.save_button.setEnabled(False)
+        self._services.tasks.call(
+            lambda: self._services.destinations.save(subject, secret),
+            done=lambda _none: self._kept(subject.name),
+            failed=self._failed,
+        )
+
+    def _kept(self, name: str) -> None:
+        self.saved.emit(name)
+        self.accept()
+
+
+def _address(spec: str) -> str:
+    return spec.removeprefix("v3:")

@@ -1,0 +1,162 @@
+"""The tree of a disc on screen: names in full, one line for a study or series, ⚠ with its sentence."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QPainter
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QApplication,
+    QHeaderView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTreeView,
+    QWidget,
+)
+
+from core.dicom.tree import Patient, Study
+from ui.icons import icon
+from ui.models.people import person_name
+from ui.models.study_node import Node, identity
+from ui.models.study_tree import NODE_ROLE, Column, StudyTree
+from ui.theme import tokens
+
+Index = QModelIndex | QPersistentModelIndex
+PAD = 6
+OPENED_AT_FIRST = 40
+"""So many patients are shown unfolded; a disc with more would scroll for ever."""
+
+_WRAP = int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+
+
+class NameDelegate(QStyledItemDelegate):
+    """Paints the first column; a patient's name wraps where it must and is never cut."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        node = index.data(NODE_ROLE)
+        if not isinstance(node, Node) or not isinstance(node.item, Patient):
+            super().paint(painter, option, index)
+            return
+        self.initStyleOption(option, index)
+        option.text = ""
+        widget: QWidget = option.widget
+        style = widget.style() if widget is not None else QApplication.style()
+        style.drawControl(QStyle.ControlElement.CE_ItemViewItem, option, painter, widget)
+        option.text = "x"
+        box = style.subElementRect(QStyle.SubElement.SE_ItemViewItemText, option, widget)
+        painter.save()
+        try:
+            self._words(painter, box.adjusted(2, 0, -2, 0), option.font, node.item)
+        finally:  # a painter left unbalanced on an exception takes the process down
+            painter.restore()
+
+    def _words(self, painter: QPainter, box: QRect, font: QFont, patient: Patient) -> None:
+        now = tokens()
+        name = person_name(patient.header.patient_name)
+        bold, small = _bold(font), _small(font)
+        top = box.top() + PAD
+        for words, face, colour in (
+            (name, bold, now.text),
+            (identity(patient), small, now.muted),
+            (patient.warning, small, now.warn),
+        ):
+            if not words:
+                continue
+            left = box.left()
+            if words == patient.warning:
+                side = QFontMetrics(face).height()
+                icon("ph.warning-fill", "warn").paint(painter, QRect(left, top, side, side))
+                left += side + 4
+            room = QRect(left, top, box.right() - left, 1000)
+            high = QFontMetrics(face).boundingRect(room, _WRAP, words).height()
+            painter.setFont(face)
+            painter.setPen(QColor(colour))
+            painter.drawText(room, _WRAP, words)
+            top += high
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        node = index.data(NODE_ROLE)
+        font: QFont = option.font
+        line = QFontMetrics(font).height()
+        if not isinstance(node, Node) or not isinstance(node.item, Patient):
+            return QSize(200, line + 2 * PAD)
+        view = self.parent()
+        wide = view.viewport().width() - 64 if isinstance(view, QTreeView) else 300
+        room = QRect(0, 0, max(120, wide), 1000)
+        small = QFontMetrics(_small(font))
+        high = QFontMetrics(_bold(font)).boundingRect(room, _WRAP, person_name(node.item.header.patient_name))
+        total = high.height() + small.boundingRect(room, _WRAP, identity(node.item)).height() + 2 * PAD
+        if node.item.warning:
+            total += small.boundingRect(room.adjusted(24, 0, 0, 0), _WRAP, node.item.warning).height()
+        return QSize(200, total)
+
+
+class DiscTree(QTreeView):
+    """Patients, studies and series with check boxes; Space ticks, Enter or a double click opens.
+
+    Signals: `opened(object)` with the `Node` to look at.
+    """
+
+    opened = Signal(object)
+
+    def __init__(self, model: StudyTree, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = model
+        self.setModel(model)
+        self.setItemDelegateForColumn(Column.NAME, NameDelegate(self))
+        self.setAccessibleName(self.tr("Patients, studies and series"))
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setExpandsOnDoubleClick(False)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setIndentation(18)
+        self.setAllColumnsShowFocus(True)
+        header = self.header()
+        header.setStretchLastSection(False)
+        header.setSectionsMovable(False)
+        header.setMinimumSectionSize(40)
+        header.setSectionResizeMode(Column.NAME, QHeaderView.ResizeMode.Stretch)
+        metrics = QFontMetrics(self.font())
+        for column, widest in ((Column.TYPE, "CT, MR"), (Column.IMAGES, "20,000"), (Column.SIZE, "9,999 MB")):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
+            title = str(model.headerData(column, Qt.Orientation.Horizontal))
+            wide = max(metrics.horizontalAdvance(widest), metrics.horizontalAdvance(title) + 12)
+            self.setColumnWidth(column, wide + 18)
+        model.rowsInserted.connect(self._inserted)
+        self.activated.connect(self._activated)
+
+    def _inserted(self, parent: QModelIndex, first: int, last: int) -> None:
+        for row in range(first, last + 1):
+            if not parent.isValid():
+                self.setFirstColumnSpanned(row, parent, True)
+        if self._model.rowCount() <= OPENED_AT_FIRST:
+            node = self._model.node(parent)
+            if isinstance(node.item, Patient | Study) and not self.isExpanded(parent):
+                self.expand(parent)
+        if not self.currentIndex().isValid():
+            self.setCurrentIndex(self._model.index(0, 0))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        index = self.currentIndex().siblingAtColumn(Column.NAME)
+        if event.key() == Qt.Key.Key_Space and index.isValid():
+            ticked = Qt.CheckState(index.data(Qt.ItemDataRole.CheckStateRole)) is Qt.CheckState.Checked
+            self._model.tick(self._model.node(index), not ticked)
+            return
+        super().keyPressEvent(event)
+
+    def _activated(self, index: QModelIndex) -> None:
+        self.opened.emit(self._model.node(index))
+
+
+def _bold(font: QFont) -> QFont:
+    made = QFont(font)
+    made.setWeight(QFont.Weight.DemiBold)
+    return made
+
+
+def _small(font: QFont) -> QFont:
+    made = QFont(font)
+    made.setPointSizeF(font.pointSizeF() - 1)
+    return made
