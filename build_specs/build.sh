@@ -4,7 +4,12 @@ set -eu
 cd "$(dirname "$0")/.."
 PATH="$PATH:/sbin:/usr/sbin"
 . build_specs/apt.sh
-command -v objdump >/dev/null || apt_install build binutils
+missing=
+command -v objdump >/dev/null || missing=binutils
+.venv/bin/python -c 'from PyInstaller.depend.bindepend import get_python_library_path as path; path()' 2>/dev/null || \
+    missing="$missing $(.venv/bin/python -c 'import sys; print("libpython%d.%d" % sys.version_info[:2])')"
+# shellcheck disable=SC2086
+[ -z "$missing" ] || apt_install build $missing
 echo "build: making dist/filmjacket (a few minutes)"
 mkdir -p .make
 if ! PYINSTALLER_CONFIG_DIR=.make/pyinstaller .venv/bin/python -m PyInstaller --noconfirm --clean --log-level WARN \
