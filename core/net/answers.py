@@ -63,6 +63,10 @@ REMEDIES: dict[type[KnownError], str] = {
 TRY_LATER = frozenset({429, 502, 503, 504})
 
 
+class UnknownNamespace(Denied):
+    """Denied by the code that also means: there is no such namespace (yet)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Status, headers (lower-case names) and whole body of one answer."""
@@ -121,6 +125,8 @@ def known_error(answer: Answer, peer: str) -> KnownError:
             f"{peer} answered with a redirect, which is not followed (HTTP {status}).",
             "Use the address of the archive itself.",
         )
+    if status == 403 and v3_code(answer) == ACCESS_DENIED:
+        return UnknownNamespace(f"{peer} knows no such namespace, or not for this account.{said}")
     if status in REFUSED:
         kind, sentence = REFUSED[status]
         return kind(f"{peer}: {sentence} (HTTP {status}).{said}", REMEDIES.get(kind, ""))

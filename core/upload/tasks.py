@@ -1,0 +1,134 @@
+"""What the threads of an upload do: ask, check, send, attach, verify. Each is one exchange or one file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from core.dicom.digest import new_hash, version_of
+from core.dicom.ports import Sent
+from core.dicom.refs import FileRef
+from core.errors import BadInput, Conflict, KnownError, NotFound, SourceFault
+from core.upload.destination import Destination
+from core.upload.nouns import AttachmentItem, Item, ItemState
+from core.upload.payload import Payload, changed, missing, unreadable
+
+Opener = Callable[[FileRef], BinaryIO]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What reading one file gave: its digest, its time, and the destination's answer if it was sent."""
+
+    digest: str
+    mtime_ns: int
+    sent: Sent | None = None
+
+
+class Hands:
+    """Does the tasks of one upload for any number of threads."""
+
+    def __init__(
+        self,
+        destination: Destination,
+        opener: Opener,
+        moved: Callable[[int], None],
+        stopped: Callable[[], bool],
+    ) -> None:
+        self.destination = destination
+        self._opener = opener
+        self._moved = moved
+        self._stopped = stopped
+
+    def send(self, item: Item) -> Read:
+        """Send one file. Raises SourceFault, Stopped, or what the destination raises."""
+        with self._open(item) as data:
+            mtime_ns = _same_file(data, item)
+            payload = Payload(data, item.size, self._moved, self._stopped)
+            try:
+                sent = self.destination.send(item.header, cast(BinaryIO, payload), item.size)
+                digest = payload.version
+            except BaseException:
+                payload.forget()
+                raise
+            return Read(digest, mtime_ns, sent)
+
+    def check(self, item: Item) -> Read:
+        """Digest of one file; read only if it may have changed since the ledger's digest was made."""
+        with self._open(item) as data:
+            mtime_ns = _same_file(data, item)
+            if item.digest and mtime_ns:
+                self._moved(item.size)
+                return Read(item.digest, mtime_ns)
+            payload = Payload(data, item.size, self._moved, self._stopped)
+            try:
+                return Read(payload.drain(), mtime_ns)
+            except BaseException:
+                payload.forget()
+                raise
+
+    def attach(self, study_uid: str, items: list[AttachmentItem]) -> None:
+        """Send those of *items* that the study does not have; each tells what became of it."""
+        held = self.destination.attachments_held(study_uid) if items else set()
+        for item in items:
+            try:
+                item.digest, item.size = digest_of(Path(item.path))
+                if not held & {item.digest, item.remote or item.digest}:
+                    item.remote = self.destination.attach(
+                        study_uid, Path(item.path), item.name, item.content_type
+                    )
+                item.state, item.reason = ItemState.SENT, ""
+            except (SourceFault, BadInput, Conflict, NotFound) as fault:
+                item.state, item.reason = ItemState.FAILED, fault.message
+        self._confirm(study_uid, items)
+
+    def _confirm(self, study_uid: str, items: list[AttachmentItem]) -> None:
+        sent = [item for item in items if item.state is ItemState.SENT]
+        held = self.destination.attachments_held(study_uid) if sent else set()
+        for item in sent:
+            if held & {item.digest, item.remote or item.digest}:
+                item.state = ItemState.VERIFIED
+            else:
+                item.state, item.reason = ItemState.FAILED, "The destination does not have this attachment."
+
+    def _open(self, item: Item) -> BinaryIO:
+        try:
+            return self._opener(item.ref)
+        except FileNotFoundError as error:
+            raise missing() from error
+        except SourceFault:
+            raise
+        except KnownError as error:
+            raise SourceFault(error.message, error.remedy, lasting=True) from error
+        except (OSError, ValueError) as error:
+            raise unreadable() from error
+
+
+def digest_of(path: Path) -> tuple[str, int]:
+    """Version and size of a file on this machine. Raises SourceFault."""
+    running = new_hash()
+    try:
+        with path.open("rb") as data:
+            while piece := data.read(1 << 20):
+                running.update(piece)
+            return version_of(running), data.tell()
+    except FileNotFoundError as error:
+        raise missing() from error
+    except OSError as error:
+        raise unreadable() from error
+
+
+def _same_file(data: BinaryIO, item: Item) -> int:
+    """Modification time of the open file, 0 for a ZIP member. Raises SourceFault if it changed."""
+    if item.ref.member:
+        return 0
+    try:
+        status = os.fstat(data.fileno())
+    except (OSError, AttributeError, ValueError):  # no file of the system but memory
+        return 0
+    if status.st_size != item.size or item.mtime_ns not in (0, status.st_mtime_ns):
+        raise changed()
+    return status.st_mtime_ns
