@@ -36,8 +36,8 @@ class Shape:
 class Camera:
     """A way of looking. *zoom* 0 means: fit into the tile. Every change gives a new camera.
 
-    *pan* is where the image's middle lies, in screen pixels from the middle of the tile. Mirroring is left-right
-    and comes before turning; upside down is mirroring and two quarter turns.
+    *pan* is where the image's middle lies, in screen pixels from the middle of the tile. Mirroring is
+    left-right and comes before turning; upside down is mirroring and two quarter turns.
     """
 
     zoom: float = 0.0

@@ -10,25 +10,18 @@ FALLBACK_FPS = 20.0
 SLOWEST, FASTEST = 1.0, 120.0
 
 
-def frame_rate(recommended: float | None, cine_rate: float | None, frame_time_ms: float | None) -> float:
-    """Images a second as the object asks (PS3.3 C.7.6.5), the fallback where it does not."""
-    for rate in (recommended, cine_rate):
-        if rate is not None and 0 < rate <= 1000:
-            return min(FASTEST, max(SLOWEST, rate))
-    if frame_time_ms is not None and frame_time_ms > 0:
-        return min(FASTEST, max(SLOWEST, 1000 / frame_time_ms))
-    return FALLBACK_FPS
-
-
 class Cine:
     """A loop over *count* frames. Pure: the caller says what time it is, in seconds of any clock.
 
-    *times_ms* are the single frames' durations (FrameTimeVector) where they differ.
+    *times_ms* says how long frames last: one for all, one a frame (FrameTimeVector: the time before each
+    frame, PS3.3 C.7.6.5), or nothing.
     """
 
-    def __init__(self, count: int, fps: float, times_ms: Sequence[float] = ()) -> None:
+    def __init__(self, count: int, times_ms: Sequence[float] = ()) -> None:
         self.count = count
-        self.fps = fps
+        self.fps = FALLBACK_FPS
+        if times_ms and sum(times_ms) > 0:
+            self.fps = min(FASTEST, max(SLOWEST, 1000 * len(times_ms) / sum(times_ms)))
         self._starts = self._vector(times_ms)
         self._origin = 0.0
         self._first = 0
@@ -74,11 +67,10 @@ class Cine:
         return (len(recent) - 1) / (recent[-1] - recent[0])
 
     def _vector(self, times_ms: Sequence[float]) -> tuple[float, ...]:
-        if len(times_ms) != self.count or any(t < 0 for t in times_ms) or sum(times_ms) <= 0:
+        if len(times_ms) != self.count or self.count < 2 or min(times_ms) < 0 or sum(times_ms) <= 0:
             return ()
-        # FrameTimeVector holds the time *before* each frame; the first one counts for the way round (C.7.6.5).
-        around = [*times_ms[1:], times_ms[0] or sum(times_ms) / self.count]
-        return tuple(accumulate(around, initial=0.0))
+        shown_for = [*times_ms[1:], times_ms[0]]
+        return tuple(accumulate(shown_for, initial=0.0))
 
     def _index_by_vector(self, elapsed: float) -> int:
         whole = self._starts[-1]

@@ -1,0 +1,139 @@
+"""Turns a picture into what is on the screen: window, scale, draw; quick while dragging, fine at rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QRectF, QSize, QSizeF, Qt
+from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPen
+
+from ui.viewer.corners import corners
+from ui.viewer.overlay import (
+    MARGIN,
+    Pen,
+    draw_busy,
+    draw_corners,
+    draw_letters,
+    draw_placeholder,
+    draw_ruler,
+    edge_letters,
+)
+from ui.viewer.picture import Choice, Frames, Picture, Pixels
+
+if TYPE_CHECKING:
+    from ui.viewer.viewport import Viewport
+
+BACKGROUND = QColor("#0B0D10")
+FRAME = QColor("#30363D")
+ACTIVE = QColor("#6CB1FF")
+LARGE = 1_500_000  # pixels: above this, dragging draws without smoothing
+SHARP_FROM = 10.0  # dots per image pixel from which single pixels are shown as they are
+
+
+def as_image(pixels: Pixels) -> QImage:
+    """A copy of grey or RGB pixels in the screen's own format, which is the fastest to draw."""
+    data = np.ascontiguousarray(pixels)
+    rows, columns = data.shape[:2]
+    if data.ndim == 3:
+        image = QImage(data.data, columns, rows, columns * 3, QImage.Format.Format_RGB888)
+    else:
+        image = QImage(data.data, columns, rows, columns, QImage.Format.Format_Grayscale8)
+    return image.convertToFormat(QImage.Format.Format_RGB32)
+
+
+class Canvas:
+    """Keeps the last windowed picture and its last reduced copy; *hurry* while something is being dragged."""
+
+    def __init__(self) -> None:
+        self.hurry = False
+        self._key: object = None
+        self._image: QImage | None = None
+        self._reduced_key: object = None
+        self._reduced: QImage | None = None
+
+    def forget(self) -> None:
+        """Let go of the pixels."""
+        self._key = self._reduced_key = self._image = self._reduced = None
+
+    def paint(self, painter: QPainter, port: Viewport) -> None:
+        """Everything in the tile, with a painter that is already open."""
+        tile = port.tile
+        painter.fillRect(tile, BACKGROUND)
+        pen = Pen(painter, _font_for(port), tile)
+        picture = port.picture
+        if picture is None or port.frames is None:
+            if port.message:
+                draw_placeholder(pen, port.message, document=False)
+            elif port.late:
+                draw_busy(pen)
+        else:
+            if picture.source is not None:
+                self._draw(painter, port, picture, port.frames)
+            else:
+                draw_placeholder(pen, picture.reason, document=picture.document)
+            self._annotate(pen, port, picture)
+        self._edge(painter, port)
+
+    def _annotate(self, pen: Pen, port: Viewport, picture: Picture) -> None:
+        lines = int((pen.tile.height() - 2 * MARGIN) // pen.line)
+        texts = corners(picture, port.looking(), port.density, lines)
+        draw_corners(pen, texts)
+        if picture.source is not None and port.density != 2:
+            draw_letters(pen, *edge_letters(picture, port.camera))
+            draw_ruler(pen, picture, port.camera)
+        if port.late:
+            draw_busy(pen)
+
+    def _edge(self, painter: QPainter, port: Viewport) -> None:
+        if port.active or port.hasFocus():
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            width = 2 if port.hasFocus() else 1
+            painter.setPen(QPen(ACTIVE if port.hasFocus() else FRAME, width))
+            inset = width / 2
+            painter.drawRect(port.tile.adjusted(inset, inset, -inset, -inset))
+
+    def _draw(self, painter: QPainter, port: Viewport, picture: Picture, frames: Frames) -> None:
+        image = self._windowed(frames, picture, port.choice, port.inverted)
+        shape = picture.shape
+        tile = QSizeF(port.size())
+        matrix = port.camera.transform(shape, tile)
+        dots = port.camera.scale(shape, tile) * port.devicePixelRatioF()
+        painter.save()
+        painter.setTransform(matrix, True)
+        box = QRectF(0, 0, shape.columns, shape.rows)
+        hint = QPainter.RenderHint.SmoothPixmapTransform
+        if self.hurry and shape.columns * shape.rows > LARGE:
+            painter.drawImage(box, image)
+        elif dots < 0.75:
+            painter.setRenderHint(hint, True)
+            painter.drawImage(box, self._reduce(image, shape.size * dots))
+        else:
+            painter.setRenderHint(hint, dots < SHARP_FROM)
+            painter.drawImage(box, image)
+        painter.restore()
+
+    def _windowed(self, frames: Frames, picture: Picture, choice: Choice, inverted: bool) -> QImage:
+        key = (picture.key, choice, inverted)
+        if key != self._key or self._image is None:
+            image = as_image(frames.grey(picture, choice))
+            if inverted:
+                image.invertPixels()
+            self._key, self._image = key, image
+        return self._image
+
+    def _reduce(self, image: QImage, size: QSizeF) -> QImage:
+        wanted = QSize(max(1, round(size.width())), max(1, round(size.height())))
+        key = (self._key, wanted.width(), wanted.height())
+        if key != self._reduced_key or self._reduced is None:
+            # Averages over the area, where plain drawing would pick single pixels and flicker.
+            ignore, smooth = Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation
+            self._reduced_key, self._reduced = key, image.scaled(wanted, ignore, smooth)
+        return self._reduced
+
+
+def _font_for(port: Viewport) -> QFont:
+    font = QFont(port.font())
+    small = port.width() < 420 or port.height() < 320
+    font.setPointSizeF(8.5 if small else 10.0)
+    return font
