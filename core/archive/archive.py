@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
 
-from core.archive.blobs import Incoming
+from sqlalchemy import Connection, func, select
+
+from core.archive import attachments, search, settle, studies
+from core.archive.attachments import Label
+from core.archive.backup import back_up
+from core.archive.blobs import Blob, Incoming, LocalBlobs
+from core.archive.check import Inspector
+from core.archive.files import FileSystem
+from core.archive.lock import FolderLock
 from core.archive.nouns import (
     CURRENT,
     Attachment,
@@ -24,8 +33,20 @@ from core.archive.nouns import (
     StudyTags,
     TrashEntry,
 )
+from core.archive.phi import only_phi, overlaid
+from core.archive.schema import CATALOG, namespaces, series, series_cache
+from core.archive.schema import studies as study_table
+from core.archive.settle import Settler
+from core.archive.store import Store, check_namespace
+from core.archive.trash import Trash
+from core.audit.log import AuditLog
 from core.db.database import Database
 from core.dicom.ports import Thumbnailer
+from core.errors import Busy, NotFound, StorageFault
+
+SWEEP_EVERY_S = 600.0
+"""How often the trash is looked through."""
+WAIT_FOR_SWEEPER_S = 60.0
 
 
 class Archive:
@@ -38,6 +59,48 @@ class Archive:
     db: Database
     """The database file, shared with accounts and documents."""
 
+    audit: AuditLog
+    """The audit log in it."""
+
+    def __init__(
+        self,
+        data: Path,
+        database: Database,
+        blobs: LocalBlobs,
+        *,
+        lock: FolderLock | None,
+        settle_after_s: float,
+        thumbnailer: Thumbnailer | None,
+        trash_days: float,
+    ) -> None:
+        """Use `open`."""
+        self._data = data
+        self._lock = lock
+        self._blobs = blobs
+        self.db = database
+        self.audit = AuditLog(database)
+        self._removal_lock = database.path.with_name("removal.lock")
+        self._settler: Settler | None = None
+        self._store = Store(database, blobs, self.audit, self._changed)
+        self._trash = Trash(
+            database,
+            blobs,
+            self.audit,
+            days=trash_days,
+            removal_lock=self._removal_lock,
+            sweep_soon=self._sweep_soon,
+        )
+        if lock is not None:
+            blobs.sweep_incoming()
+            self._settler = Settler(
+                database,
+                blobs,
+                thumbnailer,
+                after_s=settle_after_s,
+                sweep=self._trash.sweep,
+                sweep_every_s=SWEEP_EVERY_S,
+            )
+
     @classmethod
     def open(
         cls,
@@ -46,17 +109,41 @@ class Archive:
         settle_after_s: float = 3.0,
         thumbnailer: Thumbnailer | None = None,
         exclusive: bool = True,
-        trash_days: int = 7,
+        trash_days: float = 7,
+        files: FileSystem | None = None,
     ) -> Archive:
         """Open (and make, if absent) the archive in *data*. Raises Busy naming the pid, StorageFault.
 
         With *exclusive* False another process may be serving it: reading, `check` and `backup` only.
         """
-        raise NotImplementedError
+        folder = data / "archive"
+        _make_folders(data, folder)
+        lock = FolderLock(folder / "lock") if exclusive else None
+        try:
+            blobs = LocalBlobs(folder, files)
+            database = Database.open(folder / "archive.db", CATALOG)
+        except BaseException:
+            if lock is not None:
+                lock.close()
+            raise
+        return cls(
+            data,
+            database,
+            blobs,
+            lock=lock,
+            settle_after_s=settle_after_s,
+            thumbnailer=thumbnailer,
+            trash_days=trash_days,
+        )
 
     def close(self) -> None:
         """Finish queued writes and let go of the folder; calling it again does nothing."""
-        raise NotImplementedError
+        self._store.close()
+        if self._settler is not None:
+            self._settler.close()
+        self.db.close()
+        if self._lock is not None:
+            self._lock.close()
 
     # Studies
 
@@ -64,21 +151,38 @@ class Archive:
         self, where: StudyFilter, *, limit: int = 50, offset: int = 0, order: str = "-received"
     ) -> Page[StudyRow]:
         """A page of studies; *order* is received, study_date or patient_name, "-" before it to turn it."""
-        raise NotImplementedError
+        with self.db.read() as connection:
+            return search.find(connection, where, limit, offset, order)
 
     def study(self, namespace: str, study_uid: str) -> StudyDetail:
         """Everything the desktop shows of a study. Raises NotFound("namespace"), NotFound("study")."""
-        raise NotImplementedError
+        with self.db.read() as connection:
+            row = studies.study_row(connection, namespace, study_uid)
+            return StudyDetail(
+                search.study_rows(connection, [row])[0],
+                studies.series_of(connection, row.id, conflicts=True),
+                attachments.of_study(connection, row.id),
+            )
 
-    def schema(self, namespace: str, study_uid: str, phi_namespace: str | None = None) -> StudySchema:
+    def schema(self, namespace: str, study_uid: str) -> StudySchema:
         """Series, images, attachments. Raises NotFound("namespace"), NotFound("study")."""
-        raise NotImplementedError
+        with self.db.read() as connection:
+            row = studies.study_row(connection, namespace, study_uid)
+            return StudySchema(
+                namespace,
+                study_uid,
+                studies.series_of(connection, row.id, conflicts=False),
+                attachments.of_study(connection, row.id),
+            )
 
     def study_phi(
         self, namespace: str, study_uid: str, phi_namespace: str | None = None
     ) -> Mapping[str, str]:
         """The "average" PHI as "(gggg,eeee)" -> value in tag order: most frequent value, overlay on top."""
-        raise NotImplementedError
+        with self.db.read() as connection:
+            row = studies.study_row(connection, namespace, study_uid)
+            overlay = studies.overlay_of(connection, row, phi_namespace)
+            return only_phi(studies.average_of(connection, row), overlay)
 
     def image_phi(
         self,
@@ -89,37 +193,68 @@ class Archive:
         phi_namespace: str | None = None,
     ) -> Mapping[str, str]:
         """What this image says, overlay on top. Raises NotFound("image") and as `study_phi`."""
-        raise NotImplementedError
+        with self.db.read() as connection:
+            row = studies.study_row(connection, namespace, study_uid)
+            image = studies.image_row(connection, row.id, sop_uid, version)
+            overlay = studies.overlay_of(connection, row, phi_namespace)
+            return only_phi(studies.tags_of_set(connection, image.phi_set_id), overlay)
 
     def study_tags(self, namespace: str, study_uid: str, phi_namespace: str | None = None) -> StudyTags:
         """Average PHI and attributes, size and counts."""
-        raise NotImplementedError
+        with self.db.read() as connection:
+            row = studies.study_row(connection, namespace, study_uid)
+            overlay = studies.overlay_of(connection, row, phi_namespace)
+            tags = overlaid(studies.average_of(connection, row), overlay)
+        return StudyTags(namespace, study_uid, tags, row.bytes, row.images, row.attachments)
 
     def transfer_attributes(self, namespace: str, study_uid: str) -> Mapping[str, Sequence[str]]:
         """Distinct values of (0002,0010) TransferSyntaxUID and (0002,0002) MediaStorageSOPClassUID."""
-        raise NotImplementedError
+        with self.db.read() as connection:
+            row = studies.study_row(connection, namespace, study_uid)
+            return studies.transfer_attributes(connection, row.id)
 
     def image(self, namespace: str, study_uid: str, sop_uid: str, version: str = CURRENT) -> StoredImage:
         """One stored object. Raises NotFound("namespace" | "study" | "image")."""
-        raise NotImplementedError
+        with self.db.read() as connection:
+            row = studies.study_row(connection, namespace, study_uid)
+            image = studies.image_row(connection, row.id, sop_uid, version)
+            return studies.stored_image(row, image, self._blobs)
 
     def representative(self, namespace: str, study_uid: str) -> StoredImage:
         """The image that speaks for a study (Details): the first of its first series."""
-        raise NotImplementedError
+        with self.db.read() as connection:
+            row = studies.study_row(connection, namespace, study_uid)
+            for one in studies.series_of(connection, row.id, conflicts=False):
+                image = studies.image_row(connection, row.id, one.images[0].sop_instance_uid, CURRENT)
+                return studies.stored_image(row, image, self._blobs)
+        raise NotFound("image", "The study has no images.")
 
     def held(
         self, namespace: str, study_uid: str, sop_uids: Sequence[str] | None = None
     ) -> Mapping[str, str]:
         """Current version by SOP Instance UID, of all or of those asked; {} for a study not there."""
-        raise NotImplementedError
+        with self.db.read() as connection:
+            try:
+                row = studies.study_row(connection, namespace, study_uid)
+            except NotFound:
+                return {}
+            return studies.held(connection, row.id, sop_uids)
 
     def namespaces(self) -> Sequence[str]:
         """Every namespace, sorted."""
-        raise NotImplementedError
+        with self.db.read() as connection:
+            return connection.execute(select(namespaces.c.name).order_by(namespaces.c.name)).scalars().all()
 
     def status(self) -> Status:
         """The archive in figures."""
-        raise NotImplementedError
+        query = select(
+            func.count(),
+            func.coalesce(func.sum(study_table.c.images), 0),
+            func.coalesce(func.sum(study_table.c.bytes), 0),
+        ).where(study_table.c.trash_id.is_(None))
+        with self.db.read() as connection:
+            count, images, size = connection.execute(query).one()
+            return Status(count, images, size, self._blobs.free_bytes(), settle.unsettled(connection))
 
     # Storing
 
@@ -129,7 +264,9 @@ class Archive:
         Raises BadInput for a bad namespace, StorageFault when the disk is full. Its `write` raises TooLarge
         beyond *limit* bytes, StorageFault when the disk fails.
         """
-        raise NotImplementedError
+        check_namespace(namespace)
+        self._owned()
+        return self._blobs.incoming(namespace, limit)
 
     def store(
         self, incoming: Incoming, *, actor: str, via: str = "api", routing: Routing | None = None
@@ -139,7 +276,7 @@ class Archive:
         The Future raises NotDicom, BadInput (truncated, without UIDs, DICOMDIR) or StorageFault; then nothing
         was kept. It resolves after bytes, folder entry and catalog are on disk.
         """
-        raise NotImplementedError
+        return self._store.object(incoming, actor=actor, via=via, routing=routing or Routing())
 
     def attach(
         self,
@@ -153,54 +290,112 @@ class Archive:
         actor: str,
     ) -> Future[Attachment]:
         """Keep what was written into *incoming* as an attachment of a study. Raises NotFound("study")."""
-        raise NotImplementedError
+        label = Label(name, content_type, uploaded_by, actor)
+
+        def refuse() -> None:
+            label.check()
+            with self.db.read() as connection:
+                studies.study_row(connection, namespace, study_uid)
+
+        def write(connection: Connection, blob: Blob) -> Attachment:
+            study = studies.study_row(connection, namespace, study_uid)
+            return attachments.add(connection, study, blob, label, self.audit)
+
+        return self._store.blob(incoming, write, refuse=refuse)
 
     def attachment(self, namespace: str, study_uid: str, guid: str, version: str) -> StoredAttachment:
         """One attachment by its version ("*" is its newest). Raises NotFound("attachment")."""
-        raise NotImplementedError
+        with self.db.read() as connection:
+            row = studies.study_row(connection, namespace, study_uid)
+            return attachments.one(connection, row.id, guid, version, self._blobs)
 
     def latest_attachment(self, namespace: str, study_uid: str) -> StoredAttachment:
         """The attachment that came last. Raises NotFound("attachment")."""
-        raise NotImplementedError
+        with self.db.read() as connection:
+            row = studies.study_row(connection, namespace, study_uid)
+            return attachments.one(connection, row.id, None, CURRENT, self._blobs)
 
     # Removing
 
     def delete_study(self, namespace: str, study_uid: str, actor: str) -> Future[TrashEntry]:
         """Move a study to the trash; when the Future resolves it is gone from every query."""
-        raise NotImplementedError
+        self._owned()
+        return self._trash.delete(namespace, study_uid, actor)
 
     def trash(self) -> Sequence[TrashEntry]:
         """What was deleted and is still there, newest first."""
-        raise NotImplementedError
+        return self._trash.entries()
 
     def restore(self, entry_id: int, actor: str) -> Future[StudyRow]:
         """Bring a study back; merged with one that came in meanwhile. Raises NotFound("trash entry")."""
-        raise NotImplementedError
+        self._owned()
+        return self._trash.restore(entry_id, actor)
 
     def purge(self, entry_id: int, actor: str) -> Future[None]:
         """Remove a deleted study for good. Raises NotFound("trash entry")."""
-        raise NotImplementedError
+        self._owned()
+        return self._trash.purge(entry_id, actor)
 
     # Settling
 
     def series_metadata(self, namespace: str, study_uid: str, series_uid: str) -> bytes | None:
         """Cached attributes of a series' images, gzip JSON, or None while it is not settled."""
-        raise NotImplementedError
+        return self._cached(namespace, study_uid, series_uid, "metadata")
 
     def series_thumbnail(self, namespace: str, study_uid: str, series_uid: str) -> bytes | None:
         """Cached JPEG of the middle image, or None while not settled or without a picture."""
-        raise NotImplementedError
+        return self._cached(namespace, study_uid, series_uid, "thumbnail")
 
     def unsettled(self) -> int:
         """How many studies the background pass has yet to do."""
-        raise NotImplementedError
+        with self.db.read() as connection:
+            return settle.unsettled(connection)
 
     # Care
 
     def check(self, *, repair: bool = False) -> Report:
         """Prove every blob against its digest; *repair* needs an exclusive archive (else Busy)."""
-        raise NotImplementedError
+        if repair:
+            self._owned()
+        return Inspector(self.db, self._blobs, self.audit).check(repair=repair)
 
     def backup(self, dest: Path) -> Report:
         """A consistent copy while serving goes on; *dest* becomes a data folder. Raises StorageFault."""
-        raise NotImplementedError
+        lock = FolderLock.wait_shared(self._removal_lock, WAIT_FOR_SWEEPER_S)
+        with closing(lock):
+            back_up(self.db.path, self._blobs, self._data, dest)
+        with closing(Archive.open(dest, exclusive=False)) as copy:
+            return copy.check()
+
+    def _cached(self, namespace: str, study_uid: str, series_uid: str, column: str) -> bytes | None:
+        with self.db.read() as connection:
+            row = studies.study_row(connection, namespace, study_uid)
+            query = (
+                select(series_cache.c[column])
+                .join(series, series.c.id == series_cache.c.series_id)
+                .where(series.c.study_id == row.id, series.c.series_uid == series_uid)
+            )
+            found: bytes | None = connection.execute(query).scalar()
+        return found
+
+    def _owned(self) -> None:
+        if self._lock is None:
+            raise Busy("The archive is open for reading only.", "Stop the process that serves it first.")
+
+    def _changed(self) -> None:
+        if self._settler is not None:
+            self._settler.changed()
+
+    def _sweep_soon(self) -> None:
+        if self._settler is not None:
+            self._settler.sweep_soon()
+
+
+def _make_folders(data: Path, folder: Path) -> None:
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StorageFault(
+            f"The data folder {data} cannot be made.", "Choose another with --data."
+        ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -183,6 +184,13 @@ class LocalBlobs:
             return self.path(key).stat().st_size
         except OSError:
             return None
+
+    def age_s(self, key: str) -> float:
+        """How long ago a blob was written; endless if it is missing."""
+        try:
+            return time.time() - self.path(key).stat().st_mtime
+        except OSError:
+            return float("inf")
 
     def remove(self, key: str) -> None:
         """Unlink a blob. Raises StorageFault."""

@@ -1,0 +1,120 @@
+"""The study list: every filter becomes a range of an index, so that a page costs the same at any size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
+
+from core.archive.arrival import key_of
+from core.archive.nouns import Page, State, StudyFilter, StudyRow
+from core.archive.schema import series, studies, words
+from core.dicom.tree import folded
+from core.errors import BadInput
+
+ORDERS = {
+    "received": (studies.c.created, studies.c.id),
+    "study_date": (studies.c.study_date, studies.c.study_time, studies.c.id),
+    "patient_name": (studies.c.name_key, studies.c.id),
+}
+MOST = 1000
+"""The longest page."""
+
+LAST_CHARACTER = "\U0010ffff"
+
+
+def find(connection: Connection, where: StudyFilter, limit: int, offset: int, order: str) -> Page[StudyRow]:
+    """One page of the studies that match. Raises BadInput for an unknown order."""
+    conditions = _conditions(where)
+    keys = ORDERS.get(order.removeprefix("-"))
+    if keys is None:
+        raise BadInput("The list cannot be sorted by that.", f"Sort by one of {', '.join(ORDERS)}.")
+    query = select(studies).where(*conditions)
+    query = query.order_by(*(key.desc() if order.startswith("-") else key.asc() for key in keys))
+    page = query.limit(max(0, min(limit, MOST))).offset(max(0, offset))
+    total = connection.execute(select(func.count()).select_from(studies).where(*conditions)).scalar_one()
+    return Page(study_rows(connection, connection.execute(page).all()), total)
+
+
+def study_rows(connection: Connection, found: Sequence[Row[Any]]) -> tuple[StudyRow, ...]:
+    """Rows of `studies` as the outside sees them."""
+    modalities: dict[int, set[str]] = {}
+    query = select(series.c.study_id, series.c.modality).where(series.c.study_id.in_([r.id for r in found]))
+    for study_id, modality in connection.execute(query.distinct()):
+        if modality:
+            modalities.setdefault(study_id, set()).add(modality)
+    return tuple(_study_row(row, modalities.get(row.id, set())) for row in found)
+
+
+def utc(seconds: float) -> datetime:
+    """A time of the tables as a time of day."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _study_row(row: Row[Any], modalities: set[str]) -> StudyRow:
+    settled = State.SETTLED if row.settled else State.RECEIVING
+    return StudyRow(
+        namespace=row.namespace,
+        study_uid=row.study_uid,
+        patient_name=row.patient_name,
+        patient_id=row.patient_id,
+        patient_birth_date=row.patient_birth_date,
+        patient_sex=row.patient_sex,
+        study_date=row.study_date,
+        study_time=row.study_time,
+        study_description=row.study_description,
+        accession_number=row.accession_number,
+        modalities=tuple(sorted(modalities)),
+        series=row.series,
+        images=row.images,
+        bytes=row.bytes,
+        attachments=row.attachments,
+        received=utc(row.created),
+        state=State.CONFLICT if row.conflicts else settled,
+    )
+
+
+def _conditions(where: StudyFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [studies.c.trash_id.is_(None)]
+    if where.namespaces is not None:
+        found.append(studies.c.namespace.in_(where.namespaces))
+    if where.date_from:
+        found.append(studies.c.study_date >= where.date_from)
+    if where.date_to:
+        found += [studies.c.study_date <= where.date_to, studies.c.study_date != ""]
+    if key := key_of(where.patient_id):
+        found.append(_begins(studies.c.patient_id_key, key))
+    if key := key_of(where.accession_number):
+        found.append(_begins(studies.c.accession_key, key))
+    found += [_has_word(word, "name") for word in folded(where.patient_name).split()]
+    found += [_has_word(word) for word in _words_of(where.text)]
+    if where.modalities:
+        query = select(series.c.study_id).where(series.c.modality.in_(where.modalities))
+        found.append(studies.c.id.in_(query))
+    return found
+
+
+def _words_of(text: str) -> list[str]:
+    """What was typed, cut at spaces; a word with punctuation ("A-100") is also what an ID is filed under."""
+    return text.casefold().split()
+
+
+def _has_word(word: str, kind: str | None = None) -> ColumnElement[bool]:
+    """Some word of the study begins with *word*, or with each part of it where punctuation divides it."""
+    parts = folded(word).split()
+    whole = studies.c.id.in_(_filed(word, kind))
+    if parts == [word] or not parts:
+        return whole
+    return whole | and_(*(studies.c.id.in_(_filed(part, kind)) for part in parts))
+
+
+def _filed(word: str, kind: str | None) -> Select[int]:
+    query = select(words.c.study_id).where(_begins(words.c.word, word))
+    return query if kind is None else query.where(words.c.kind == kind)
+
+
+def _begins(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    """A range instead of LIKE: it is always served by the index."""
+    return and_(column >= prefix, column < prefix + LAST_CHARACTER)

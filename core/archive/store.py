@@ -1,0 +1,175 @@
+"""Storing: from arrived bytes to a durable blob and its row, then the answer; never the other way round."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from core.archive.arrival import Arrival, read_arrival
+from core.archive.blobs import Blob, Incoming, LocalBlobs, fault_of
+from core.archive.catalog import Placed, Placing, is_current, place
+from core.archive.nouns import Outcome, Routing, StoreResult
+from core.audit.log import AuditLog, Event
+from core.db.database import Database
+from core.errors import BadInput, StorageFault
+
+T = TypeVar("T")
+
+NAMESPACE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+SYNCING_THREADS = 4
+"""So many blobs are flushed to disk at once; more did not store more."""
+
+
+def check_namespace(name: str) -> str:
+    """*name*, if it is one that may be made. Raises BadInput."""
+    if not NAMESPACE.fullmatch(name):
+        raise BadInput(
+            "The namespace has a form that is not allowed.",
+            "Use 1 to 64 letters, digits, points, hyphens and underscores, not beginning with a point.",
+        )
+    return name
+
+
+class Store:
+    """Keeps objects: a small pool reads and flushes them, the database's writer makes them known."""
+
+    def __init__(
+        self, database: Database, blobs: LocalBlobs, audit: AuditLog, changed: Callable[[], None]
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._audit = audit
+        self._changed = changed
+        self._pool = ThreadPoolExecutor(SYNCING_THREADS, thread_name_prefix="archive-store")
+
+    def object(self, incoming: Incoming, *, actor: str, via: str, routing: Routing) -> Future[StoreResult]:
+        """Read, flush, move, catalog; *incoming* is taken over."""
+        future: Future[StoreResult] = Future()
+        self._start(incoming, future, lambda: self._object(incoming, future, actor, via, routing))
+        return future
+
+    def blob(
+        self, incoming: Incoming, row: Callable[[Connection, Blob], T], *, refuse: Callable[[], None]
+    ) -> Future[T]:
+        """Keep bytes that are no DICOM object; *refuse* raises before anything is flushed."""
+        future: Future[T] = Future()
+
+        def keep() -> None:
+            refuse()
+            blob = self._blobs.keep(incoming)
+            written = self._database.write(lambda connection: row(connection, blob))
+            written.add_done_callback(lambda done: self._answer_blob(done, blob, future))
+
+        self._start(incoming, future, keep)
+        return future
+
+    def close(self) -> None:
+        """Wait for what is being stored; calling it again does nothing."""
+        self._pool.shutdown()
+
+    def _start(self, incoming: Incoming, future: Future[T], work: Callable[[], None]) -> None:
+        incoming.take()
+
+        def run() -> None:
+            try:
+                work()
+            except Exception as error:  # whatever it is, the sender must hear of it
+                incoming.abort()
+                future.set_exception(fault_of(error) if isinstance(error, OSError) else error)
+
+        future.set_running_or_notify_cancel()
+        try:
+            self._pool.submit(run)
+        except RuntimeError:  # the pool is shut
+            incoming.abort()
+            future.set_exception(StorageFault("The archive is closing.", "Send it again later."))
+
+    def _object(
+        self, incoming: Incoming, future: Future[StoreResult], actor: str, via: str, routing: Routing
+    ) -> None:
+        arrival = read_arrival(incoming.path, incoming.size)
+        result = _result(incoming, arrival)
+        if self._is_there(incoming, arrival):
+            incoming.abort()
+            future.set_result(result(Outcome.SAME))
+            return
+        blob = self._blobs.keep(incoming)
+        placing = Placing(incoming.namespace, arrival, blob, via, routing)
+        written = self._database.write(lambda connection: self._place(connection, placing, actor))
+
+        def answer(done: Future[Placed]) -> None:
+            error = done.exception()
+            if error is not None:
+                self._forget(blob.key)
+                future.set_exception(error)
+                return
+            placed = done.result()
+            if placed.needless:
+                self._forget(placed.needless)
+            self._changed()
+            future.set_result(result(placed.outcome))
+
+        written.add_done_callback(answer)
+
+    def _answer_blob(self, done: Future[T], blob: Blob, future: Future[T]) -> None:
+        error = done.exception()
+        if error is not None:
+            self._forget(blob.key)
+            future.set_exception(error)
+        else:
+            self._changed()
+            future.set_result(done.result())
+
+    def _is_there(self, incoming: Incoming, arrival: Arrival) -> bool:
+        """Whether these bytes are the current version already; what a reader sees is on disk."""
+        with self._database.read() as connection:
+            found = is_current(connection, incoming.namespace, arrival.header, incoming.version)
+        return found is not None and self._blobs.size(found) == incoming.size
+
+    def _place(self, connection: Connection, placing: Placing, actor: str) -> Placed:
+        placed = place(connection, placing, self._blobs.size)
+        if placed.outcome is not Outcome.SAME:
+            header = placing.arrival.header
+            detail = {
+                "series_uid": header.series_instance_uid,
+                "sop_uid": header.sop_instance_uid,
+                "version": placing.blob.version,
+                "via": placing.via,
+            }
+            if placed.earlier_version:
+                detail["earlier_version"] = placed.earlier_version
+            if placed.reason:
+                detail["reason"] = placed.reason
+            self._audit.record(
+                connection,
+                Event.INSTANCES_TRANSFERRED,
+                placed.outcome.value,
+                actor=actor,
+                namespace=placing.namespace,
+                study_uid=header.study_instance_uid,
+                detail=detail,
+            )
+        return placed
+
+    def _forget(self, key: str) -> None:
+        """Remove a blob no row refers to; what cannot be removed is an orphan that `check` finds."""
+        with suppress(StorageFault):
+            self._blobs.remove(key)
+
+
+def _result(incoming: Incoming, arrival: Arrival) -> Callable[[Outcome], StoreResult]:
+    header = arrival.header
+    return lambda outcome: StoreResult(
+        incoming.namespace,
+        header.study_instance_uid,
+        header.series_instance_uid,
+        header.sop_instance_uid,
+        incoming.version,
+        outcome,
+        arrival.attributes,
+    )
