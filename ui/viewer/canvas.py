@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QRectF, QSize, QSizeF, Qt
+from PySide6.QtCore import QCoreApplication, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPen
 
 from ui.viewer.corners import corners
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ui.viewer.viewport import Viewport
 
 BACKGROUND = QColor("#0B0D10")
-FRAME = QColor("#30363D")
 ACTIVE = QColor("#6CB1FF")
 LARGE = 1_500_000  # pixels: above this, dragging draws without smoothing
 SHARP_FROM = 10.0  # dots per image pixel from which single pixels are shown as they are
@@ -40,6 +39,16 @@ def as_image(pixels: Pixels) -> QImage:
     else:
         image = QImage(data.data, columns, rows, columns, QImage.Format.Format_Grayscale8)
     return image.convertToFormat(QImage.Format.Format_RGB32)
+
+
+def no_picture() -> str:
+    """Heading of a tile without a picture."""
+    return QCoreApplication.translate("Canvas", "No picture")
+
+
+def a_document() -> str:
+    """Heading of a tile that holds a document."""
+    return QCoreApplication.translate("Canvas", "This is a document, not a picture")
 
 
 class Canvas:
@@ -64,14 +73,16 @@ class Canvas:
         picture = port.picture
         if picture is None or port.frames is None:
             if port.message:
-                draw_placeholder(pen, port.message, document=False)
+                heading, reason = (no_picture(), port.message) if port.failed else (port.message, "")
+                draw_placeholder(pen, heading, reason)
             elif port.late:
                 draw_busy(pen)
         else:
             if picture.source is not None:
                 self._draw(painter, port, picture, port.frames)
             else:
-                draw_placeholder(pen, picture.reason, document=picture.document)
+                heading = a_document() if picture.document else no_picture()
+                draw_placeholder(pen, heading, picture.reason, raised=28 if picture.document else 0)
             self._annotate(pen, port, picture)
         self._edge(painter, port)
 
@@ -86,10 +97,10 @@ class Canvas:
             draw_busy(pen)
 
     def _edge(self, painter: QPainter, port: Viewport) -> None:
-        if port.active or port.hasFocus():
+        if port.active or port.ringed:
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            width = 2 if port.hasFocus() else 1
-            painter.setPen(QPen(ACTIVE if port.hasFocus() else FRAME, width))
+            width = 2 if port.ringed else 1
+            painter.setPen(QPen(ACTIVE, width))
             inset = width / 2
             painter.drawRect(port.tile.adjusted(inset, inset, -inset, -inset))
 

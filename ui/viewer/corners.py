@@ -86,7 +86,7 @@ def series_lines(facts: Facts) -> tuple[str, ...]:
     """Which series, and how the picture was taken."""
     number = "" if facts.series_number is None else _tr("Series {n}").format(n=facts.series_number)
     head = " · ".join(part for part in (facts.modality, number) if part)
-    side = {"L": _tr("Left"), "R": _tr("Right")}.get(facts.laterality, facts.laterality)
+    side = {"L": _tr("Left"), "R": _tr("Right"), "B": _tr("Both sides")}.get(facts.laterality, "")
     view = " ".join(part for part in (side, facts.view_position) if part)
     contrast = _tr("Contrast: {agent}").format(agent=facts.contrast) if facts.contrast else ""
     thick = facts.thickness_mm

@@ -22,6 +22,7 @@ _EXTRA = f"""
 #viewerStrip::item {{ background: transparent; }}
 #viewerNotice {{ background: {DARK.background}; color: {DARK.warn}; padding: 4px 12px; font-size: 9.5pt;
   border-top: 1px solid {DARK.border}; }}
+#viewerTools QFrame[role="toolLine"] {{ color: {DARK.border}; }}
 #viewerPatient {{ color: {DARK.text}; font-weight: 600; padding: 0 8px; }}
 #viewer QScrollBar:vertical {{ width: 10px; }}
 """

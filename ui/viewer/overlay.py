@@ -16,6 +16,7 @@ TEXT = QColor("#E8EBEE")
 MUTED = QColor("#A2ACB8")
 WARN = QColor("#F2B84B")
 SHADOW = QColor(0, 0, 0, 210)
+VEIL = QColor(11, 13, 16, 120)
 MARGIN = 10.0
 NICE_MM = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
@@ -38,8 +39,15 @@ class Pen:
         return QFontMetricsF(self.font).height()
 
     def write(self, box: QRectF, flags: Qt.AlignmentFlag, text: str, colour: QColor = TEXT) -> None:
-        """One line in *box*."""
+        """One line in *box*, on a veil that keeps it readable over a bright or busy picture."""
         self.painter.setFont(self.font)
+        width = QFontMetricsF(self.font).horizontalAdvance(text) + 8
+        veil = QRectF(box.left() - 4, box.top(), width, box.height())
+        if flags & Qt.AlignmentFlag.AlignRight:
+            veil.moveRight(box.right() + 4)
+        elif flags & Qt.AlignmentFlag.AlignHCenter:
+            veil.moveCenter(box.center())
+        self.painter.fillRect(veil, VEIL)
         self.painter.setPen(SHADOW)
         self.painter.drawText(box.translated(1, 1), flags, text)
         self.painter.setPen(colour)
@@ -167,16 +175,15 @@ def draw_busy(pen: Pen) -> None:
     pen.painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
 
 
-def draw_placeholder(pen: Pen, reason: str, *, document: bool) -> None:
+def draw_placeholder(pen: Pen, heading: str, reason: str = "", *, raised: float = 0) -> None:
     """Where there is no picture: a clear sentence, so that an empty tile never looks like an image."""
     middle = pen.tile.adjusted(40, 0, -40, 0)
     title = QFont(pen.font)
     title.setPointSizeF(title.pointSizeF() * 1.35)
     title.setBold(True)
-    heading = _tr("This is a document, not a picture") if document else _tr("No picture")
-    lines = wrapped(reason, pen.font, min(middle.width(), 460))
+    lines = wrapped(reason, pen.font, min(middle.width(), 460)) if reason else []
     height = QFontMetricsF(title).height() + 8 + pen.line * len(lines)
-    y = middle.center().y() - height / 2 - (28 if document else 0)
+    y = middle.center().y() - height / 2 - raised
     box = QRectF(middle.left(), y, middle.width(), QFontMetricsF(title).height())
     Pen(pen.painter, title, pen.tile).write(box, Qt.AlignmentFlag.AlignHCenter, heading)
     y = box.bottom() + 8

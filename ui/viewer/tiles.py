@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from ui.viewer.viewport import Viewport
@@ -73,7 +73,7 @@ class Tiles(QWidget):
         """Go to the next tile."""
         if self.alone is None:
             place = (self.ports.index(self.active) + step) % len(self.ports)
-            self.ports[place].setFocus()
+            self.ports[place].setFocus(Qt.FocusReason.TabFocusReason)
             self.activate(self.ports[place])
 
     def _add(self) -> Viewport:

@@ -80,6 +80,8 @@ class Viewport(QWidget):
         self.active = False
         self.down_is_brighter = True
         self.message = ""
+        self.failed = False
+        self.ringed = False
         self.cine: Cine | None = None
         self.playing = False
         self.canvas = Canvas()
@@ -126,10 +128,10 @@ class Viewport(QWidget):
         self.go_to(frames.opening if index is None else index)
         frames.on_rearranged(self._arrivals.rearranged.emit)
 
-    def say(self, message: str) -> None:
-        """Show a sentence instead of a picture."""
+    def say(self, message: str, *, failed: bool = False) -> None:
+        """Show a sentence instead of a picture: what is going on, or why there is none."""
         self.release()
-        self.message = message
+        self.message, self.failed = message, failed
         self.update()
 
     def release(self) -> None:
@@ -424,7 +426,15 @@ class Viewport(QWidget):
     def focusInEvent(self, event: QFocusEvent) -> None:
         """The tile with the focus is the active one."""
         super().focusInEvent(event)
+        keyboard = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
+        self.ringed = event.reason() in keyboard
         self.activated.emit()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """No focus, no ring."""
+        super().focusOutEvent(event)
+        self.ringed = False
+        self.update()
 
     def leaveEvent(self, event: object) -> None:
         """No pointer, no pixel value."""

@@ -169,7 +169,7 @@ class ViewerWindow(QWidget):
         del self._loading[port]
         if port in self.tiles.ports:
             known = isinstance(error, KnownError)
-            port.say(str(error) if known else self.tr("This series cannot be opened."))
+            port.say(str(error) if known else self.tr("This series cannot be opened."), failed=True)
         self.messages.show_error(error)
 
     def step_series(self, by: int) -> None:

@@ -127,8 +127,10 @@ class SeriesCard(QStyledItemDelegate):
         mode = Qt.TextElideMode.ElideRight
         painter.drawText(line, Qt.AlignmentFlag.AlignHCenter, metrics.elidedText(series.title, mode, width))
         line.translate(0, metrics.height())
-        painter.setPen(palette.color(QPalette.ColorRole.PlaceholderText))
-        shown = self.tr("shown") + " · " if series.uid in self.opened else ""
+        muted = palette.color(QPalette.ColorRole.Text)
+        muted.setAlphaF(0.68)
+        painter.setPen(muted)
+        shown = "● " if series.uid in self.opened else ""
         text = metrics.elidedText(shown + images_text(series.count), mode, width)
         painter.drawText(line, Qt.AlignmentFlag.AlignHCenter, text)
 
