@@ -36,22 +36,13 @@ class Decoded(NamedTuple):
     photometric: str
 
 
-class NativeFormat(NamedTuple):
-    """How uncompressed samples lie: byte order "<" or ">"; whether 8-bit samples were written as words."""
-
-    order: str
-    words: bool
-
-
-def decode_native(data: memoryview, skip_bits: int, module: PixelModule, form: NativeFormat) -> Decoded:
-    """An uncompressed frame; *data* is exactly its bytes."""
+def decode_native(data: memoryview, skip_bits: int, module: PixelModule, order: str = "<") -> Decoded:
+    """An uncompressed frame; *data* is exactly its bytes, *order* "<" or ">"."""
     if module.bits_allocated == 1:
         bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
         flat: Array = bits[skip_bits : skip_bits + module.samples_in_frame]
     else:
-        flat = np.frombuffer(data, _dtype(module, form.order), module.samples_in_frame)
-        if module.bits_allocated == 8 and form.order == ">" and form.words:
-            flat = _swapped(data)[: module.samples_in_frame]
+        flat = np.frombuffer(data, _dtype(module, order), module.samples_in_frame)
         if not flat.dtype.isnative:
             flat = flat.astype(flat.dtype.newbyteorder("="))
     samples = _shaped(flat, module)
@@ -143,7 +134,7 @@ def _decode_rle(data: memoryview, module: PixelModule) -> Decoded:
     """PS3.5 annex G: one run of segments per sample byte; 1-bit frames are packed first (G.2)."""
     if module.bits_allocated == 1:
         flat = codecs.decode_packbits(data, (module.frame_bits + 7) // 8)
-        return decode_native(memoryview(flat), 0, module, NativeFormat("<", False))
+        return decode_native(memoryview(flat), 0, module)
     pixels = module.rows * module.columns
     flat_bytes = codecs.decode_rle(data, pixels, module.bits_allocated)
     if flat_bytes.size != pixels * module.samples * module.bits_allocated // 8:
@@ -161,7 +152,7 @@ def _decode_deflated(data: memoryview, module: PixelModule) -> Decoded:
     plain = codecs.inflate(data, size)
     if len(plain) < size:
         raise NotRenderable(DAMAGED)
-    return decode_native(memoryview(plain), 0, module, NativeFormat("<", False))
+    return decode_native(memoryview(plain), 0, module)
 
 
 def _checked(samples: Array, module: PixelModule) -> Array:
@@ -212,10 +203,3 @@ def _any_above(unsigned: Array, stored: int) -> bool:
 def _dtype(module: PixelModule, order: str) -> np.dtype[np.generic]:
     kind = "f" if module.is_float else "i" if module.signed and module.samples == 1 else "u"
     return np.dtype(f"{order}{kind}{module.bits_allocated // 8}")
-
-
-def _swapped(data: memoryview) -> Array:
-    """Bytes of 16-bit words in their proper order (8-bit samples in OW, big endian)."""
-    raw = np.frombuffer(data, np.uint8)
-    words = raw[: raw.size // 2 * 2].reshape(-1, 2)[:, ::-1].reshape(-1)
-    return np.concatenate([words, raw[words.size :]])

@@ -35,17 +35,21 @@ def frame_table(source: RandomBytes, elements: Elements, entry: Entry, module: P
     if entry.length == UNDEFINED:
         return EncapsulatedFrames(source, elements, entry.start, module.frame_count or 1)
     length = min(entry.length, max(0, source.size - entry.start))
-    return NativeFrames(source, entry.start, length, module)
+    words = module.bits_allocated == 8 and elements.encoding.order == ">" and entry.vr != b"OB"
+    return NativeFrames(source, entry.start, length, module, words=words)
 
 
 class NativeFrames:
-    """Uncompressed frames lie one behind the other."""
+    """Uncompressed frames lie one behind the other; *words*: bytes written as big-endian 16-bit words."""
 
-    def __init__(self, source: RandomBytes, start: int, length: int, module: PixelModule) -> None:
+    def __init__(
+        self, source: RandomBytes, start: int, length: int, module: PixelModule, *, words: bool = False
+    ) -> None:
         self._source = source
         self._start = start
         self._length = length
         self._bits = module.frame_bits
+        self._words = words
         self.count = module.frame_count or max(1, length * 8 // self._bits)
 
     def frame(self, index0: int) -> tuple[memoryview, int]:
@@ -54,10 +58,22 @@ class NativeFrames:
         first, last = first_bit // 8, (first_bit + self._bits + 7) // 8
         if last > self._length:
             raise NotRenderable(CUT_SHORT)
-        data = self._source.read(self._start + first, last - first)
+        if self._words:
+            data = self._swapped(first, last)
+        else:
+            data = self._source.read(self._start + first, last - first)
         if len(data) < last - first:
             raise NotRenderable(CUT_SHORT)
         return data, first_bit % 8
+
+    def _swapped(self, first: int, last: int) -> memoryview:
+        """Bytes of the words that hold them, in their proper order."""
+        begin, end = first - first % 2, last + last % 2
+        pairs = bytearray(self._source.read(self._start + begin, end - begin))
+        if len(pairs) % 2:
+            raise NotRenderable(CUT_SHORT)
+        pairs[0::2], pairs[1::2] = pairs[1::2], pairs[0::2]
+        return memoryview(pairs).toreadonly()[first - begin : last - begin]
 
 
 class EncapsulatedFrames:

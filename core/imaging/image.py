@@ -8,11 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+import numpy as np
+
 from core.errors import NotDicom, NotFound, NotRenderable
 from core.imaging.attributes import ImageAttributes, read_attributes
 from core.imaging.codecs import Array
 from core.imaging.colour import Palette, read_palette, to_rgb
-from core.imaging.decode import Decoded, NativeFormat, decode_encapsulated, decode_native
+from core.imaging.decode import Decoded, decode_encapsulated, decode_native
 from core.imaging.elements import SHORT_VRS, UNDEFINED, Elements, Encoding, Walker
 from core.imaging.frame_table import FrameTable, frame_table
 from core.imaging.overlay import Overlay, read_overlays
@@ -100,7 +102,7 @@ class ImageObject:
             raise NotRenderable("The picture of this object is empty.")
         self._encapsulated = entry.length == UNDEFINED
         swapped = transfer_syntax_uid in BYTE_SWAPPED_PIXELS
-        self._form = NativeFormat(">" if swapped else elements.encoding.order, entry.vr != b"OB")
+        self._order = ">" if swapped else elements.encoding.order
         self._table: FrameTable = frame_table(source, elements, entry, self.module)
 
     @classmethod
@@ -177,14 +179,22 @@ class ImageObject:
         else:
             pixels, photometric = decoded.samples, decoded.photometric
         pixels.flags.writeable = False
-        overlays = read_overlays(self._elements, index0, self.module.rows, self.module.columns)
+        overlays = read_overlays(self._elements, index0, self.module, lambda: self._words(index0))
         return Frame(pixels, attributes, photometric, index0, self._tint(), overlays)
 
     def _decoded(self, index0: int) -> Decoded:
         data, skip_bits = self._table.frame(index0)
         if self._encapsulated:
             return decode_encapsulated(data, self.module, self.transfer_syntax_uid)
-        return decode_native(data, skip_bits, self.module, self._form)
+        return decode_native(data, skip_bits, self.module, self._order)
+
+    def _words(self, index0: int) -> Array | None:
+        """The samples of an uncompressed frame with all their bits, for overlays hidden in them."""
+        if self._encapsulated or self.module.bits_allocated not in (8, 16) or self.module.samples != 1:
+            return None
+        data, _ = self._table.frame(index0)
+        dtype = f"{self._order}u{self.module.bits_allocated // 8}"
+        return np.frombuffer(data, dtype).reshape(self.rows, self.columns)
 
     def _coloured(self, samples: Array) -> Array:
         palette = self.palette

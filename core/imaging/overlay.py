@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from core.imaging.codecs import Array
 from core.imaging.elements import Elements
+from core.imaging.pixel_module import PixelModule
 
 GROUPS = range(0x6000, 0x6020, 2)
 LARGEST = 1 << 28  # bits of one plane
@@ -25,19 +26,38 @@ class Overlay:
     region_of_interest: bool = False
 
 
-def read_overlays(elements: Elements, frame0: int, rows: int, columns: int) -> tuple[Overlay, ...]:
-    """The planes that belong to *frame0*; damaged ones are left out, as are those hidden in pixel bits."""
+def read_overlays(
+    elements: Elements, frame0: int, module: PixelModule, words: Callable[[], Array | None]
+) -> tuple[Overlay, ...]:
+    """The planes that belong to *frame0*; damaged ones are left out.
+
+    *words* gives the samples with all their bits: old objects hide planes in the unused ones.
+    """
     found: list[Overlay] = []
     for group in GROUPS:
         base = group << 16
-        if base | 0x3000 in elements and (overlay := _read(elements, base, frame0, rows, columns)):
-            found.append(overlay)
+        if base | 0x3000 in elements:
+            plane = _own_plane(elements, base, frame0, module)
+        elif base | 0x0102 in elements:
+            plane = _hidden_plane(elements, base, module, words)
+        else:
+            continue
+        if plane is not None:
+            found.append(_overlay(elements, base, plane))
     return tuple(found)
 
 
-def _read(elements: Elements, base: int, frame0: int, rows: int, columns: int) -> Overlay | None:
-    height = elements.integer(base | 0x0010) or rows
-    width = elements.integer(base | 0x0011) or columns
+def _overlay(elements: Elements, base: int, plane: Array) -> Overlay:
+    origin = elements.numbers(base | 0x0050, b"SS")
+    row, column = (int(origin[0]) - 1, int(origin[1]) - 1) if len(origin) == 2 else (0, 0)
+    label = elements.text(base | 0x1500) or elements.text(base | 0x0022)
+    return Overlay(plane, row, column, label, elements.code(base | 0x0040) == "R")
+
+
+def _own_plane(elements: Elements, base: int, frame0: int, module: PixelModule) -> Array | None:
+    """A plane with Overlay Data of its own."""
+    height = elements.integer(base | 0x0010) or module.rows
+    width = elements.integer(base | 0x0011) or module.columns
     frames = elements.integer(base | 0x0015, b"IS") or 1
     origin_frame = elements.integer(base | 0x0051) or 1
     index = frame0 + 1 - origin_frame if frames > 1 else 0
@@ -51,11 +71,19 @@ def _read(elements: Elements, base: int, frame0: int, rows: int, columns: int) -
         raw = raw.reshape(-1, 2)[:, ::-1].reshape(-1)  # written as 16-bit words
     first = index * size
     bits = np.unpackbits(raw[first // 8 : (first + size + 7) // 8], bitorder="little")
-    plane = bits[first % 8 : first % 8 + size].reshape(height, width).astype(bool)
-    origin = elements.numbers(base | 0x0050, b"SS")
-    row, column = (int(origin[0]) - 1, int(origin[1]) - 1) if len(origin) == 2 else (0, 0)
-    label = elements.text(base | 0x1500) or elements.text(base | 0x0022)
-    return Overlay(plane, row, column, label, elements.code(base | 0x0040) == "R")
+    return bits[first % 8 : first % 8 + size].reshape(height, width).astype(bool)
+
+
+def _hidden_plane(
+    elements: Elements, base: int, module: PixelModule, words: Callable[[], Array | None]
+) -> Array | None:
+    """A plane in an unused bit of the pixel data (retired)."""
+    bit = elements.integer(base | 0x0102)
+    used = range(module.high_bit - module.bits_stored + 1, module.high_bit + 1)
+    if bit is None or not 0 <= bit < module.bits_allocated or bit in used:
+        return None
+    samples = words()
+    return None if samples is None else (samples >> bit & 1).astype(bool)
 
 
 def burned(picture: Array, overlays: Sequence[Overlay], value: int = 255) -> Array:
