@@ -111,7 +111,7 @@ def build(folder: Path) -> SampleDisc:
         damaged=name_of(damaged),
         duplicate=name_of(duplicate),
         missing=name_of(missing),
-        not_listed=(*unlisted, name_of(duplicate)),
+        not_listed=tuple(unlisted),
     )
 
 
