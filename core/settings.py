@@ -26,6 +26,8 @@ class ServeSettings:
     ae_title: str = "FILMJACKET"
     trash_days: int = 7
     settle_after_s: float = 3.0
+    allowed_hosts: tuple[str, ...] = ()
+    """Names people reach it by, beside its own (a reverse proxy's, for example)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,10 @@ def save(data: Path, settings: Settings) -> None:
     raw = _read(path)
     for name, value in asdict(settings).items():
         if isinstance(value, dict):
-            raw[name] = {**raw.get(name, {}), **value}
+            raw[name] = {
+                **raw.get(name, {}),
+                **{k: list(v) if isinstance(v, tuple) else v for k, v in value.items()},
+            }
         elif value or name in raw:
             raw[name] = value
     temporary = path.with_suffix(".toml.new")
@@ -114,10 +119,18 @@ def _table(defaults: Table, name: str, raw: object) -> Table:
 def _value(name: str, default: Any, value: object) -> Any:
     if name.endswith("dimse_port") and value == "off":
         return -1
+    if isinstance(default, tuple) and isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return tuple(value)
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not type(default):
-        kind = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}[type(default)]
+        kind = {
+            str: "text",
+            int: "a whole number",
+            float: "a number",
+            bool: "true or false",
+            tuple: "a list of texts",
+        }[type(default)]
         raise BadInput(f"{name} in {FILE} must be {kind}.", "Mend the file.")
     lowest = -1 if name.endswith("dimse_port") else 0
     if name.endswith("port") and isinstance(value, int) and not lowest <= value <= MAX_PORT:

@@ -1,0 +1,73 @@
+"""The web application: one gate, streaming routes in front, the framework's documented routes behind."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from core.errors import KnownError
+from server.web import docs
+from server.web.call import App
+from server.web.desktop import routes as desktop
+from server.web.errors import BAD_REQUEST, Refused
+from server.web.guard import Guard
+from server.web.middleware import Gate, refuse
+from server.web.operations import OperationRoutes
+from server.web.services import Services
+from server.web.streaming import StreamingRouter
+from server.web.v3 import study
+from server.web.v3.attachments import AttachmentRoutes
+from server.web.v3.images import ImageRoutes
+from server.web.v3.session import SessionRoutes
+
+
+def build(services: Services, guard: Guard) -> App:
+    """The application for the public listener."""
+    streaming = [
+        *ImageRoutes(services).operations(),
+        *AttachmentRoutes(services).operations(),
+        *SessionRoutes(services).operations(),
+        *OperationRoutes(services).operations(),
+        *docs.operations(),
+    ]
+    framework = _framework(services)
+    framework.include_router(study.router(services))
+    framework.include_router(desktop.router(services))
+    docs.describe(framework, streaming)
+    return Gate(StreamingRouter(streaming, framework), guard, services.authenticator, services.metrics)
+
+
+def build_internal(services: Services, guard: Guard) -> App:
+    """The application for the internal listener: probes only until its API is there."""
+    streaming = OperationRoutes(services).operations()
+    return Gate(
+        StreamingRouter(streaming, _framework(services, None)),
+        guard,
+        services.authenticator,
+        services.metrics,
+    )
+
+
+def _framework(services: Services, openapi_url: str | None = "/openapi.json") -> FastAPI:
+    app = FastAPI(
+        title="Filmjacket",
+        version=services.about.version,
+        openapi_url=openapi_url,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+
+    async def refused(request: Request, error: Exception) -> Response:
+        if isinstance(error, RequestValidationError):
+            first = error.errors()[0]
+            where = " ".join(str(part) for part in first["loc"])
+            error = Refused(BAD_REQUEST, f"The {where} is not valid: {first['msg']}.")
+        refusal = refuse(error, request.scope)
+        headers = {name.decode(): value.decode() for name, value in refusal.headers}
+        return Response(refusal.body, refusal.status, headers)
+
+    for kind in (KnownError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, refused)
+    return app

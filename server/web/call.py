@@ -1,0 +1,111 @@
+"""One HTTP call as the handlers see it: headers, caller, and how to answer without a framework."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from server.web.errors import BAD_REQUEST, Refused, encode
+
+if TYPE_CHECKING:
+    from server.web.auth import Caller
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+JSON = (b"content-type", b"application/json")
+FLAGS = {"1": True, "true": True, "yes": True, "": False, "0": False, "false": False, "no": False}
+
+
+@dataclass(slots=True)
+class Call:
+    """What the gate found out about a request; *head* means the body of the answer is not wanted."""
+
+    method: str
+    head: bool
+    headers: Mapping[bytes, bytes]
+    query_string: bytes
+    caller: Caller | None = None
+    body_read: bool = False
+    _query: dict[str, list[str]] | None = field(default=None)
+
+    def header(self, name: bytes) -> str:
+        """A request header's value, "" if it is not there."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    def query(self, name: str, default: str = "") -> str:
+        """The last value of a query parameter."""
+        if self._query is None:
+            try:
+                self._query = parse_qs(
+                    self.query_string.decode("latin-1"),
+                    keep_blank_values=True,
+                    max_num_fields=200,
+                    errors="replace",
+                )
+            except ValueError as error:
+                raise Refused(BAD_REQUEST, "The query has too many parameters.") from error
+        values = self._query.get(name)
+        return values[-1] if values else default
+
+    def queries(self, name: str) -> list[str]:
+        """Every value of a query parameter."""
+        self.query(name)
+        return (self._query or {}).get(name, [])
+
+    def flag(self, name: str) -> bool:
+        """A query parameter that is 1/true or 0/false. Raises Refused (400)."""
+        value = self.query(name).lower()
+        if value not in FLAGS:
+            raise Refused(BAD_REQUEST, f"The parameter {name} must be 0 or 1.")
+        return FLAGS[value]
+
+    def number(self, name: str, default: int, *, lowest: int = 0, highest: int = 1_000_000_000) -> int:
+        """A query parameter that is a whole number. Raises Refused (400)."""
+        value = self.query(name)
+        if not value:
+            return default
+        if not value.isascii() or not value.isdigit() or len(value) > 12:
+            raise Refused(BAD_REQUEST, f"The parameter {name} must be a whole number.")
+        number = int(value)
+        if not lowest <= number <= highest:
+            raise Refused(BAD_REQUEST, f"The parameter {name} must be {lowest} to {highest}.")
+        return number
+
+
+def call_of(scope: Scope) -> Call:
+    """The call that the gate put into *scope*."""
+    call: Call = scope["state"]["call"]
+    return call
+
+
+def caller_of(scope: Scope) -> Caller:
+    """Who calls; the gate let nobody else through."""
+    caller = call_of(scope).caller
+    if caller is None:  # a route under a protected prefix always has one
+        raise RuntimeError("a protected route was reached without a caller")
+    return caller
+
+
+async def answer(
+    send: Send, status: int, body: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """A complete answer in one piece."""
+    start = [*headers]
+    if not any(name == b"content-length" for name, _ in start):
+        start.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def answer_json(
+    send: Send, status: int, value: object, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """A JSON answer."""
+    await answer(send, status, encode(value), [JSON, *headers])

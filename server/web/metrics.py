@@ -1,0 +1,51 @@
+"""Counters of what was asked and how long it took, as Prometheus text."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class _Row:
+    requests: int = 0
+    seconds: float = 0.0
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class Metrics:
+    """Requests by method, route template and status; safe from any thread."""
+
+    _rows: defaultdict[tuple[str, str, int], _Row] = field(default_factory=lambda: defaultdict(_Row))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, method: str, template: str, status: int, seconds: float, sent: int) -> None:
+        """One finished request."""
+        with self._lock:
+            row = self._rows[method, template, status]
+            row.requests += 1
+            row.seconds += seconds
+            row.bytes += sent
+
+    def text(self, gauges: Mapping[str, tuple[str, float]]) -> str:
+        """Prometheus text; *gauges* are further values, name -> (help, value)."""
+        with self._lock:
+            rows = [(key, row.requests, row.seconds, row.bytes) for key, row in sorted(self._rows.items())]
+        lines: list[str] = []
+        columns = (
+            ("filmjacket_requests_total", "Requests answered.", 1),
+            ("filmjacket_request_seconds_total", "Seconds spent answering.", 2),
+            ("filmjacket_response_bytes_total", "Bytes of answers sent.", 3),
+        )
+        for name, text, column in columns:
+            lines += [f"# HELP {name} {text}", f"# TYPE {name} counter"]
+            for row in rows:
+                method, template, status = row[0]
+                labels = f'method="{method}",route="{template}",status="{status}"'
+                lines.append(f"{name}{{{labels}}} {round(row[column], 6)}")
+        for name, (text, value) in gauges.items():
+            lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {value:.15g}"]
+        return "\n".join(lines) + "\n"

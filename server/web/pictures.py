@@ -1,0 +1,171 @@
+"""Pictures of stored frames: rendered in worker processes, thumbnails kept on disk beside the archive."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import shutil
+import threading
+import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from core.archive.nouns import StoredImage
+from server.web.call import Call, Headers, Send, answer
+from server.web.errors import BAD_REQUEST, Refused
+from server.web.files import ASK_AGAIN, FOREVER
+
+MAX_EDGE = 16384
+CACHE_BYTES = 2 << 30
+PRUNE_EVERY = 1000
+"""After so many new thumbnails the oldest are removed until the cache is within its size."""
+
+
+class Renderer(Protocol):
+    """Renders in worker processes; the Future raises NotRenderable or NotFound("frame")."""
+
+    def render(
+        self, path: Path, frame0: int, kind: str, size: tuple[int, int] | None, quality: int
+    ) -> Future[bytes]:
+        """JPEG of 0-based *frame0* of the object at *path*."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A picture as asked for; *quality* in percent; *size* None is the original size."""
+
+    kind: str
+    size: tuple[int, int] | None
+    quality: int
+    frame: int = 0
+
+    def at(self, frame: int) -> Wanted:
+        """The same of another frame."""
+        return replace(self, frame=frame)
+
+    def asked(self, call: Call) -> Wanted:
+        """With the query's own `size` and `quality`. Raises Refused (400)."""
+        return replace(
+            self,
+            size=_size(call.query("size"), self.size),
+            quality=_quality(call.query("quality"), self.quality),
+        )
+
+    def name(self, version: str) -> str:
+        """What tells it from every other picture."""
+        size = "x".join(map(str, self.size)) if self.size else "max"
+        return f"{version}-{self.frame}-{self.kind}-{size}-{self.quality}"
+
+
+FULL = Wanted("frame", None, 95)
+THUMBNAIL = Wanted("thumbnail", (512, 512), 75)
+
+
+class Pictures:
+    """Renders through *renderer*; thumbnails are kept under *folder*, one folder a study."""
+
+    def __init__(self, renderer: Renderer, folder: Path, workers: ThreadPoolExecutor) -> None:
+        self._renderer = renderer
+        self._folder = folder
+        self._workers = workers
+        self._written = 0
+        self._lock = threading.Lock()
+
+    async def send(self, call: Call, send: Send, image: StoredImage, wanted: Wanted, *, pinned: bool) -> None:
+        """Answer with the picture. Raises NotRenderable, NotFound("frame")."""
+        name = wanted.name(image.version)
+        headers: Headers = [
+            (b"etag", f'"{name}"'.encode()),
+            (b"cache-control", FOREVER if pinned else ASK_AGAIN),
+        ]
+        if f'"{name}"' in call.header(b"if-none-match"):
+            await answer(send, 304, headers=headers)
+            return
+        body = await self.picture(image, wanted)
+        await answer(send, 200, body, [(b"content-type", b"image/jpeg"), *headers])
+
+    async def picture(self, image: StoredImage, wanted: Wanted) -> bytes:
+        """The JPEG, from the cache if it is a thumbnail that was made before."""
+        kept = self._path(image, wanted) if wanted == THUMBNAIL.at(wanted.frame) else None
+        loop = asyncio.get_running_loop()
+        if kept is not None:
+            found = await loop.run_in_executor(self._workers, _read, kept)
+            if found:
+                return found
+        future = self._renderer.render(image.path, wanted.frame, wanted.kind, wanted.size, wanted.quality)
+        body = await asyncio.wrap_future(future)
+        if kept is not None:
+            await loop.run_in_executor(self._workers, self._keep, kept, body)
+        return body
+
+    def forget(self, namespace: str, study_uid: str) -> None:
+        """Remove the thumbnails of a deleted study."""
+        shutil.rmtree(self._study(namespace, study_uid), ignore_errors=True)
+
+    def _study(self, namespace: str, study_uid: str) -> Path:
+        key = hashlib.sha256(f"{namespace}\0{study_uid}".encode()).hexdigest()
+        return self._folder / key[:2] / key[2:34]
+
+    def _path(self, image: StoredImage, wanted: Wanted) -> Path:
+        return self._study(image.namespace, image.study_uid) / f"{wanted.name(image.version)}.jpg"
+
+    def _keep(self, path: Path, body: bytes) -> None:
+        temporary = path.with_name(f"{uuid.uuid4().hex}.new")
+        with suppress(OSError):  # a cache that cannot be written makes the next call slower, no more
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temporary.write_bytes(body)
+            temporary.replace(path)
+        with self._lock:
+            self._written += 1
+            prune = self._written % PRUNE_EVERY == 0
+        if prune:
+            self.prune(CACHE_BYTES)
+
+    def prune(self, limit: int) -> None:
+        """Remove the oldest thumbnails until no more than *limit* bytes are kept."""
+        entries: list[tuple[float, int, str]] = []
+        for folder, _, names in os.walk(self._folder):
+            for name in names:
+                path = os.path.join(folder, name)
+                with suppress(OSError):  # removed meanwhile
+                    stat = os.stat(path)
+                    entries.append((stat.st_mtime, stat.st_size, path))
+        total = sum(size for _, size, _ in entries)
+        for _, size, path in sorted(entries):
+            if total <= limit:
+                return
+            with suppress(OSError):  # removed meanwhile
+                os.unlink(path)
+            total -= size
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _size(value: str, default: tuple[int, int] | None) -> tuple[int, int] | None:
+    if not value:
+        return default
+    if value == "max":
+        return None
+    match = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", value)
+    width, height = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not (0 < width <= MAX_EDGE and 0 < height <= MAX_EDGE):
+        raise Refused(BAD_REQUEST, "The parameter size must be max or WIDTHxHEIGHT.")
+    return width, height
+
+
+def _quality(value: str, default: int) -> int:
+    if not value:
+        return default
+    if not re.fullmatch(r"0?\.\d{1,6}|0|1|0\.|1\.0{0,6}", value):
+        raise Refused(BAD_REQUEST, "The parameter quality must be a number from 0 to 1.")
+    return max(1, round(float(value) * 100))

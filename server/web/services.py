@@ -1,0 +1,48 @@
+"""What the routes work with: the archive, the accounts, the renderer, and threads for blocking work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from core.archive.archive import Archive
+from server.web.auth import Authenticator
+from server.web.body import Limits
+from server.web.metrics import Metrics
+from server.web.pictures import Pictures
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the archive says of itself."""
+
+    version: str
+    ae_title: str = "FILMJACKET"
+    secure: bool = False
+    """Whether callers reach it over TLS: then the session cookie says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a route may use; made once, by whoever composes the server."""
+
+    archive: Archive
+    authenticator: Authenticator
+    pictures: Pictures
+    workers: ThreadPoolExecutor
+    about: About
+    limits: Limits = field(default_factory=Limits)
+    metrics: Metrics = field(default_factory=Metrics)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do blocking work on a worker thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.workers, work)
+
+    async def durable(self, work: Callable[[], Future[T]]) -> T:
+        """Start writing work on a worker thread and wait until it is on disk."""
+        return await asyncio.wrap_future(await self.run(work))

@@ -1,0 +1,104 @@
+"""Routes whose bodies stream: plain ASGI handlers in front of the framework, documented beside its routes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.routing import Route, Router
+
+from server.web.call import App, Receive, Scope, Send
+
+Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One route: *body* and *answers* are media types for the documentation, *query* what parameters do."""
+
+    path: str
+    method: str
+    handler: Handler
+    tag: str
+    body: tuple[str, ...] = ()
+    answers: Mapping[int, tuple[str, ...]] = field(default_factory=lambda: {200: ("application/json",)})
+    query: Mapping[str, str] = field(default_factory=dict)
+    documented: bool = True
+
+
+class _Endpoint:
+    """Wraps a handler so that the router calls it as ASGI."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._handler(scope, receive, send)
+
+
+class StreamingRouter:
+    """Operations first, then *rest*; errors of both are raised to the gate."""
+
+    def __init__(self, operations: Iterable[Operation], rest: App) -> None:
+        routes = [Route(each.path, _Endpoint(each.handler), methods=[each.method]) for each in operations]
+        self._router = Router(routes, redirect_slashes=False, default=rest)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        scope["app"] = self  # tells the routes to raise what they refuse
+        await self._router(scope, receive, send)
+
+
+def documented(operations: Iterable[Operation]) -> dict[str, dict[str, Any]]:
+    """OpenAPI path items of *operations*."""
+    paths: dict[str, dict[str, Any]] = {}
+    for each in operations:
+        if each.documented:
+            paths.setdefault(each.path.replace(":path}", "}"), {})[each.method.lower()] = _item(each)
+    return paths
+
+
+def _item(operation: Operation) -> dict[str, Any]:
+    summary, _, more = (operation.handler.__doc__ or "").partition("\n")
+    names = [part[1:-1] for part in _placeholders(operation.path)]
+    item: dict[str, Any] = {
+        "tags": [operation.tag],
+        "summary": summary.strip(),
+        "operationId": f"{operation.handler.__name__}_{operation.method.lower()}_{len(names)}",
+        "parameters": [
+            *({"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in names),
+            *(
+                {"name": n, "in": "query", "description": text, "schema": {"type": "string"}}
+                for n, text in operation.query.items()
+            ),
+        ],
+        "responses": {
+            str(status): {
+                "description": "Done" if status < 400 else "Refused",
+                "content": {media: {"schema": _schema(media)} for media in types},
+            }
+            for status, types in operation.answers.items()
+        },
+    }
+    if text := " ".join(more.split()):
+        item["description"] = text
+    if operation.body:
+        item["requestBody"] = {
+            "required": True,
+            "content": {media: {"schema": _schema(media)} for media in operation.body},
+        }
+    return item
+
+
+def _placeholders(path: str) -> list[str]:
+    return ["{" + part.split("}")[0].split(":")[0] + "}" for part in path.split("{")[1:]]
+
+
+def _schema(media: str) -> dict[str, Any]:
+    if media.endswith("json"):
+        return {"type": "object"}
+    if media == "multipart/form-data":
+        fields = {"data": {"type": "string", "format": "binary"}, "uploaded_by": {"type": "string"}}
+        return {"type": "object", "properties": fields, "required": ["data"]}
+    return {"type": "string", "format": "binary"}
