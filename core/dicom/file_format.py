@@ -12,11 +12,12 @@ from core.dicom.elements import (
     IMPLICIT_LITTLE,
     LONG_VRS,
     SHORT_VRS,
+    UNDEFINED_LENGTH,
     Dialect,
     looks_like_vr,
     without_vr,
 )
-from core.dicom.nested import Cut, Damaged
+from core.dicom.nested import Cut, Damaged, element_at, more_elements
 from core.dicom.syntaxes import DEFLATED_UID, EXPLICIT_BIG_UID, IMPLICIT_LITTLE_UID
 from core.dicom.view import View
 from core.errors import NotDicom
@@ -26,8 +27,12 @@ MAX_INFLATED_HEAD = 16 << 20
 MAX_INFLATED = 1 << 30
 
 META_GROUP = 0x0002
+MAX_META_VALUE = 4096
 _FIRST_GROUPS = frozenset((b"\x02\0", b"\0\x02", b"\x08\0", b"\0\x08"))
 _BY_SYNTAX = {IMPLICIT_LITTLE_UID: IMPLICIT_LITTLE, EXPLICIT_BIG_UID: EXPLICIT_BIG}
+
+
+Raw = dict[int, tuple[bytes, bytes]]  # tag -> VR, value
 
 
 class Start(NamedTuple):
@@ -67,6 +72,24 @@ def _could_start(head: bytes) -> bool:
     if head[:2] in (b"\x02\0", b"\x08\0"):
         return known or int.from_bytes(head[4:8], "little") < 0x4000
     return head[:2] == b"\0\x08" and known
+
+
+def read_file_meta(view: View, found: Raw) -> int:
+    """Put the elements of group 2 into *found*; where the data set starts. Raises NotDicom, Cut, Damaged."""
+    position = meta_position(view)
+    while more_elements(view, position):
+        tag, vr, length, start = element_at(view, position, EXPLICIT_LITTLE)
+        if tag >> 16 != META_GROUP or length == UNDEFINED_LENGTH:
+            break
+        if length <= MAX_META_VALUE:
+            found[tag] = vr, view.take(start, length)
+        position = start + length
+    return position
+
+
+def syntax_of(file_meta: Raw) -> bytes:
+    """The raw Transfer Syntax UID."""
+    return file_meta.get(0x00020010, (b"", b""))[1]
 
 
 def data_set(view: View, position: int, raw_syntax: bytes) -> Start:

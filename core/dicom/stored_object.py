@@ -10,14 +10,13 @@ from typing import BinaryIO
 from core.dicom import charset
 from core.dicom.elements import (
     BINARY_VRS,
-    EXPLICIT_LITTLE,
     STRING_VRS,
     TEXT_VRS,
     UNDEFINED_LENGTH,
     Dialect,
     tag_text,
 )
-from core.dicom.file_format import HEAD_BYTES, META_GROUP, data_set, meta_position
+from core.dicom.file_format import HEAD_BYTES, Raw, data_set, read_file_meta, syntax_of
 from core.dicom.nested import Cut, Damaged, element_at, more_elements, skip_undefined
 from core.dicom.reader import (
     META_WANTED,
@@ -35,8 +34,6 @@ GROUPS = frozenset((0x0008, 0x0010, 0x0018, 0x0020, 0x0028, 0x0032, 0x0040))
 MAX_BYTES = 4096
 MAX_CHARACTERS = 1024
 CHARSET = 0x00080005
-
-Found = dict[int, tuple[bytes, bytes]]  # tag -> VR, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +62,11 @@ def read_object(file: Path | BinaryIO, size: int | None = None) -> HeaderResult:
     """
     with opened(file) as stream:
         view = of_stream(stream, HEAD_BYTES, size)
-        file_meta: Found = {}
-        found: Found = {}
+        file_meta: Raw = {}
+        found: Raw = {}
         truncated, little = False, True
         try:
-            position = _collect_meta(view, meta_position(view), file_meta)
-            start = data_set(view, position, file_meta.get(0x00020010, (b"", b""))[1])
+            start = data_set(view, read_file_meta(view, file_meta), syntax_of(file_meta))
             little = start.dialect.little
             end = _collect(start.view, start.position, start.dialect, found)
             if start.cut:
@@ -86,18 +82,7 @@ def read_object(file: Path | BinaryIO, size: int | None = None) -> HeaderResult:
         )
 
 
-def _collect_meta(view: View, position: int, found: Found) -> int:
-    while more_elements(view, position):
-        tag, vr, length, start = element_at(view, position, EXPLICIT_LITTLE)
-        if tag >> 16 != META_GROUP or length == UNDEFINED_LENGTH:
-            break
-        if length <= MAX_BYTES:
-            found[tag] = vr, view.take(start, length)
-        position = start + length
-    return position
-
-
-def _collect(view: View, position: int, dialect: Dialect, found: Found) -> int:
+def _collect(view: View, position: int, dialect: Dialect, found: Raw) -> int:
     """Keep the elements wanted; where the pixel data start, or the elements end."""
     while more_elements(view, position):
         tag, vr, length, start = element_at(view, position, dialect)
@@ -114,7 +99,7 @@ def _collect(view: View, position: int, dialect: Dialect, found: Found) -> int:
     return position
 
 
-def _header(found: Found, file_meta: Found, little: bool) -> Header:
+def _header(found: Raw, file_meta: Raw, little: bool) -> Header:
     values = [b""] * SLOTS
     for wanted, kept in ((WANTED, found), (META_WANTED, file_meta)):
         for tag, slot in wanted.items():
@@ -123,7 +108,7 @@ def _header(found: Found, file_meta: Found, little: bool) -> Header:
     return decoded(values, little)
 
 
-def _all_texts(found: Found, file_meta: Found, little: bool) -> tuple[dict[str, str], dict[str, str]]:
+def _all_texts(found: Raw, file_meta: Raw, little: bool) -> tuple[dict[str, str], dict[str, str]]:
     encodings = charset.codecs_of(found.get(CHARSET, (b"", b""))[1])
     return _texts(found, encodings, little), _texts(file_meta, encodings, True)
 
@@ -153,7 +138,7 @@ _WANTED_VRS = {
 }
 
 
-def _texts(found: Found, encodings: tuple[str, ...], little: bool) -> dict[str, str]:
+def _texts(found: Raw, encodings: tuple[str, ...], little: bool) -> dict[str, str]:
     signed = found.get(0x00280103, (b"US", b""))[1][:2].strip(b"\0") != b""
     texts = {}
     for tag, (vr, value) in found.items():
