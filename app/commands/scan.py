@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json as json_text
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +15,10 @@ from core.scan.result import Receipt, Scan
 from core.scan.scanner import Scanner, ScanProgress
 
 DONE, IN_PART, ENVIRONMENT = 0, 1, 3
+MISSING_NAMED = 10  # without -v
 
 
-def run(paths: Sequence[Path], json: bool, verbose: bool) -> int:
+def run(paths: Sequence[Path], as_json: bool = False, verbose: bool = False) -> int:
     """Scan and report; the exit code is 0 for a complete scan, 1 for gaps, 3 where a path cannot be read."""
     scanner = Scanner(paths)
     try:
@@ -29,8 +30,8 @@ def run(paths: Sequence[Path], json: bool, verbose: bool) -> int:
         return ENVIRONMENT
     _clear(sys.stderr)
     result = scanner.result
-    if json:
-        json_text.dump(document(result), sys.stdout, ensure_ascii=_ascii_only(sys.stdout), indent=1)
+    if as_json:
+        json.dump(document(result), sys.stdout, ensure_ascii=_ascii_only(sys.stdout), indent=1)
         sys.stdout.write("\n")
     else:
         for line in report(result, verbose):
@@ -109,9 +110,10 @@ def report(result: Scan, verbose: bool) -> list[str]:
         by_reason[skipped.reason.value] = by_reason.get(skipped.reason.value, 0) + 1
         if verbose or skipped.reason not in ("not-dicom", "dicomdir"):
             lines.append(f"skipped {skipped.path} ({skipped.reason.value}): {skipped.detail}")
-    lines.extend(
-        f"missing {path}: named by the disc's table of contents, but not there." for path in result.missing
-    )
+    named = result.missing if verbose else result.missing[:MISSING_NAMED]
+    lines.extend(f"missing {path}: named by the disc's table of contents, but not there." for path in named)
+    if len(named) < len(result.missing):
+        lines.append(f"missing {len(result.missing) - len(named)} more; -v names them")
     if by_reason:
         lines.append(
             "not taken: " + ", ".join(f"{count} {reason}" for reason, count in sorted(by_reason.items()))
@@ -135,15 +137,13 @@ def _of_study(study: Study) -> list[str]:
     for series in study.series.values():
         number = "" if series.header.series_number is None else f"{series.header.series_number} "
         description = series.header.series_description or "(no description)"
-        count = len(series.instances)
-        lines.append(
-            f"    {number}{series.header.modality} {description}: {count} {_images(count)}, {size(series.bytes)}"
-        )
+        title = f"{number}{series.header.modality} {description}"
+        lines.append(f"    {title}: {_images(len(series.instances))}, {size(series.bytes)}")
     return lines
 
 
 def _images(count: int) -> str:
-    return "image" if count == 1 else "images"
+    return "1 image" if count == 1 else f"{count} images"
 
 
 def size(count: int) -> str:

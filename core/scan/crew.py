@@ -17,10 +17,7 @@ from typing import Any
 
 from core.dicom.reader import HeaderReader
 from core.dicom.refs import Header
-from core.scan.reading import Directory, Instance, Packed, Refused, Verdict, read_path
-from core.scan.walking import File
-
-CHUNK = 250  # files handed over at a time
+from core.scan.reading import Directory, Instance, Packed, Refused, Task, Verdict, read_path
 
 Shared = tuple[Any, ...]  # the fields that the instances of one series have in common
 Light = tuple[
@@ -60,14 +57,6 @@ def _whole(light: Light | Verdict, shared: Sequence[Shared]) -> Verdict:
     size, number, uid, instance_number = light
     fields = shared[number]
     return Instance(size, Header._make((fields[0], uid, *fields[1:20], instance_number, *fields[20:])))
-
-
-@dataclass(slots=True)
-class Task:
-    """Some files to read, and what was found once they are read."""
-
-    files: Sequence[File]
-    verdicts: Sequence[Verdict] | None = None
 
 
 @dataclass(slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from core.dicom.file_format import HEAD_BYTES
@@ -51,6 +53,21 @@ class Refused(NamedTuple):
 
 
 Verdict = Instance | Directory | Packed | Refused
+
+
+class File(NamedTuple):
+    """A file to be read: where it is, and its path below the folder, with "/" between the parts."""
+
+    full: str
+    relative: str
+
+
+@dataclass(slots=True)
+class Task:
+    """Some files to read, and what was found once they are read."""
+
+    files: Sequence[File]
+    verdicts: Sequence[Verdict] | None = None
 
 
 def read_path(reader: HeaderReader, path: str) -> Verdict:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
-from zipfile import BadZipFile
 
 from core.dicom.refs import FileRef, Found, Skipped, SkipReason
 from core.dicom.tree import Tree
 from core.errors import BadInput, NotFound
-from core.scan import sentences, zips
+from core.scan import sentences
 
 # What stands in the way of "everything on this disc is indexed".
 GAPS = frozenset(
@@ -81,9 +79,11 @@ class PathSource:
         path = self.file(ref)
         if not ref.member:
             return path.open("rb")
+        from core.scan import zips  # most scans need no ZIP files
+
         try:
             return zips.open_member(path, ref.member)
-        except (BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        except zips.FAULTS as error:
             raise BadInput(sentences.ZIP_FAULT, "Unpack the ZIP file with another program.") from error
 
 

@@ -14,17 +14,20 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.dicom.reader import HeaderReader
 from core.dicom.refs import FileRef, Found, Skipped, SkipReason
 from core.errors import KnownError
 from core.scan import sentences
-from core.scan.crew import CHUNK, Crew, Task
 from core.scan.drives import is_optical
 from core.scan.intake import Intake, shown
-from core.scan.reading import Packed, Refused, Verdict, is_directory_name, read_path
+from core.scan.reading import File, Packed, Refused, Task, Verdict, is_directory_name, read_path
 from core.scan.result import PathSource, Receipt, Scan
-from core.scan.walking import File, Odd, files
+from core.scan.walking import Odd, files
+
+if TYPE_CHECKING:
+    from core.scan.crew import Crew
 
 __all__ = ["PathUnavailable", "Receipt", "Scan", "ScanProgress", "Scanner", "scan"]
 
@@ -32,6 +35,7 @@ PROGRESS_EVERY_S = 0.1
 TURN_S = 0.01  # how long listing, or reading, goes on before the other has its turn
 WORTH_A_CREW = 4000  # files still to read; below, starting processes costs more than they save
 MAX_WORKERS = 3
+CHUNK = 250  # files handed over at a time
 
 
 class PathUnavailable(KnownError):
@@ -169,6 +173,8 @@ class Scanner:
         if self._crew is None:
             if not self._workers or len(self._queue) < self._worth:
                 return
+            from core.scan.crew import Crew  # small scans need no processes
+
             self._crew = Crew(self._workers)
         self._collect(0)
         while self._crew.idle and len(self._queue) > CHUNK // 2:

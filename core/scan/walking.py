@@ -9,16 +9,9 @@ from typing import NamedTuple
 
 from core.dicom.refs import SkipReason
 from core.scan import sentences
-from core.scan.reading import Refused
+from core.scan.reading import File, Refused
 
 MAX_FOLDERS_DEEP = 200
-
-
-class File(NamedTuple):
-    """A file to be read: where it is, and its path below the folder, with "/" between the parts."""
-
-    full: str
-    relative: str
 
 
 class Odd(NamedTuple):

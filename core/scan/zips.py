@@ -34,7 +34,8 @@ IN_MEMORY = (
 
 NESTED = "!/"
 _ENCRYPTED = 0x1
-_FAULTS = (BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, OSError)
+_BROKEN = (BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError)
+FAULTS = (*_BROKEN, NotImplementedError, RuntimeError)  # NotImplemented: the method; Runtime: a password
 
 
 def members(reader: HeaderReader, archive: IO[bytes], size: int) -> Iterator[tuple[str, Verdict]]:
@@ -48,7 +49,7 @@ def _members(
     with ExitStack() as opened:
         try:
             packed = opened.enter_context(ZipFile(archive))
-        except (*_FAULTS, NotImplementedError):
+        except (*FAULTS, OSError):
             yield prefix.removesuffix(NESTED), Refused(SkipReason.UNREADABLE, sentences.ZIP_DAMAGED)
             return
         entries = [entry for entry in packed.infolist() if not entry.is_dir()]
@@ -71,7 +72,7 @@ def _nested(
 ) -> Iterator[tuple[str, Verdict]]:
     try:
         inner = unpacked(packed, entry)
-    except (*_FAULTS, NotImplementedError, RuntimeError):
+    except (*FAULTS, OSError):
         yield name, Refused(SkipReason.UNREADABLE, sentences.ZIP_FAULT)
         return
     with inner:
@@ -102,7 +103,7 @@ def _verdict(reader: HeaderReader, packed: ZipFile, entry: ZipInfo) -> Verdict:
         return Refused(SkipReason.UNREADABLE, sentences.ZIP_METHOD)
     except RuntimeError:
         return Refused(SkipReason.ENCRYPTED, sentences.ZIP_ENCRYPTED)
-    except _FAULTS:
+    except (*_BROKEN, OSError):
         return Refused(SkipReason.UNREADABLE, sentences.ZIP_FAULT)
 
 
