@@ -57,6 +57,9 @@ def run(
         work = _Run(job, destination, control or Control(), opener, pace or Pace())
         try:
             receipt = yield from work.go()
+        except KnownError:
+            job.finish(work.receipt(stopped=True))
+            raise
         finally:
             work.close()
         job.finish(receipt)
@@ -100,12 +103,14 @@ class _Run:
             if now - yielded >= self._pace.progress_every_s:
                 yielded = now
                 yield self._progress(now)
-        now = time.monotonic()
-        receipt = UploadReceipt(
-            self._destination.name, self._board.receipts(), now - self._begun, self._control.cancelled
-        )
-        yield self._progress(now, receipt)
+        receipt = self.receipt(stopped=self._control.cancelled)
+        yield self._progress(time.monotonic(), receipt)
         return receipt
+
+    def receipt(self, *, stopped: bool) -> UploadReceipt:
+        """What is known now; *stopped* before the end."""
+        seconds = time.monotonic() - self._begun
+        return UploadReceipt(self._destination.name, self._board.receipts(), seconds, stopped)
 
     def close(self) -> None:
         """Stop the threads and write down what is known."""

@@ -1,0 +1,145 @@
+"""Saved destinations: name, address and login in `client.db`, the password in the system's keyring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import Connection, Row, delete, func, insert, select
+
+from core.db.database import Database
+from core.errors import BadInput, KnownError, NotFound
+from core.upload.ledger_schema import LEDGER, destinations
+from core.upload.target import check_namespace, is_spec, parse
+
+SERVICE = "Filmjacket"
+LONGEST_NAME = 64
+NO_KEYRING = "Set FILMJACKET_LOGIN and FILMJACKET_PASSWORD for the program, or set up a keyring."
+
+
+@dataclass(frozen=True, slots=True)
+class SavedDestination:
+    """One saved destination; *spec* is a DEST form, *login* "" = none needed."""
+
+    name: str
+    spec: str
+    login: str = ""
+    namespace: str = "default"
+
+
+class Secrets(Protocol):
+    """Where passwords are kept. Every method raises KnownError when that place does not work."""
+
+    def get(self, key: str, login: str) -> str | None: ...
+    def set(self, key: str, login: str, password: str) -> None: ...
+    def delete(self, key: str, login: str) -> None: ...
+
+
+class KeyringSecrets:
+    """The system's keyring: Keychain, Credential Manager or Secret Service."""
+
+    def get(self, key: str, login: str) -> str | None:
+        """The password, None if none is kept."""
+        import keyring
+        from keyring.errors import KeyringError, NoKeyringError
+
+        try:
+            return keyring.get_password(f"{SERVICE} {key}", login)
+        except NoKeyringError:
+            return None
+        except KeyringError as error:
+            raise _no_keyring() from error
+
+    def set(self, key: str, login: str, password: str) -> None:
+        """Keep the password."""
+        import keyring
+        from keyring.errors import KeyringError
+
+        try:
+            keyring.set_password(f"{SERVICE} {key}", login, password)
+        except KeyringError as error:
+            raise _no_keyring() from error
+
+    def delete(self, key: str, login: str) -> None:
+        """Forget the password, if it is kept."""
+        import keyring
+        from keyring.errors import KeyringError, NoKeyringError, PasswordDeleteError
+
+        try:
+            keyring.delete_password(f"{SERVICE} {key}", login)
+        except (NoKeyringError, PasswordDeleteError):
+            return
+        except KeyringError as error:
+            raise _no_keyring() from error
+
+
+class Destinations:
+    """The saved destinations of one data folder."""
+
+    def __init__(self, db: Database, secrets: Secrets | None = None) -> None:
+        db.ensure(LEDGER)
+        self._db = db
+        self._secrets = secrets or KeyringSecrets()
+
+    def all(self) -> list[SavedDestination]:
+        """By name."""
+        with self._db.read() as connection:
+            rows = connection.execute(select(destinations).order_by(func.lower(destinations.c.name)))
+            return [_destination(row) for row in rows]
+
+    def find(self, name: str) -> SavedDestination:
+        """The one with this name, upper and lower case alike. Raises NotFound."""
+        asked = select(destinations).where(func.lower(destinations.c.name) == name.strip().lower())
+        with self._db.read() as connection:
+            row = connection.execute(asked).first()
+        if row is None:
+            raise NotFound(
+                "destination",
+                f"No destination named {name!r} is saved.",
+                "Write v3:http://HOST:PORT or archive, or save it in the settings first.",
+            )
+        return _destination(row)
+
+    def save(self, destination: SavedDestination, password: str | None = None) -> None:
+        """Add it, or change the one of that name; *password* None leaves what the keyring has."""
+        name = destination.name.strip()
+        if not 0 < len(name) <= LONGEST_NAME or not name.isprintable() or ":" in name or is_spec(name):
+            raise BadInput("This name cannot be used.", "Choose up to 64 letters without a colon.")
+        spec = str(parse(destination.spec))
+        check_namespace(destination.namespace)
+        if password is not None and destination.login:
+            self._secrets.set(spec, destination.login, password)
+        values = {
+            "name": name,
+            "spec": spec,
+            "login": destination.login,
+            "namespace": destination.namespace,
+        }
+        earlier = delete(destinations).where(func.lower(destinations.c.name) == name.lower())
+
+        def write(connection: Connection) -> None:
+            connection.execute(earlier)
+            connection.execute(insert(destinations).values(values))
+
+        self._db.write(write).result()
+
+    def remove(self, name: str) -> None:
+        """Forget it, and its password if no other destination uses it. Raises NotFound."""
+        gone = self.find(name)
+        self._db.write(
+            lambda c: c.execute(delete(destinations).where(destinations.c.name == gone.name))
+        ).result()
+        if gone.login and not any((d.spec, d.login) == (gone.spec, gone.login) for d in self.all()):
+            self._secrets.delete(gone.spec, gone.login)
+
+    def password(self, destination: SavedDestination) -> str | None:
+        """Its password from the keyring, None if there is none."""
+        return self._secrets.get(destination.spec, destination.login) if destination.login else None
+
+
+def _destination(row: Row[tuple[str, ...]]) -> SavedDestination:
+    return SavedDestination(row.name, row.spec, row.login, row.namespace)
+
+
+def _no_keyring() -> KnownError:
+    return KnownError("The system's keyring does not work here; the password was not kept.", NO_KEYRING)
