@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from core.net.v3_client import V3Client
     from core.scan.drives import Drive
     from core.scan.scanner import Scan, ScanProgress
-    from core.upload.runner import UploadProgress, UploadReceipt
+    from core.upload.nouns import UploadProgress, UploadReceipt
 
 LOCAL_ARCHIVE = "archive"
 """The destination that is always there: the archive in the data folder."""

@@ -9,9 +9,12 @@ from PySide6.QtCore import QByteArray, QSettings
 
 RECENT = 5
 
+DRAG_DOWN_DARKER = "viewer/drag-down-darker"
+"""Key of the mouse habit of the viewer: "yes" or "no"."""
+
 
 class WindowState:
-    """An INI file of its own: the settings people make are elsewhere, and nothing is global to the machine."""
+    """An INI file of its own; what people set is elsewhere, and nothing is global to the machine."""
 
     def __init__(self, file: Path) -> None:
         self._store = QSettings(str(file), QSettings.Format.IniFormat)

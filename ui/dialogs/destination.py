@@ -40,7 +40,7 @@ class DestinationDialog(QDialog):
         self.secret = QLineEdit(self)
         self.messages = MessageBar(self)
         self.answer = QLabel(self)
-        self.test_button = QPushButton(icon("ph.plugs-connected"), self.tr("Test"), self)
+        self.test_button = QPushButton(icon("ph.activity"), self.tr("Test"), self)
         self.save_button = QPushButton(self.tr("Save"), self)
         self.cancel_button = QPushButton(self.tr("Cancel"), self)
         self._build()

@@ -50,7 +50,7 @@ class SendSheet(QDialog):
         self.ticks: list[QCheckBox] = []
         self.messages = MessageBar(self)
         self.destination = QComboBox(self)
-        self.test_button = QPushButton(icon("ph.plugs-connected"), self.tr("Test"), self)
+        self.test_button = QPushButton(icon("ph.activity"), self.tr("Test"), self)
         self.answer = QLabel(self)
         self.send_button = QPushButton(icon("ph.paper-plane-tilt-fill", "on_primary"), "", self)
         self.cancel_button = QPushButton(self.tr("Cancel"), self)

@@ -43,10 +43,14 @@ class ImportPage(QWidget):
     Signals:
         openViewer(object, str): a `StudyView` and the UID of the series to show.
         sendOrder(object): an `Order` a person wants to send; the sheet confirms it.
+        cancelAsked(object): a `Transfer` to be given up.
+        sourceChanged(): another source was opened, or this one was left.
     """
 
     openViewer = Signal(object, str)
     sendOrder = Signal(object)
+    cancelAsked = Signal(object)
+    sourceChanged = Signal()
 
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -132,12 +136,14 @@ class ImportPage(QWidget):
         self._shown = None
         self.scan.panel.show_study(None)
         label = next((d.label for d in self._drives if Path(d.path) == there[0]), "")
+        self.sourceChanged.emit()
         self.session.start(there, label)
         self.stack.setCurrentWidget(self.scan)
         self.scan.tree.setFocus()
 
     def leave(self) -> None:
         """Close the source and show the drop area."""
+        self.sourceChanged.emit()
         self.session.close()
         self._shown = None
         self.scan.panel.show_study(None)

@@ -139,7 +139,7 @@ class Footer(QWidget):
         name, role = {
             Kind.GOOD: ("ph.check-circle-fill", "good"),
             Kind.WARN: ("ph.warning-fill", "warn"),
-        }.get(kind, ("ph.circle-notch", "muted"))
+        }.get(kind, ("ph.spinner", "muted"))
         self._mark.setPixmap(icon(name, role).pixmap(QSize(18, 18), self.devicePixelRatio()))
         self.complete.setText(words)
         picked = session.model.picked()
@@ -185,9 +185,16 @@ class ScanPage(QWidget):
         self.splitter.addWidget(frame)
         self.splitter.setStretchFactor(0, 5)
         self.splitter.setStretchFactor(1, 6)
+        self._below = QVBoxLayout()
+        self._below.setSpacing(12)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(24, 16, 24, 16)
         layout.setSpacing(12)
         layout.addWidget(self.source)
         layout.addWidget(self.splitter, 1)
+        layout.addLayout(self._below)
         layout.addWidget(self.footer)
+
+    def add_below(self, widget: QWidget) -> None:
+        """Room between the tree and the footer: a sending and its receipt."""
+        self._below.addWidget(widget)

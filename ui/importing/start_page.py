@@ -28,7 +28,7 @@ from ui.widgets.banner import ElidedLabel
 if TYPE_CHECKING:
     from core.scan.drives import Drive
 
-_DRIVE_ICONS = {"optical": "disc", "removable": "ph.usb", "folder": "ph.folder"}
+_DRIVE_ICONS = {"optical": "disc", "removable": "ph.hard-drive", "folder": "ph.folder"}
 
 
 class DropArea(QFrame):
@@ -67,7 +67,7 @@ class StartPage(QWidget):
         self.folder_button = QPushButton(icon("ph.folder-open", "on_primary"), self.tr("Open folder…"), self)
         self.folder_button.setProperty("role", "primary")
         self.folder_button.clicked.connect(lambda: self.choose_folder())
-        self.files_button = QPushButton(icon("ph.file-zip"), self.tr("Open ZIP or files…"), self)
+        self.files_button = QPushButton(icon("ph.archive-box"), self.tr("Open ZIP or files…"), self)
         self.files_button.clicked.connect(lambda: self.choose_files())
         self._drive_row = FlowLayout(spacing=8, centred=True)
         self._recent_box = QVBoxLayout()
@@ -147,7 +147,7 @@ class StartPage(QWidget):
         layout = QHBoxLayout(row)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
-        kind = "ph.file-zip" if path.suffix.lower() == ".zip" else "ph.folder"
+        kind = "ph.archive-box" if path.suffix.lower() == ".zip" else "ph.folder"
         button = QPushButton(icon(kind, "primary"), path.name or str(path), row)
         button.setProperty("role", "link")
         button.setAccessibleName(self.tr("Open {source} again").format(source=path.name or str(path)))

@@ -86,7 +86,7 @@ def state_text(transfer: Transfer) -> str:
 
 STATE_LOOK = {
     State.LEFT: ("ph.clock-counter-clockwise", "warn"),
-    State.PREPARING: ("ph.circle-notch", "muted"),
+    State.PREPARING: ("ph.spinner", "muted"),
     State.SENDING: ("ph.arrow-circle-up-fill", "primary"),
     State.PAUSED: ("ph.pause-circle-fill", "warn"),
     State.WAITING: ("ph.wifi-slash", "warn"),

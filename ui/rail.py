@@ -1,0 +1,73 @@
+"""The left rail: one button a page, icon and word."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QButtonGroup, QFrame, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from ui.icons import application_icon, icon
+
+WIDTH = 84
+
+
+class Rail(QFrame):
+    """Import, Archive, Sent; Settings at the foot.
+
+    Signals: `chosen(int)` with the number of the page.
+    """
+
+    chosen = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "rail")
+        self.setFixedWidth(WIDTH)
+        self.setAccessibleName(self.tr("Pages"))
+        self._group = QButtonGroup(self)
+        self._group.setExclusive(True)
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(8, 12, 8, 12)
+        self._layout.setSpacing(4)
+        mark = QLabel(self)
+        mark.setPixmap(application_icon().pixmap(QSize(36, 36), self.devicePixelRatio()))
+        mark.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._layout.addWidget(mark)
+        self._layout.addSpacing(12)
+        pages = (
+            ("disc", self.tr("Import"), "Ctrl+1"),
+            ("ph.archive", self.tr("Archive"), "Ctrl+2"),
+            ("ph.paper-plane-tilt", self.tr("Sent"), "Ctrl+3"),
+            ("ph.gear-six", self.tr("Settings"), "Ctrl+4"),
+        )
+        for number, (picture, word, keys) in enumerate(pages):
+            if number == len(pages) - 1:
+                self._layout.addStretch(1)
+            self._layout.addWidget(self._button(number, picture, word, keys))
+        self._group.idClicked.connect(self.chosen)
+
+    def _button(self, number: int, picture: str, word: str, keys: str) -> QToolButton:
+        button = QToolButton(self)
+        button.setProperty("role", "rail")
+        button.setCheckable(True)
+        button.setIcon(icon(picture))
+        button.setIconSize(QSize(24, 24))
+        button.setText(word)
+        button.setToolTip(f"{word} ({keys})")
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
+        button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._group.addButton(button, number)
+        shortcut = QShortcut(QKeySequence(keys), self)
+        shortcut.activated.connect(lambda: self.chosen.emit(number))
+        return button
+
+    def mark(self, number: int) -> None:
+        """Show that this page is the one on screen."""
+        self._group.button(number).setChecked(True)
+
+    def count(self, number: int, many: int) -> None:
+        """Write a count beside a page's word (what is being sent)."""
+        button = self._group.button(number)
+        word = button.text().split(" ")[0]
+        button.setText(f"{word} {many}" if many else word)

@@ -1,0 +1,87 @@
+"""The Import page while its studies are on their way: the card, then the receipt."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject
+
+from ui.importing.page import ImportPage
+from ui.messages import Kind, Message, announce
+from ui.services import Order, Services
+from ui.uploads.card import JobCard
+from ui.uploads.receipt_bar import ReceiptBar
+from ui.uploads.transfers import State, Transfer, Transfers
+
+
+class SendingOnImport(QObject):
+    """Shows the latest sending of the disc on screen; the Sent page shows them all."""
+
+    def __init__(
+        self, page: ImportPage, transfers: Transfers, services: Services, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._page = page
+        self._transfers = transfers
+        self._services = services
+        self._shown: Transfer | None = None
+        self.card: JobCard | None = None
+        self.receipt = ReceiptBar(page)
+        page.scan.add_below(self.receipt)
+        self.receipt.next.connect(page.leave)
+        self.receipt.eject.connect(self._eject)
+        self.receipt.saved.connect(self._saved)
+        self.receipt.failed.connect(page.messages.show_error)
+        transfers.changed.connect(self._changed)
+        page.sourceChanged.connect(self._put_away)
+
+    def begin(self, order: Order) -> None:
+        """Send *order* and show how far it is."""
+        self._show(self._transfers.begin(order))
+
+    def _show(self, transfer: Transfer) -> None:
+        self._put_away()
+        self._shown = transfer
+        self.card = JobCard(transfer, self._page)
+        self._page.scan.add_below(self.card)
+        self.card.pause.connect(self._transfers.pause)
+        self.card.resume.connect(self._transfers.resume)
+        self.card.retry.connect(self._transfers.go_on)
+        self.card.cancel.connect(self._page.cancelAsked)
+        self.card.forget.connect(lambda _t: self._put_away())
+        self.card.receipt.connect(lambda t: self.receipt.show_receipt(t, can_eject=self._drive() is not None))
+
+    def _put_away(self) -> None:
+        self.receipt.hide()
+        self._shown = None
+        if self.card is not None:
+            self.card.hide()
+            self.card.deleteLater()
+            self.card = None
+
+    def _changed(self, transfer: Transfer) -> None:
+        if transfer is not self._shown or self.card is None:
+            return
+        self.card.refresh()
+        ended = transfer.receipt is not None and transfer.state in (State.DONE, State.FAILED)
+        self.card.setVisible(not (ended and transfer.state is State.DONE))
+        if ended:
+            self.receipt.show_receipt(transfer, can_eject=self._drive() is not None)
+            announce(self._page, self.receipt.sentence.text(), urgent=transfer.state is State.FAILED)
+        else:
+            self.receipt.hide()
+
+    def _drive(self) -> object | None:
+        return self._page.drive_of(self._page.session.paths)
+
+    def _eject(self) -> None:
+        drive = self._page.drive_of(self._page.session.paths)
+        if drive is not None:
+            self._services.tasks.call(
+                lambda: self._services.eject(drive),
+                done=lambda _none: self._page.leave(),
+                failed=self._page.messages.show_error,
+            )
+
+    def _saved(self, name: str) -> None:
+        self._page.messages.show_message(
+            Message(Kind.GOOD, self.tr("The receipt was saved to {file}.").format(file=name))
+        )
