@@ -153,11 +153,13 @@ def person_name(value: bytes, encodings: tuple[str, ...]) -> str:
 
 def plain(value: bytes) -> str:
     """A value of the default repertoire (UI, CS, DA, ...) without padding."""
-    return value.decode(DEFAULT).rstrip("\0 ")
+    return value.decode("latin-1").rstrip("\0 ")  # by this name the codec is not looked up
 
 
 def integer(value: bytes) -> int | None:
     """The first value of an IS element; None if it holds no whole number."""
+    if value.isdigit():
+        return int(value)
     written = plain(value).split("\\", 1)[0].strip()
     try:
         return int(written) if written.isascii() and "_" not in written else None

@@ -50,6 +50,7 @@ WANTED = {
 META_WANTED = {0x00020010: 4, 0x00020002: 26}
 SLOTS = 27
 MAX_REMEMBERED = 4096
+_PIXEL_VRS = (b"OW", b"OB", b"OF", b"OD")
 
 
 class TruncatedObject(BadInput):
@@ -98,7 +99,7 @@ class HeaderReader:
         end = walker.walk(view, start.position, values)
         if start.cut:
             raise Cut
-        if end < view.size:
+        if end < view.size and not _ends_with_pixels(view, end, start.dialect):
             check_rest(view, end, start.dialect)
 
     def _header(self, values: list[bytes], little: bool) -> Header:
@@ -174,6 +175,18 @@ def decoded(values: list[bytes], little: bool) -> Header:
         frames if frames and frames > 0 else 1,
         number(23),
         number(24),
+    )
+
+
+def _ends_with_pixels(view: View, position: int, dialect: Dialect) -> bool:
+    """Whether native pixel data of the stated length end the file: so most files do."""
+    at, data = position - view.base, view.data
+    if len(data) < at + 12:
+        return False
+    if not dialect.explicit:
+        return bool(dialect.u32(data, at + 4)[0] == view.size - position - 8)
+    return data[at + 4 : at + 6] in _PIXEL_VRS and bool(
+        dialect.u32(data, at + 8)[0] == view.size - position - 12
     )
 
 

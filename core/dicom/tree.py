@@ -86,10 +86,20 @@ class Tree:
 
     def __init__(self) -> None:
         self.patients: dict[tuple[str, str, str, str], Patient] = {}
+        self._places: dict[tuple[str | int | None, ...], Series] = {}  # as spelled in headers
 
     def add(self, found: Found) -> Series:
         """Place one instance and return the series it went to."""
         header = found.header
+        spelled = header[2:4] + header[5:9]  # study, series; name, ID, issuer, birth date
+        place = self._places.get(spelled)
+        if place is None:
+            place = self._places[spelled] = self._place(header)
+        place.instances.append(found)
+        place.bytes += found.size
+        return place
+
+    def _place(self, header: Header) -> Series:
         key = patient_key(header)
         patient = self.patients.get(key)
         if patient is None:
@@ -101,8 +111,6 @@ class Tree:
         series = study.series.get(header.series_instance_uid)
         if series is None:
             series = study.series[header.series_instance_uid] = Series(header.series_instance_uid, header)
-        series.instances.append(found)
-        series.bytes += found.size
         return series
 
     def studies(self) -> Iterator[tuple[Patient, Study]]:

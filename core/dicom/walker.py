@@ -52,6 +52,9 @@ class Walker:
     def __init__(self, dialect: Dialect, wanted: dict[int, int], *, only_group: int = 0) -> None:
         self.dialect = dialect
         self._wanted = wanted
+        self._ends = frozenset(
+            struct.pack(dialect.order + "HH", tag >> 16, tag & 0xFFFF) for tag in PIXEL_TAGS
+        )
         self._only_group = only_group
         self._runs: dict[bytes, Run] = {}
         self._seen: set[bytes] = set()
@@ -70,33 +73,30 @@ class Walker:
                         values[slot] = data[at + start : at + stop]
                     if steps:
                         self._learn(data, steps)
-                        steps = []
                     at += run.length
                     continue
                 self._shorten(data, at, run)
+            if data[at : at + 4] in self._ends:
+                break
             if at + 12 > end and base + end < view.size:
-                if steps:
-                    self._learn(data, steps)
-                    steps = []
-                position = base + at
-                view.at(position, min(12, view.size - position))
-                data, base = view.data, view.base
-                end, at = len(data), position - base
+                self._learn(data, steps)
+                view.at(base + at, min(12, max(0, view.size - base - at)))
+                at, base, data = at + base - view.base, view.base, view.data
+                end = len(data)
             step = self._step(view, base + at, values)
             if step is None:
-                if steps:
-                    self._learn(data, steps)
-                return base + at
+                break
             header, length, slot, known = step
             if known:
                 steps.append((at, header, length, slot))
-            elif steps:
+            else:
                 self._learn(data, steps)
-                steps = []
             if view.base != base:  # a long sequence moved the window on
-                at += base - view.base
-                data, base, end = view.data, view.base, len(view.data)
+                at, base, data = at + base - view.base, view.base, view.data
+                end = len(data)
             at += header + length
+        self._learn(data, steps)
+        return base + at
 
     def _step(self, view: View, position: int, values: list[bytes]) -> tuple[int, int, int, bool] | None:
         """Header length, value length, slot, and whether it may be part of a run; None at the end."""
@@ -117,6 +117,12 @@ class Walker:
         return start - position, length, slot, True
 
     def _learn(self, data: bytes, steps: list[_Step]) -> None:
+        """Make a run of these steps, if their beginning was met before; forgets the steps."""
+        if steps:
+            self._remember(data, steps.copy())
+            steps.clear()
+
+    def _remember(self, data: bytes, steps: list[_Step]) -> None:
         first = steps[0][0]
         key = data[first : first + 8]
         if key in self._runs:

@@ -99,12 +99,11 @@ def judge(reader: HeaderReader, view: View, name: str) -> Verdict:
         return Refused(SkipReason.TRUNCATED, sentences.TRUNCATED)
     except DamagedObject:
         return Refused(SkipReason.UNREADABLE, sentences.DAMAGED)
+    if header.sop_instance_uid and header.study_instance_uid and header.series_instance_uid:
+        return Instance(view.size, header)
     if header.sop_class_uid == MEDIA_STORAGE_DIRECTORY:
         return Directory(view.size)
-    missing = sentences.missing_uids(header)
-    if missing:
-        return Refused(SkipReason.NO_UID, missing)
-    return Instance(view.size, header)
+    return Refused(SkipReason.NO_UID, sentences.missing_uids(header))
 
 
 def is_directory_name(name: str) -> bool:

@@ -33,7 +33,8 @@ __all__ = ["PathUnavailable", "Receipt", "Scan", "ScanProgress", "Scanner", "sca
 
 PROGRESS_EVERY_S = 0.1
 TURN_S = 0.01  # how long listing, or reading, goes on before the other has its turn
-WORTH_A_CREW = 4000  # files still to read; below, starting processes costs more than they save
+WORTH_A_CREW_S = 1.0  # reading still to do; below, starting processes costs more than they save
+ENOUGH_TO_JUDGE = 100  # files read before that is reckoned
 MAX_WORKERS = 3
 CHUNK = 250  # files handed over at a time
 
@@ -64,10 +65,8 @@ class Scanner:
         self.result = Scan(sources(paths))
         self._intake = Intake(self.result)
         self._reader = HeaderReader()
-        self._workers, self._worth = workers, 1
-        if workers is None:
-            self._workers = min(MAX_WORKERS, (os.cpu_count() or 1) - 1)
-            self._worth = WORTH_A_CREW
+        self._wait_for_worth = workers is None
+        self._workers = min(MAX_WORKERS, (os.cpu_count() or 1) - 1) if workers is None else workers
         self._crew: Crew | None = None
         self._tasks: deque[Task] = (
             deque()
@@ -171,7 +170,7 @@ class Scanner:
     def _share_out(self) -> None:
         """Give the crew what it can take, once there is enough to start one."""
         if self._crew is None:
-            if not self._workers or len(self._queue) < self._worth:
+            if not self._workers or not self._queue or (self._wait_for_worth and not self._is_much_left()):
                 return
             from core.scan.crew import Crew  # small scans need no processes
 
@@ -181,6 +180,12 @@ class Scanner:
             task = Task([self._queue.popleft() for _ in range(min(CHUNK, len(self._queue) // 2))])
             self._tasks.append(task)
             self._crew.give(task)
+
+    def _is_much_left(self) -> bool:
+        read = self.result.files
+        if read < ENOUGH_TO_JUDGE:
+            return False
+        return (time.perf_counter() - self._started) / read * len(self._queue) > WORTH_A_CREW_S
 
     def _collect(self, timeout_s: float) -> None:
         """Take in what is read, in order; what a dead worker left is read here."""

@@ -79,14 +79,12 @@ def no_dicom(head: bytes, name: str) -> str:
 
 
 def missing_uids(header: Header) -> str:
-    """Which identifying numbers an object lacks, or ""."""
+    """Which identifying numbers an object lacks."""
     if not header.sop_instance_uid:
         return (
             "This DICOM file has no number of its own (SOP Instance UID), so it cannot be told from others."
         )
-    if not header.study_instance_uid or not header.series_instance_uid:
-        return "This DICOM file says not to which study or series it belongs (no Study or Series UID)."
-    return ""
+    return "This DICOM file says not to which study or series it belongs (no Study or Series UID)."
 
 
 def duplicate(first: str) -> str:
