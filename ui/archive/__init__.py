@@ -1,1 +1,1 @@
-"""The archive page: search, a table of studies, and what may be done with one."""
+"""The Archive page: find studies, look at them, add documents, delete with a way back."""

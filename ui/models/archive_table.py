@@ -103,7 +103,9 @@ class ArchiveTable(QAbstractTableModel):
         return -1
 
     def show_first(self, rows: Sequence[StudyRowLike], total: int) -> None:
-        """Replace everything by the first page of a search."""
+        """Replace everything by the first page of a search; the same rows again change nothing."""
+        if list(rows) == self._rows and total == self.total:
+            return
         self.beginResetModel()
         self._rows = list(rows)
         self._asked, self.total = len(self._rows), total

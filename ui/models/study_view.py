@@ -96,7 +96,10 @@ class AttachmentView:
 
 @dataclass(frozen=True, slots=True)
 class StudyView:
-    """A study with what its panel and the viewer show; *details* and *stack* may be slow."""
+    """A study with what its panel and the viewer show; *details* and *stack* may be slow.
+
+    *release* lets go of what *stack* keeps open or cached, once no viewer shows the study any more.
+    """
 
     uid: str
     patient: PatientText
@@ -108,6 +111,7 @@ class StudyView:
     series: Sequence[SeriesView] = ()
     details: Callable[[], Sequence[ElementLike]] = field(default=lambda: ())
     stack: Callable[[str], Stack] | None = None
+    release: Callable[[], None] | None = None
     attachments: Sequence[AttachmentView] = ()
     skipped: Sequence[Skipped] | None = None
 

@@ -31,7 +31,7 @@ class SeriesStrip(QListView):
         super().__init__(parent)
         self.setObjectName("viewerStrip")
         self.series = SeriesList(thumbnails, self)
-        self.card = SeriesCard(self, picture=PICTURE)
+        self.card = SeriesCard(self, picture=PICTURE, dark=True)
         self.setModel(self.series)
         self.setItemDelegate(self.card)
         self.setFixedWidth(WIDTH)

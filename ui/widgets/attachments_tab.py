@@ -57,7 +57,7 @@ class AttachmentsTab(QWidget):
         buttons.addWidget(self.open_button)
         buttons.addWidget(self.add_button)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 12, 0, 0)
+        layout.setContentsMargins(4, 12, 4, 4)
         layout.setSpacing(8)
         layout.addWidget(self.list, 1)
         layout.addWidget(self.empty, 1)

@@ -58,6 +58,7 @@ class DetailsTab(QWidget):
         header = self.table.horizontalHeader()
         header.setStretchLastSection(True)
         header.setHighlightSections(False)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         for column, width in enumerate((190, 100, 220)):
             self.table.setColumnWidth(column, width)
@@ -72,7 +73,7 @@ class DetailsTab(QWidget):
         top.addWidget(self.search, 1)
         top.addWidget(self.copy)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 12, 0, 0)
+        layout.setContentsMargins(4, 12, 4, 4)
         layout.setSpacing(8)
         layout.addLayout(top)
         layout.addWidget(self.note)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPainterPath, QPalette, QPen
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from ui.models.people import images_text
 from ui.models.series_list import SERIES_ROLE, THUMBNAIL_ROLE
 from ui.models.study_view import SeriesView
+from ui.theme import DARK, tokens
 from ui.widgets.thumbnails import Thumbnail
 
 Index = QModelIndex | QPersistentModelIndex
@@ -23,9 +24,10 @@ MUTED_ON_FILM = QColor("#A2ACB8")
 class SeriesCard(QStyledItemDelegate):
     """A card of 128 px picture and two lines of text; *strip* paints it for the viewer's narrow column."""
 
-    def __init__(self, parent: object = None, *, picture: int = PICTURE) -> None:
-        super().__init__(parent)  # type: ignore[arg-type]
+    def __init__(self, parent: QObject | None = None, *, picture: int = PICTURE, dark: bool = False) -> None:
+        super().__init__(parent)
         self._picture = picture
+        self._dark = dark  # in the viewer, whatever the rest of the program wears
         self.opened: set[str] = set()
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
@@ -47,23 +49,18 @@ class SeriesCard(QStyledItemDelegate):
     ) -> None:
         painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform)
         cell: QRect = option.rect
-        palette: QPalette = option.palette
         state = option.state
         left = cell.left() + (cell.width() - self._picture) // 2
         picture = QRect(left, cell.top() + PAD, self._picture, self._picture)
         self._film(painter, picture, series, thumbnail)
+        colours = DARK if self._dark else tokens()
         if state & QStyle.StateFlag.State_Selected:
-            _ring(
-                painter,
-                QRectF(picture).adjusted(-3, -3, 3, 3),
-                palette.color(QPalette.ColorRole.Highlight),
-                2,
-            )
+            _ring(painter, QRectF(picture).adjusted(-3, -3, 3, 3), QColor(colours.primary), 2)
         elif state & QStyle.StateFlag.State_MouseOver:
-            _ring(painter, QRectF(picture).adjusted(-2, -2, 2, 2), palette.color(QPalette.ColorRole.Mid), 1)
+            _ring(painter, QRectF(picture).adjusted(-2, -2, 2, 2), QColor(colours.field_border), 1)
         if state & QStyle.StateFlag.State_HasFocus:
             whole = QRectF(cell).adjusted(1.5, 1.5, -1.5, -1.5)
-            _ring(painter, whole, palette.color(QPalette.ColorRole.Highlight), 1)
+            _ring(painter, whole, QColor(colours.primary), 1)
         self._caption(painter, option, picture, series)
 
     def _film(self, painter: QPainter, box: QRect, series: SeriesView, thumbnail: Thumbnail | None) -> None:

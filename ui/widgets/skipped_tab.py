@@ -60,7 +60,7 @@ class SkippedTab(QWidget):
         self.empty.setObjectName("muted")
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 12, 0, 0)
+        layout.setContentsMargins(4, 12, 4, 4)
         layout.addWidget(self.tree, 1)
         layout.addWidget(self.empty, 1)
         self.show_skipped(())

@@ -56,7 +56,11 @@ class StudyPanel(QWidget):
         self._prepare_images()
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName(self.tr("The selected study"))
-        self.tabs.addTab(self.images, self.tr("Images"))
+        room = QWidget(self)  # for the focus ring
+        around = QVBoxLayout(room)
+        around.setContentsMargins(4, 8, 4, 4)
+        around.addWidget(self.images)
+        self.tabs.addTab(room, self.tr("Images"))
         self.tabs.addTab(self.details, self.tr("Details"))
         self.tabs.addTab(self.attachments, self.tr("Attachments"))
         self.tabs.addTab(self.skipped, self.tr("Skipped"))
@@ -67,7 +71,7 @@ class StudyPanel(QWidget):
         self._hint.setWordWrap(True)
         page = QWidget(self)
         inner = QVBoxLayout(page)
-        inner.setContentsMargins(16, 12, 16, 12)
+        inner.setContentsMargins(12, 8, 4, 4)
         inner.setSpacing(12)
         inner.addWidget(self.banner)
         inner.addWidget(self.tabs, 1)
@@ -91,7 +95,7 @@ class StudyPanel(QWidget):
         view.setMouseTracking(True)
         view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        view.setFrameShape(QListView.Shape.NoFrame)
+        view.setProperty("role", "plain")
         view.activated.connect(self._open)
 
     def sizeHint(self) -> QSize:

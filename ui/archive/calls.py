@@ -1,0 +1,73 @@
+"""What the Archive page asks of the archive; every function is slow and runs as a task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.errors import BadInput, NotFound
+from ui.archive.search_line import Search
+
+if TYPE_CHECKING:
+    from core.net.records import Page, StudyDetail, StudyRow
+    from ui.services import LocalArchive
+
+LARGEST_PDF = 200 * 1024 * 1024
+
+
+class Calls:
+    """One archive, asked from worker threads."""
+
+    def __init__(self, archive: LocalArchive) -> None:
+        self._archive = archive
+
+    def page(self, search: Search, order: str, offset: int, limit: int) -> Page[StudyRow]:
+        """One page of a search."""
+        return self._archive.client().search(
+            search.text,
+            date_from=search.date_from,
+            date_to=search.date_to,
+            modalities=search.modalities,
+            limit=limit,
+            offset=offset,
+            order=order,
+        )
+
+    def detail(self, namespace: str, study_uid: str) -> StudyDetail:
+        """One study with its series, images and attachments."""
+        return self._archive.client().study_detail(namespace, study_uid)
+
+    def attach(self, namespace: str, study_uid: str, path: Path, uploaded_by: str) -> str:
+        """Add a PDF; gives back its name. Raises BadInput if it is none."""
+        if path.stat().st_size > LARGEST_PDF:
+            raise BadInput("This file is too large to attach (over 200 MB).")
+        with path.open("rb") as file:
+            if b"%PDF-" not in file.read(1024):
+                raise BadInput("This file is no PDF.", "Choose a PDF file.")
+            file.seek(0)
+            self._archive.client().attach(
+                namespace,
+                study_uid,
+                file,
+                name=path.name,
+                content_type="application/pdf",
+                uploaded_by=uploaded_by,
+            )
+        return path.name
+
+    def attachment(self, namespace: str, study_uid: str, attachment_id: str, version: str) -> bytes:
+        """The attached file."""
+        with self._archive.client().attachment(namespace, study_uid, attachment_id, version) as pieces:
+            return b"".join(pieces)
+
+    def delete(self, namespace: str, study_uid: str) -> None:
+        """Move the study to the trash."""
+        self._archive.client().delete_study(namespace, study_uid)
+
+    def restore(self, namespace: str, study_uid: str) -> None:
+        """Bring the latest deleted study of this UID back."""
+        client = self._archive.client()
+        entries = [e for e in client.trash() if e.study_uid == study_uid and e.namespace == namespace]
+        if not entries:
+            raise NotFound("study", "This study is not in the trash any more.")
+        client.restore(max(entries, key=lambda entry: entry.deleted).id)

@@ -1,0 +1,196 @@
+"""The search line: one box for name, ID or accession, a date range, chips for modalities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+
+from PySide6.QtCore import QDate, Qt, QTimer, Signal
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDateEdit,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ui.flow import FlowLayout
+from ui.icons import icon
+
+WAIT_MS = 250  # after the last key, before the archive is asked
+
+
+class Range(StrEnum):
+    """Which study dates."""
+
+    ANY = "any"
+    TODAY = "today"
+    WEEK = "week"
+    MONTH = "month"
+    BETWEEN = "between"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is looked for; dates as YYYYMMDD, "" for open ends."""
+
+    text: str = ""
+    date_from: str = ""
+    date_to: str = ""
+    modalities: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether everything is meant."""
+        return self == Search()
+
+
+CHIPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("CT", ("CT",)),
+    ("MR", ("MR",)),
+    ("X-ray", ("CR", "DX", "RF", "XA", "RG")),
+    ("US", ("US",)),
+    ("MG", ("MG",)),
+    ("PT · NM", ("PT", "NM")),
+    ("Other", ("OT", "SC", "DOC", "SR", "ES", "XC", "GM", "SM", "OP", "ECG")),
+)
+
+
+def dates_of(wanted: Range, today: date) -> tuple[str, str]:
+    """First and last day of a range that ends today; the month is 31 days back."""
+    days = {Range.TODAY: 0, Range.WEEK: 6, Range.MONTH: 30}.get(wanted)
+    if days is None:
+        return "", ""
+    return f"{today - timedelta(days=days):%Y%m%d}", f"{today:%Y%m%d}"
+
+
+class SearchLine(QWidget):
+    """Signals: `changed(object)` with the `Search`, a moment after the last change."""
+
+    changed = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.text = QLineEdit(self)
+        self.range = QComboBox(self)
+        self.first, self.last = QDateEdit(self), QDateEdit(self)
+        self.between = QWidget(self)
+        self.chips: list[QToolButton] = []
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(WAIT_MS)
+        self._timer.timeout.connect(self.now)
+        self._build()
+
+    def _build(self) -> None:
+        self.text.setPlaceholderText(self.tr("Name, ID or accession number"))
+        self.text.setAccessibleName(self.tr("Name, ID or accession number"))
+        self.text.addAction(icon("ph.magnifying-glass", "muted"), QLineEdit.ActionPosition.LeadingPosition)
+        self.text.setClearButtonEnabled(True)
+        self.text.setMinimumWidth(260)
+        self.text.textChanged.connect(lambda _text: self._timer.start())
+        self.text.returnPressed.connect(self.now)
+        self._build_dates()
+        label = QLabel(self.tr("Study &date"), self)
+        label.setBuddy(self.range)
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        row.addWidget(self.text, 1)
+        row.addWidget(label)
+        row.addWidget(self.range)
+        row.addWidget(self.between)
+        flow = FlowLayout(spacing=8)
+        for name, modalities in CHIPS:
+            flow.addWidget(self._chip(name, modalities))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 0)  # room for the focus ring
+        layout.setSpacing(8)
+        layout.addLayout(row)
+        layout.addLayout(flow)
+        find = QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self)
+        find.setContext(Qt.ShortcutContext.WindowShortcut)
+        find.activated.connect(self._focus_text)
+
+    def _build_dates(self) -> None:
+        for wanted, name in (
+            (Range.ANY, self.tr("Any")),
+            (Range.TODAY, self.tr("Today")),
+            (Range.WEEK, self.tr("7 days")),
+            (Range.MONTH, self.tr("Month")),
+            (Range.BETWEEN, self.tr("From – to")),
+        ):
+            self.range.addItem(name, wanted)
+        self.range.setAccessibleName(self.tr("Study date"))
+        self.range.currentIndexChanged.connect(lambda _index: self._range_changed())
+        today = QDate.currentDate()
+        row = QHBoxLayout(self.between)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        for edit, day, name in (
+            (self.first, today.addMonths(-1), self.tr("From")),
+            (self.last, today, self.tr("To")),
+        ):
+            edit.setCalendarPopup(True)
+            edit.setDisplayFormat("yyyy-MM-dd")
+            edit.setDate(day)
+            edit.setAccessibleName(name)
+            edit.dateChanged.connect(lambda _date: self._timer.start())
+            row.addWidget(edit)
+        row.insertWidget(1, QLabel("–", self))
+        self.between.hide()
+
+    def _chip(self, name: str, modalities: tuple[str, ...]) -> QToolButton:
+        chip = QToolButton(self)
+        chip.setText(self.tr(name))
+        chip.setProperty("role", "chip")
+        chip.setProperty("modalities", list(modalities))
+        chip.setCheckable(True)
+        chip.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        chip.setToolTip(", ".join(modalities))
+        chip.setAccessibleName(self.tr("Only {kind}").format(kind=name))
+        chip.toggled.connect(lambda _on: self.now())
+        self.chips.append(chip)
+        return chip
+
+    @property
+    def search(self) -> Search:
+        """What the line says now."""
+        wanted = Range(self.range.currentData())
+        first, last = dates_of(wanted, date.today())
+        if wanted is Range.BETWEEN:
+            days = sorted((self.first.date(), self.last.date()), key=QDate.toJulianDay)
+            first, last = (day.toString("yyyyMMdd") for day in days)
+        chosen = tuple(m for chip in self.chips if chip.isChecked() for m in chip.property("modalities"))
+        return Search(self.text.text().strip(), first, last, chosen)
+
+    def now(self) -> None:
+        """Search without waiting."""
+        self._timer.stop()
+        self.changed.emit(self.search)
+
+    def clear(self) -> None:
+        """Look for everything."""
+        for chip in self.chips:
+            chip.blockSignals(True)
+            chip.setChecked(False)
+            chip.blockSignals(False)
+        self.range.blockSignals(True)
+        self.range.setCurrentIndex(0)
+        self.range.blockSignals(False)
+        self.between.hide()
+        self.text.clear()
+        self.now()
+
+    def _focus_text(self) -> None:
+        if self.isVisible():
+            self.text.setFocus(Qt.FocusReason.ShortcutFocusReason)
+            self.text.selectAll()
+
+    def _range_changed(self) -> None:
+        self.between.setVisible(self.range.currentData() == Range.BETWEEN)
+        self.now()

@@ -1,0 +1,48 @@
+"""The open viewers: one window a study, brought forward instead of opened twice."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject
+
+from core.errors import NotFound
+from ui.models.study_view import StudyView
+from ui.state import WindowState
+from ui.tasks import Tasks
+from ui.viewer.window import ViewerWindow
+
+
+class Viewers(QObject):
+    """Opens viewers and closes them all at the end."""
+
+    def __init__(self, tasks: Tasks, state: WindowState | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._tasks = tasks
+        self._state = state
+        self.windows: dict[str, ViewerWindow] = {}
+
+    def open(self, study: StudyView, series_uid: str) -> ViewerWindow:
+        """Show *series_uid* of *study*. Raises NotFound if nothing can give its pictures."""
+        window = self.windows.get(study.uid)
+        if window is None:
+            if study.stack is None:
+                raise NotFound("study", self.tr("The pictures of this study cannot be reached."))
+            window = ViewerWindow(study, study.stack, self._tasks, state=self._state, on_closed=study.release)
+            window.closed.connect(lambda: self._forget(study.uid))
+            self.windows[study.uid] = window
+        else:
+            window.show_study(study)
+        window.open_series(series_uid)
+        window.show()
+        window.raise_()
+        window.activateWindow()
+        return window
+
+    def close_all(self) -> None:
+        """Close every window; files are let go in the background."""
+        for window in tuple(self.windows.values()):
+            window.close()
+
+    def _forget(self, study_uid: str) -> None:
+        window = self.windows.pop(study_uid, None)
+        if window is not None:
+            window.deleteLater()
