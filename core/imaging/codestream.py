@@ -33,7 +33,6 @@ class Codestream:
     signed: bool = False
     lossless: bool = False
     transform: bool | None = None
-    high_throughput: bool = False
 
 
 DAMAGED = "The compressed picture is damaged: its header cannot be read."
@@ -107,7 +106,7 @@ def _jpeg_frame(data: memoryview, pos: int, marker: int, transform: bool | None)
 
 
 def _jpeg_2000(data: memoryview) -> Codestream:
-    """SIZ and COD segments (ITU-T T.800 A.5.1, A.6.1); a CAP segment means high throughput (T.814)."""
+    """SIZ and COD segments (ITU-T T.800 A.5.1, A.6.1), the same for high throughput (T.814)."""
     length, _, width, height, x0, y0 = struct.unpack_from(">HHIIII", data, 4)
     components: int = struct.unpack_from(">H", data, 40)[0]
     depth = data[42]
@@ -117,9 +116,7 @@ def _jpeg_2000(data: memoryview) -> Codestream:
     pos = 4 + length
     while data[pos] == 0xFF and data[pos + 1] not in (0x90, 0xD9):  # until the first tile
         marker, size = data[pos + 1], struct.unpack_from(">H", data, pos + 2)[0]
-        if marker == 0x50:
-            found = replace(found, high_throughput=True)
-        elif marker == 0x52:
+        if marker == 0x52:
             found = replace(found, transform=data[pos + 8] == 1)
         pos += 2 + size
     return found

@@ -94,7 +94,7 @@ def _decode_stream(data: memoryview, stream: Codestream, module: PixelModule) ->
         samples = codecs.decode_jpeg_xl(data)
         photometric = "RGB" if module.samples == 3 else photometric
     else:
-        samples = _decode_jpeg_2000(data, stream)
+        samples = codecs.decode_jpeg_2000(data)
         signed = stream.signed
         if stream.transform or photometric in ("YBR_RCT", "YBR_ICT"):
             photometric = "RGB"
@@ -119,15 +119,6 @@ def _decode_jpeg(data: memoryview, stream: Codestream, photometric: str) -> tupl
         return codecs.decode_jpeg(data, None), photometric
     transformed = photometric.startswith("YBR") if stream.transform is None else stream.transform
     return codecs.decode_jpeg(data, "YCBCR" if transformed else "RGB"), "RGB"
-
-
-def _decode_jpeg_2000(data: memoryview, stream: Codestream) -> Array:
-    if stream.high_throughput:
-        try:
-            return codecs.decode_htj2k(data)
-        except CodecFailed:
-            return codecs.decode_jpeg_2000(data)
-    return codecs.decode_jpeg_2000(data)
 
 
 def _decode_rle(data: memoryview, module: PixelModule) -> Decoded:

@@ -115,8 +115,9 @@ def test_what_vanished_after_sending_is_sent_again_once(desk: Desk, store: Store
     lost: list[str] = []
 
     def lose() -> None:
-        if not lost and store.images.pop(("1.2.3.1", "1.2.3.1.2"), None):
+        if not lost and ("1.2.3.1", "1.2.3.1.2") in store.images:
             lost.append("once")
+            store.lose("1.2.3.1", "1.2.3.1.2")
 
     receipt = desk.upload(FakeDestination(store, after_held=lose))
     assert receipt.complete and store.stored.count("1.2.3.1.2") == 2
@@ -124,7 +125,7 @@ def test_what_vanished_after_sending_is_sent_again_once(desk: Desk, store: Store
 
 def test_what_vanishes_always_fails(desk: Desk, store: Store) -> None:
     receipt = desk.upload(
-        FakeDestination(store, after_held=lambda: store.images.pop(("1.2.3.1", "1.2.3.1.2"), None))
+        FakeDestination(store, after_held=lambda: store.lose("1.2.3.1", "1.2.3.1.2"))
     )
     (failure,) = receipt.studies[0].failed
     assert "does not have it" in failure.reason and store.stored.count("1.2.3.1.2") == 2

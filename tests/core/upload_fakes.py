@@ -39,6 +39,11 @@ class Store:
         self.stored: list[str] = []  # SOP Instance UIDs in the order they came, again if they came again
         self.lock = threading.Lock()
 
+    def lose(self, study_uid: str, sop_uid: str) -> None:
+        """Forget an image, if it is there."""
+        with self.lock:
+            self.images.pop((study_uid, sop_uid), None)
+
 
 class FakeDestination:
     """The `Destination` port over a `Store`. *before* runs before each send and may raise or wait."""
