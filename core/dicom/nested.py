@@ -11,6 +11,7 @@ from core.dicom.elements import (
     LONG_VRS,
     PIXEL_DATA,
     SEQUENCE_END,
+    SHORT_VRS,
     UNDEFINED_LENGTH,
     Dialect,
     looks_like_vr,
@@ -41,12 +42,16 @@ class Element(NamedTuple):
 
 def element_at(view: View, position: int, dialect: Dialect) -> tuple[int, bytes, int, int]:
     """Plain tag, VR (b"" if none), length and where the value starts. Raises Cut."""
-    at = view.at(position, 8)
-    if at < 0:
-        raise Cut
+    at = position - view.base
+    if at < 0 or at + 12 > len(view.data):
+        at = view.at(position, 8)
+        if at < 0:
+            raise Cut
     data = view.data
     if dialect.explicit:
         wire, vr, length = dialect.short(data, at)
+        if vr in SHORT_VRS:
+            return dialect.wire(wire), vr, length, position + 8
         if vr in LONG_VRS:
             at = view.at(position, 12)
             if at < 0:
