@@ -31,14 +31,15 @@ def run(*, out: Path, screenshots: Path | None = None, verbose: bool = False) ->
     report = Report()
     out = out.absolute()
     _clear(out)
+    os.environ["FILMJACKET_DATA"] = str(out / DATA)  # nothing of a demo lies among a person's own data
     disc, pdf = _disc(out, report)
     with_archive = _Archive(out / DATA, report)
     try:
-        study_uid = _send_and_read_back(disc, pdf, out, with_archive, report)
+        _send_and_read_back(disc, pdf, out, with_archive, report)
     finally:
         with_archive.stop()
     _prove_stored_objects(out / DATA, report)
-    _screenshots(disc, out, study_uid, screenshots, report)
+    _screenshots(disc, pdf, out, screenshots, report)
     report.write(out / RECEIPT)
     _conclude(out, report)
     return DONE if report.matched else MISMATCH
@@ -94,7 +95,7 @@ def _disc(out: Path, report: Report) -> tuple[SampleDisc, Path]:
     return disc, pdf
 
 
-def _send_and_read_back(disc: SampleDisc, pdf: Path, out: Path, archive: _Archive, report: Report) -> str:
+def _send_and_read_back(disc: SampleDisc, pdf: Path, out: Path, archive: _Archive, report: Report) -> None:
     report.say("2. Reading the disc")
     scan = demo_job.read_disc(disc, report)
     receipt = scan.receipt
@@ -128,7 +129,6 @@ def _send_and_read_back(disc: SampleDisc, pdf: Path, out: Path, archive: _Archiv
     )
     demo_sheet.write(out / SHEET, header.patient_name.replace("^", ", "), subtitle, cells)
     report.say(f"  patient, series, digests and bytes compared; {len(cells)} thumbnails on the contact sheet")
-    return sending.study.study_instance_uid
 
 
 def _prove_stored_objects(data: Path, report: Report) -> None:
@@ -140,11 +140,11 @@ def _prove_stored_objects(data: Path, report: Report) -> None:
     report.facts["check"] = json.loads(done.stdout) if done.stdout.strip() else None
 
 
-def _screenshots(disc: SampleDisc, out: Path, study_uid: str, extra: Path | None, report: Report) -> None:
+def _screenshots(disc: SampleDisc, pdf: Path, out: Path, extra: Path | None, report: Report) -> None:
     report.say("7. Taking pictures of the desktop, from its own windows")
     from app import demo_screens
 
-    pictures = demo_screens.take(disc, out / DATA, study_uid, out / SCREENS, report)
+    pictures = demo_screens.take(disc, out / DATA, pdf, out / SCREENS, report)
     if extra is not None:
         extra.mkdir(parents=True, exist_ok=True)
         for picture in pictures:
