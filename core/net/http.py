@@ -107,7 +107,8 @@ def mapped(peer: str) -> Iterator[None]:
     except httpx.TimeoutException as error:
         raise Unreachable(*too_slow(peer)) from error
     except httpx.TransportError as error:
-        if isinstance(_root(error), ssl.SSLError):
+        root = _root(error)
+        if isinstance(root, ssl.SSLError) and not is_cut(root):
             raise untrusted(peer) from error
         raise Unreachable(*unreachable(peer)) from error
     except httpx.InvalidURL as error:
@@ -135,6 +136,11 @@ def untrusted(peer: str) -> KnownError:
         f"No trusted encrypted connection to {peer} is possible.",
         "Ask its administrator for a valid certificate, and check that the name in the address is right.",
     )
+
+
+def is_cut(error: ssl.SSLError) -> bool:
+    """Whether an encrypted connection was dropped, rather than refused for what it is."""
+    return isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError)
 
 
 def _root(error: BaseException) -> BaseException:

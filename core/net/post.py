@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import select
 import socket
@@ -17,9 +18,10 @@ from typing import Protocol
 from core.errors import KnownError, SourceFault, Unreachable
 from core.net.address import Address
 from core.net.answers import Answer
-from core.net.http import Timeouts, too_slow, unreachable, untrusted
+from core.net.http import Timeouts, is_cut, too_slow, unreachable, untrusted
 
 PIECE = 256 * 1024
+HUNG_UP = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
 LARGEST_ANSWER = 4 * 1024 * 1024
 
 
@@ -27,6 +29,8 @@ class Body(Protocol):
     """What a body is read from; an error of its own must not be an OSError, those are the network's."""
 
     def read(self, size: int, /) -> bytes: ...
+    def tell(self) -> int: ...
+    def seek(self, offset: int, /) -> int: ...
 
 
 class Poster:
@@ -36,36 +40,56 @@ class Poster:
         self._address = address
         self._times = timeouts or Timeouts()
         self._idle: list[http.client.HTTPConnection] = []
+        self._busy: set[http.client.HTTPConnection] = set()
         self._lock = threading.Lock()
         self._closed = False
 
     def post(self, path: str, body: Body, size: int, headers: Mapping[str, str]) -> Answer:
         """Send *size* bytes of *body*; the answer may come early, before all was sent. Raises Unreachable."""
-        connection: http.client.HTTPConnection | None = None
+        start = body.tell()
         try:
-            connection = self._take()
-            answer, reusable = self._exchange(connection, path, body, size, headers)
-            if reusable:
-                self._give_back(connection)
-                connection = None
-            return answer
+            connection, kept = self._take()
+            try:
+                return self._send_over(connection, path, body, size, headers)
+            except HUNG_UP:
+                if not kept:
+                    raise
+            body.seek(start)  # a kept connection that was just being closed says nothing of the peer
+            connection = self._admit(self._connect())
+            return self._send_over(connection, path, body, size, headers)
         except TimeoutError as error:
             raise Unreachable(*too_slow(self._address.peer)) from error
-        except ssl.SSLCertVerificationError as error:
+        except ssl.SSLError as error:
+            if is_cut(error):
+                raise Unreachable(*unreachable(self._address.peer)) from error
             raise untrusted(self._address.peer) from error
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(*unreachable(self._address.peer)) from error
-        finally:
-            if connection is not None:
-                connection.close()
 
     def close(self) -> None:
-        """Close the kept connections; one that is at work closes when it is done."""
+        """Close the kept connections and cut those at work, whose senders hear Unreachable."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
+            for connection in self._busy:
+                _cut(connection.sock)
         for connection in idle:
             connection.close()
+
+    def _send_over(
+        self,
+        connection: http.client.HTTPConnection,
+        path: str,
+        body: Body,
+        size: int,
+        headers: Mapping[str, str],
+    ) -> Answer:
+        reusable = False
+        try:
+            answer, reusable = self._exchange(connection, path, body, size, headers)
+            return answer
+        finally:
+            self._give_back(connection, reusable=reusable)
 
     def _exchange(
         self,
@@ -108,16 +132,26 @@ class Poster:
             return False  # it may have said why before it hung up
         return True
 
-    def _take(self) -> http.client.HTTPConnection:
+    def _take(self) -> tuple[http.client.HTTPConnection, bool]:
+        """A connection, and whether it was kept from an earlier exchange."""
         while True:
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
             if connection is None:
-                return self._connect()
+                return self._admit(self._connect()), False
             if connection.sock is not None and not _readable(connection.sock):
-                connection.sock.settimeout(self._times.idle_s)
-                return connection
+                return self._admit(connection), True
             connection.close()  # the peer closed it while it lay idle
+
+    def _admit(self, connection: http.client.HTTPConnection) -> http.client.HTTPConnection:
+        if connection.sock is not None:
+            connection.sock.settimeout(self._times.idle_s)
+        with self._lock:
+            if not self._closed:
+                self._busy.add(connection)
+                return connection
+        connection.close()
+        raise ConnectionAbortedError("closed by us")
 
     def _connect(self) -> http.client.HTTPConnection:
         address = self._address
@@ -134,13 +168,12 @@ class Poster:
         except OSError:
             connection.close()
             raise
-        if connection.sock is not None:
-            connection.sock.settimeout(self._times.idle_s)
         return connection
 
-    def _give_back(self, connection: http.client.HTTPConnection) -> None:
+    def _give_back(self, connection: http.client.HTTPConnection, *, reusable: bool) -> None:
         with self._lock:
-            if not self._closed:
+            self._busy.discard(connection)
+            if reusable and not self._closed:
                 self._idle.append(connection)
                 return
         connection.close()
@@ -151,6 +184,12 @@ def _piece(body: Body, left: int) -> bytes:
     if left and not piece:
         raise SourceFault("The file ended before its stated size.", "Read the source again.", lasting=True)
     return piece
+
+
+def _cut(sock: socket.socket | None) -> None:
+    if sock is not None:
+        with contextlib.suppress(OSError):  # it has gone already
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 def _has_answered(sock: socket.socket | None) -> bool:

@@ -6,14 +6,14 @@ import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any
 
 from core.errors import KnownError, Unauthenticated
 from core.net.address import Address
 from core.net.answers import ACCESS_DENIED, Answer, known_error, v3_code
 from core.net.credentials import Access, Credentials, Token
 from core.net.http import Params, Timeouts, Transport, Upload
-from core.net.post import Poster
+from core.net.post import Body, Poster
 
 LOGIN = "/api/v3/session/login"
 REJECTED = "Check the login and the password of the destination."
@@ -58,7 +58,7 @@ class Session:
 
         return self._welcome(exchange)
 
-    def post(self, path: str, body: BinaryIO, size: int, headers: Mapping[str, str]) -> Answer:
+    def post(self, path: str, body: Body, size: int, headers: Mapping[str, str]) -> Answer:
         """POST *size* bytes of *body* (seekable), 2xx only. Raises KnownError."""
         start = body.tell()
 

@@ -11,6 +11,7 @@ from core.errors import KnownError
 from core.net.address import parse
 from core.net.credentials import Access
 from core.net.http import Params, Timeouts, Upload
+from core.net.post import Body
 from core.net.records import (
     ArchiveStatus,
     AttachmentAnswer,
@@ -73,7 +74,7 @@ class V3Client:
     # V3 storage
 
     def store(
-        self, namespace: str, body: BinaryIO, size: int, headers: Mapping[str, str] | None = None
+        self, namespace: str, body: Body, size: int, headers: Mapping[str, str] | None = None
     ) -> StoredAnswer:
         """Store one DICOM file of *size* bytes, read from the seekable *body* as it is sent."""
         path = f"{STORAGE}/namespace/{_quoted(namespace)}/image"
