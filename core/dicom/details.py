@@ -1,6 +1,6 @@
-"""What in one object says who it is of: its identifying elements, decoded, with the bytes they were written as.
+"""What in one object says who it is of: its identifying elements, decoded and as they were written.
 
-The choice follows the attributes of PS3.15 Annex E: all of group 0010, every person name, and the table below.
+The choice follows PS3.15 Annex E: all of group 0010, every person name, and the table below.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def identifying_elements(file: Path | BinaryIO) -> list[Element]:
 
 def _identifying(ds: Dataset, path: str, depth: int) -> Iterator[Element]:
     for tag in sorted(ds.keys()):
-        written = ds.get_item(tag).value  # type: ignore[union-attr]  # the tag comes from the data set
+        written = ds.get_item(tag).value
         try:
             element = ds[tag]
         except Exception:  # a value that does not fit its VR raises what its converter raises
