@@ -124,9 +124,7 @@ def test_what_vanished_after_sending_is_sent_again_once(desk: Desk, store: Store
 
 
 def test_what_vanishes_always_fails(desk: Desk, store: Store) -> None:
-    receipt = desk.upload(
-        FakeDestination(store, after_held=lambda: store.lose("1.2.3.1", "1.2.3.1.2"))
-    )
+    receipt = desk.upload(FakeDestination(store, after_held=lambda: store.lose("1.2.3.1", "1.2.3.1.2")))
     (failure,) = receipt.studies[0].failed
     assert "does not have it" in failure.reason and store.stored.count("1.2.3.1.2") == 2
 
