@@ -164,8 +164,8 @@ class Archive:
                 attachments.of_study(connection, row.id),
             )
 
-    def schema(self, namespace: str, study_uid: str) -> StudySchema:
-        """Series, images, attachments. Raises NotFound("namespace"), NotFound("study")."""
+    def schema(self, namespace: str, study_uid: str, phi_namespace: str | None = None) -> StudySchema:
+        """Series, images, attachments; the same through every *phi_namespace*. Raises NotFound."""
         with self.db.read() as connection:
             row = studies.study_row(connection, namespace, study_uid)
             return StudySchema(

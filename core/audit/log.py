@@ -128,6 +128,19 @@ class AuditLog:
         }
         connection.execute(_INSERT, {**row, "chain": _chain(last.chain if last else "", row)})
 
+    def access(
+        self,
+        connection: Connection,
+        action: str,
+        *,
+        actor: str,
+        success: bool = True,
+        detail: Mapping[str, object] | None = None,
+    ) -> None:
+        """Append a login or a change of accounts: what `core.access` is handed as its recorder."""
+        event = Event.USER_AUTHENTICATION if action == "login" else Event.SECURITY_ALERT
+        self.record(connection, event, action, actor=actor, success=success, detail=detail)
+
     def entries(self, *, study_uid: str | None = None, limit: int = 100) -> list[Entry]:
         """The newest rows first, of one study or of all."""
         query = select(audit).order_by(audit.c.id.desc()).limit(limit)
