@@ -2,36 +2,113 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, QRectF
+from PySide6.QtCore import QEvent, QObject, QPoint, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QApplication, QFocusFrame, QWidget
+from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QWidget
 
 from ui.theme import RADIUS, tokens
 
 WIDTH = 2
 GAP = 2
+REACH = WIDTH + GAP
+_MOVES = frozenset(
+    {
+        QEvent.Type.Move,
+        QEvent.Type.Resize,
+        QEvent.Type.Show,
+        QEvent.Type.Hide,
+        QEvent.Type.ParentChange,
+        QEvent.Type.LayoutRequest,
+    }
+)
 
 
-class FocusRing(QFocusFrame):
-    """Painted around a widget, never on it, so that it shows on a filled button too."""
+class FocusRing(QWidget):
+    """Lies over its window and paints around a widget, not on it: it shows on a filled button too."""
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        self._window = window
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._followed: list[QWidget] = []
+        self._on: QWidget | None = None
+        self.hide()
+
+    @property
+    def on(self) -> QWidget | None:
+        """The widget it surrounds."""
+        return self._on
+
+    def surround(self, widget: QWidget | None) -> None:
+        """Go around *widget*, or away."""
+        for each in self._followed:
+            each.removeEventFilter(self)
+        self._followed = []
+        self._on = widget
+        step = widget
+        while step is not None:
+            step.installEventFilter(self)
+            self._followed.append(step)
+            step = None if step.isWindow() else step.parentWidget()
+        if widget is not None:
+            widget.destroyed.connect(self._gone)
+        self._follow()
+
+    def _gone(self) -> None:
+        self._followed = []
+        self._on = None
+        self.hide()
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+        if event.type() in _MOVES and self._on is not None:
+            self._follow()
+        return False
+
+    def _follow(self) -> None:
+        visible = self._visible()
+        if visible.isEmpty():
+            self.hide()
+            return
+        self.setGeometry(visible)
+        self.show()
+        self.raise_()
+        self.update()
+
+    def _visible(self) -> QRect:
+        """The part of the ring's place that no scroll area cuts off, in the window's coordinates."""
+        widget = self._on
+        if widget is None or not widget.isVisible():
+            return QRect()
+        window = self._window
+        place = QRect(widget.mapTo(window, QPoint(0, 0)), widget.size())
+        place = place.adjusted(-REACH, -REACH, REACH, REACH)
+        above = widget.parentWidget()
+        while above is not None and above is not window:
+            if isinstance(above.parentWidget(), QAbstractScrollArea):
+                place &= QRect(above.mapTo(window, QPoint(0, 0)), above.size())
+            above = above.parentWidget()
+        return place & window.rect()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        widget = self.widget()
-        if widget is None:
+        if self._on is None:
             return
-        # the frame covers the widget and a margin on each side; the ring hugs the widget inside that margin
-        inner = QRectF(widget.rect().translated(widget.mapToGlobal(widget.rect().topLeft())))
-        inner.moveTopLeft(self.mapFromGlobal(widget.mapToGlobal(widget.rect().topLeft())).toPointF())
-        reach = min(inner.left(), inner.top(), GAP + WIDTH) - WIDTH / 2
-        ring = inner.adjusted(-reach, -reach, reach, reach)
+        place = QRect(self._on.mapTo(self._window, QPoint(0, 0)) - self.pos(), self._on.size())
+        reach = GAP + WIDTH / 2
+        ring = QRectF(place).adjusted(-reach, -reach, reach, reach)
+        edge = QRectF(self.rect()).adjusted(1, 1, -1, -1)
         with QPainter(self) as painter:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setPen(QPen(QColor(tokens().primary), WIDTH))
-            painter.drawRoundedRect(ring, RADIUS + reach, RADIUS + reach)
+            painter.drawRoundedRect(ring & edge, RADIUS + reach, RADIUS + reach)
 
 
 class FocusRings(QObject):
-    """Puts a ring around the widget that has the keyboard; one ring a window, owned by that window."""
+    """Puts a ring around the widget that has the keyboard; one ring a window, owned by that window.
+
+    A widget with the property `focusRing` = "own" paints its own.
+    """
 
     def __init__(self, app: QApplication) -> None:
         super().__init__(app)
@@ -41,6 +118,6 @@ class FocusRings(QObject):
         for window in {w.window() for w in (old, now) if w is not None}:
             ring = window.findChild(FocusRing)
             if now is not None and now.window() is window and now.property("focusRing") != "own":
-                (ring or FocusRing(window)).setWidget(now)
+                (ring or FocusRing(window)).surround(now)
             elif ring is not None:
-                ring.setWidget(None)  # type: ignore[arg-type]  # the stubs forget that None takes it away
+                ring.surround(None)

@@ -39,22 +39,26 @@ def drawing(name: str) -> bytes:
 class _Engine(QIconEngine):
     """Paints one glyph or drawing in the colour its role has at that moment."""
 
-    def __init__(self, name: str, role: str) -> None:
+    def __init__(self, name: str, role: str, pad: bool = False) -> None:
         super().__init__()
-        self._name, self._role = name, role
+        self._name, self._role, self._pad = name, role, pad
 
     def clone(self) -> _Engine:
         """A second engine of the same icon."""
-        return _Engine(self._name, self._role)
+        return _Engine(self._name, self._role, self._pad)
 
     def _colour(self, mode: QIcon.Mode) -> QColor:
         now = tokens()
-        colour = str(getattr(now, self._role))
-        return QColor(mix(colour, now.surface, 0.4) if mode is QIcon.Mode.Disabled else colour)
+        if mode is QIcon.Mode.Disabled:
+            return QColor(mix(now.muted, now.surface, 0.65))
+        return QColor(str(getattr(now, self._role)))
 
     def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, _state: QIcon.State) -> None:
         """Paint into *rect*."""
         painter.save()
+        if self._pad:  # a style puts a button's text close behind its icon: leave a gap at the right
+            side = round(rect.height() * 0.8)
+            rect = QRect(rect.left(), rect.top() + (rect.height() - side) // 2, side, side)
         if self._name.startswith("ph."):
             font = QFont(_phosphor().font("ph", rect.height()))
             font.setPixelSize(max(1, rect.height()))
@@ -78,8 +82,11 @@ class _Engine(QIconEngine):
         return made
 
 
-def icon(name: str, role: str = "text") -> QIcon:
-    """Icon *name* ("ph.eye" of Phosphor, "disc" of our own) in the colour of token *role*."""
+def icon(name: str, role: str = "text", *, before_text: bool = False) -> QIcon:
+    """Icon *name* ("ph.eye" of Phosphor, "disc" of our own) in the colour of token *role*.
+
+    *before_text* leaves a gap at its right, for a button that bears words too.
+    """
     if name.startswith("ph."):
         if name[3:] not in _phosphor().charmap["ph"]:
             raise ValueError(f"Phosphor has no glyph {name!r}")
@@ -87,7 +94,7 @@ def icon(name: str, role: str = "text") -> QIcon:
         drawing(name)
     if not hasattr(tokens(), role):
         raise ValueError(f"no colour is called {role!r}")
-    return QIcon(_Engine(name, role))
+    return QIcon(_Engine(name, role, before_text))
 
 
 def modality_badge(modality: str, height: int = 16) -> QPixmap:

@@ -15,7 +15,7 @@ from ui.dialogs.decision import Decision
 from ui.icons import application_icon
 from ui.importing.page import ImportPage
 from ui.keeper import ArchiveKeeper
-from ui.messages import Kind, Message, MessageBar, of_error
+from ui.messages import Kind, Message, MessageBar, framed, of_error
 from ui.rail import Rail
 from ui.sending import SendingOnImport
 from ui.services import Order, Services
@@ -52,6 +52,7 @@ class MainWindow(QMainWindow):
         self._built: dict[Page, QWidget] = {}
         self.viewers: list[ViewerWindow] = []
         self._leaving = False
+        self._archive: ArchivePage | None = None
         self.setWindowTitle(self.tr("Filmjacket"))
         self.setWindowIcon(application_icon())
         self.setMinimumSize(*SMALLEST)
@@ -77,10 +78,7 @@ class MainWindow(QMainWindow):
                 self._place(page, self.imports)
         right = QVBoxLayout()
         right.setSpacing(0)
-        bar = QVBoxLayout()
-        bar.setContentsMargins(24, 12, 24, 0)
-        bar.addWidget(self.messages)
-        right.addLayout(bar)
+        right.addWidget(framed(self.messages))
         right.addWidget(self.stack, 1)
         middle = QWidget(self)
         row = QHBoxLayout(middle)
@@ -98,6 +96,8 @@ class MainWindow(QMainWindow):
         self.imports.sendOrder.connect(self.ask_to_send)
         self.imports.cancelAsked.connect(self.ask_to_cancel)
         self.keeper.failed.connect(self._archive_failed)
+        self.keeper.changed.connect(self._archive_changed)
+        self.transfers.ended.connect(lambda _transfer: self._archive_changed())
         for signal in (self.transfers.added, self.transfers.changed, self.transfers.removed):
             signal.connect(lambda _t: self.rail.count(Page.SENT, len(self.transfers.busy)))
         for keys, slot in (
@@ -158,7 +158,8 @@ class MainWindow(QMainWindow):
 
     def _place(self, page: Page, widget: QWidget) -> None:
         self._built[page] = widget
-        layout = self.stack.widget(page).layout()
+        holder = self.stack.widget(page)
+        layout = holder.layout() if holder is not None else None
         if layout is not None:
             layout.addWidget(widget)
 
@@ -178,10 +179,12 @@ class MainWindow(QMainWindow):
                 return SettingsPage(self.services, self.keeper, self._theme)
         return self.imports
 
-    def _make_archive(self) -> ArchivePage:
+    def _make_archive(self) -> QWidget:
         from ui.archive.page import ArchivePage
 
-        return ArchivePage(self.services)
+        self._archive = ArchivePage(self.services)
+        self._archive.openViewer.connect(self.open_viewer)
+        return self._archive
 
     def show_page(self, page: Page) -> None:
         """Bring *page* to the front."""
@@ -192,9 +195,8 @@ class MainWindow(QMainWindow):
     def search(self) -> None:
         """Go to the Archive's search line."""
         self.show_page(Page.ARCHIVE)
-        focus = getattr(self.page(Page.ARCHIVE), "focus_search", None)
-        if focus is not None:
-            focus()
+        if self._archive is not None:
+            self._archive.search.setFocus()
 
     def help(self) -> None:
         """Show how it goes, and every key."""
@@ -214,11 +216,15 @@ class MainWindow(QMainWindow):
         if study.stack is None:
             return
         viewer = ViewerWindow(study, study.stack, self.services.tasks, state=self.services.state)
-        viewer.closed.connect(lambda: viewer in self.viewers and self.viewers.remove(viewer))
+        viewer.closed.connect(lambda: self._viewer_gone(viewer))
         self.viewers.append(viewer)
         viewer.show()
         if series_uid:
             viewer.open_series(series_uid)
+
+    def _viewer_gone(self, viewer: ViewerWindow) -> None:
+        if viewer in self.viewers:
+            self.viewers.remove(viewer)
 
     # -- sending
 
@@ -248,6 +254,11 @@ class MainWindow(QMainWindow):
 
     def _archive_failed(self, error: Exception) -> None:
         self.messages.show_message(of_error(error), action=self.tr("Try again"), on_action=self._start_again)
+
+    def _archive_changed(self) -> None:
+        """The archive came, went or got something new: the page looks again when it is seen."""
+        if self._archive is not None:
+            self._archive.refresh()
 
     def _start_again(self) -> None:
         self.messages.put_away()

@@ -79,10 +79,13 @@ def announce(widget: QWidget, text: str, *, urgent: bool = False) -> None:
 class MessageBar(QFrame):
     """A banner in place: icon, sentence, remedy, one action, details that can be copied, and Close.
 
-    Signals: `closed()` when the person put it away.
+    Signals:
+        closed(): the person put it away.
+        shownChanged(bool): it appeared or went; a frame around it follows.
     """
 
     closed = Signal()
+    shownChanged = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -103,7 +106,7 @@ class MessageBar(QFrame):
         self.close_button.setAccessibleName(self.tr("Close this message"))
         self.close_button.setToolTip(self.tr("Close this message"))
         self.details = QPlainTextEdit(self)
-        self.copy_button = QPushButton(icon("ph.copy"), self.tr("Copy details"), self)
+        self.copy_button = QPushButton(icon("ph.copy", before_text=True), self.tr("Copy details"), self)
         self._build()
         self.hide()
 
@@ -121,10 +124,10 @@ class MessageBar(QFrame):
         self.close_button.clicked.connect(self._close)
         line = QHBoxLayout()
         line.setSpacing(8)
-        line.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
+        line.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignVCenter)
         line.addWidget(self.text, 1)
         for button in (self.action_button, self.details_button, self.close_button):
-            line.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
+            line.addWidget(button, 0, Qt.AlignmentFlag.AlignVCenter)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 8, 8, 8)
         layout.setSpacing(8)
@@ -151,6 +154,7 @@ class MessageBar(QFrame):
         self.details_button.setChecked(False)
         self._show_details(False)
         self.show()
+        self.shownChanged.emit(True)
         # after the layout settled, so that a reader finds the banner where it says it is
         QTimer.singleShot(0, self, lambda: announce(self, self.text.text(), urgent=message.kind is Kind.BAD))
 
@@ -162,6 +166,7 @@ class MessageBar(QFrame):
         """Hide the banner without a signal."""
         self.message = None
         self.hide()
+        self.shownChanged.emit(False)
 
     def _show_details(self, shown: bool) -> None:
         self.details.setVisible(shown)
@@ -170,3 +175,14 @@ class MessageBar(QFrame):
     def _close(self) -> None:
         self.put_away()
         self.closed.emit()
+
+
+def framed(bar: MessageBar) -> QWidget:
+    """*bar* with a page's margins around it, which go when it goes."""
+    frame = QWidget()
+    layout = QVBoxLayout(frame)
+    layout.setContentsMargins(24, 12, 24, 0)
+    layout.addWidget(bar)
+    frame.hide()
+    bar.shownChanged.connect(frame.setVisible)
+    return frame

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QButtonGroup, QFrame, QLabel, QSizePolicy, QToolBu
 
 from ui.icons import application_icon, icon
 
-WIDTH = 84
+WIDTH = 96
 
 
 class Rail(QFrame):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ui.theme import Tokens
 
 _SHEET = Template("""
-* { outline: none; }
+* { outline: 0; }
 QWidget { color: $text; }
 QMainWindow, QDialog { background: $background; }
 QToolTip { background: $surface; color: $text; border: 1px solid $border; padding: 4px 8px; }
@@ -48,6 +48,7 @@ QFrame[role="banner-bad"] { background: $bad_tint; border-color: $bad; }
 QPushButton, QToolButton[role="menu"] {
   background: $surface; border: 1px solid $field_border; border-radius: 6px;
   padding: 6px 14px; min-height: 20px; }
+QPushButton, QToolButton[role="primary"] { icon-size: 20px; }
 QPushButton:hover, QToolButton[role="menu"]:hover { background: $hover; }
 QPushButton:pressed, QPushButton:checked { background: $selection; }
 QPushButton:disabled, QToolButton[role="menu"]:disabled { color: $faded; border-color: $border;
@@ -94,6 +95,7 @@ QLineEdit, QPlainTextEdit, QTextEdit, QSpinBox, QDateEdit, QComboBox {
   selection-background-color: $primary; selection-color: $on_primary; min-height: 20px; }
 QLineEdit:disabled, QSpinBox:disabled, QComboBox:disabled, QDateEdit:disabled {
   background: $background; color: $faded; border-color: $border; }
+QAbstractSpinBox QLineEdit { border: none; background: transparent; padding: 0 0 0 8px; min-height: 0; }
 QComboBox::drop-down { border: none; width: 26px; }
 QComboBox::down-arrow, QDateEdit::down-arrow { image: url($caret); width: 12px; height: 12px; }
 QDateEdit::drop-down { border: none; width: 26px; }
@@ -117,7 +119,8 @@ QRadioButton::indicator:checked { border: 5px solid $primary; width: 8px; height
 
 QAbstractItemView { background: $surface; alternate-background-color: $background;
   selection-background-color: $selection; selection-color: $text; }
-QTreeView, QTableView, QListView { border: 1px solid $border; border-radius: 6px; padding: 2px; }
+QTreeView, QTableView, QListView { outline: 0; show-decoration-selected: 1;
+  border: 1px solid $border; border-radius: 6px; padding: 2px; }
 QTreeView::item, QTableView::item, QListView::item { padding: 4px 4px; border: none; }
 QTreeView::item:hover, QTableView::item:hover, QListView::item:hover { background: $hover; }
 QTreeView::item:selected, QTableView::item:selected, QListView::item:selected {
@@ -142,6 +145,7 @@ QTabBar::tab:selected { color: $text; border-bottom-color: $primary; font-weight
 QProgressBar { background: $hover; border: none; border-radius: 3px; min-height: 6px; max-height: 6px;
   text-align: center; }
 QProgressBar::chunk { background: $primary; border-radius: 3px; }
+QProgressBar[state="idle"] { background: transparent; }
 QProgressBar[state="good"]::chunk { background: $good; }
 QProgressBar[state="warn"]::chunk { background: $warn; }
 QProgressBar[state="bad"]::chunk { background: $bad; }

@@ -66,7 +66,7 @@ class ArchiveStudy:
         """The document inside an object."""
         import io
 
-        from core.dicom.details import encapsulated_document
+        from core.dicom.encapsulated import encapsulated_document
 
         with self._client().payload(self.namespace, self.study_uid, image_uid, version) as pieces:
             return encapsulated_document(io.BytesIO(b"".join(pieces)))

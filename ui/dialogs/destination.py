@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QFormLayout,
@@ -40,7 +40,7 @@ class DestinationDialog(QDialog):
         self.secret = QLineEdit(self)
         self.messages = MessageBar(self)
         self.answer = QLabel(self)
-        self.test_button = QPushButton(icon("ph.activity"), self.tr("Test"), self)
+        self.test_button = QPushButton(icon("ph.activity", before_text=True), self.tr("Test"), self)
         self.save_button = QPushButton(self.tr("Save"), self)
         self.cancel_button = QPushButton(self.tr("Cancel"), self)
         self._build()
@@ -56,6 +56,7 @@ class DestinationDialog(QDialog):
         form = QFormLayout()
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(12)
+        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         form.addRow(self.tr("&Name"), self.name)
         form.addRow(self.tr("&Address"), self.address)
         form.addRow(self.tr("&Login"), self.login)

@@ -50,12 +50,15 @@ class SendSheet(QDialog):
         self.ticks: list[QCheckBox] = []
         self.messages = MessageBar(self)
         self.destination = QComboBox(self)
-        self.test_button = QPushButton(icon("ph.activity"), self.tr("Test"), self)
+        self.test_button = QPushButton(icon("ph.activity", before_text=True), self.tr("Test"), self)
         self.answer = QLabel(self)
-        self.send_button = QPushButton(icon("ph.paper-plane-tilt-fill", "on_primary"), "", self)
+        self.send_button = QPushButton(
+            icon("ph.paper-plane-tilt-fill", "on_primary", before_text=True), "", self
+        )
         self.cancel_button = QPushButton(self.tr("Cancel"), self)
         self._build()
         self._refresh()
+        (self.ticks[0] if self.ticks else self.send_button).setFocus()
 
     def _build(self) -> None:
         title = QLabel(self.tr("Send these studies?"), self)
@@ -170,7 +173,7 @@ class SendSheet(QDialog):
         return box
 
     def _warning(self, words: str) -> QLabel:
-        label = QLabel(words, self)
+        label = QLabel(f"⚠ {words}", self)
         label.setProperty("role", "warn")
         label.setWordWrap(True)
         return label

@@ -25,7 +25,7 @@ from ui.importing.scan_page import ScanPage
 from ui.importing.session import ScanSession, Stage
 from ui.importing.start_page import StartPage
 from ui.importing.study_views import view_of
-from ui.messages import Kind, Message, MessageBar, announce
+from ui.messages import Kind, Message, MessageBar, announce, framed
 from ui.models.study_node import Node
 from ui.models.study_view import StudyView
 from ui.services import LOCAL_ARCHIVE, Order, Services
@@ -78,13 +78,10 @@ class ImportPage(QWidget):
         self.setAcceptDrops(True)
         self.stack.addWidget(self.start)
         self.stack.addWidget(self.scan)
-        bar = QVBoxLayout()
-        bar.setContentsMargins(24, 12, 24, 0)
-        bar.addWidget(self.messages)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addLayout(bar)
+        layout.addWidget(framed(self.messages))
         layout.addWidget(self.stack, 1)
         self.send_menu = QMenu(self)
         self.send_menu.setAccessibleName(self.tr("Send to"))

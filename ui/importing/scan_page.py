@@ -42,9 +42,11 @@ class SourceLine(QWidget):
         self.name.setProperty("role", "heading")
         self.progress = QLabel(self)
         self.progress.setProperty("role", "muted")
-        self.stop_button = QPushButton(icon("ph.stop-fill"), self.tr("Stop"), self)
-        self.again_button = QPushButton(icon("ph.arrow-clockwise"), self.tr("Read again"), self)
-        self.leave_button = QPushButton(icon("ph.x"), self.tr("Close"), self)
+        self.stop_button = QPushButton(icon("ph.stop-fill", before_text=True), self.tr("Stop"), self)
+        self.again_button = QPushButton(
+            icon("ph.arrow-clockwise", before_text=True), self.tr("Read again"), self
+        )
+        self.leave_button = QPushButton(icon("ph.x", before_text=True), self.tr("Close"), self)
         self.leave_button.setToolTip(self.tr("Close this disc and choose another"))
         self.stop_button.clicked.connect(lambda: self.stop.emit())
         self.again_button.clicked.connect(lambda: self.again.emit())
@@ -76,8 +78,13 @@ class SourceLine(QWidget):
         self.stop_button.setVisible(reading)
         self.again_button.setVisible(session.stage in (Stage.STOPPED, Stage.FAILED))
         self.leave_button.setVisible(not reading)
-        # hidden by height and not by visibility, so that nothing below it jumps when the reading ends
-        self.bar.setEnabled(reading)
+        state = (
+            "" if reading else "idle"
+        )  # clear and not hidden: nothing below it jumps when the reading ends
+        if self.bar.property("state") != state:
+            self.bar.setProperty("state", state)
+            self.bar.style().unpolish(self.bar)
+            self.bar.style().polish(self.bar)
         total = step.files_total if step is not None else None
         if not reading:
             self.bar.setRange(0, 1)
@@ -106,12 +113,12 @@ class Footer(QWidget):
         self.complete.setWordWrap(True)
         self.sum = QLabel(self)
         self.sum.setProperty("role", "muted")
-        self.attach_button = QPushButton(icon("ph.paperclip"), self.tr("Attach PDF…"), self)
-        self.view_button = QPushButton(icon("ph.eye"), self.tr("View"), self)
+        self.attach_button = QPushButton(icon("ph.paperclip", before_text=True), self.tr("Attach PDF…"), self)
+        self.view_button = QPushButton(icon("ph.eye", before_text=True), self.tr("View"), self)
         self.send_button = QToolButton(self)
         self.send_button.setProperty("role", "primary")
         self.send_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.send_button.setIcon(icon("ph.paper-plane-tilt-fill", "on_primary"))
+        self.send_button.setIcon(icon("ph.paper-plane-tilt-fill", "on_primary", before_text=True))
         self.send_button.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
         self.send_button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.attach_button.clicked.connect(lambda: self.attach.emit())
@@ -175,7 +182,7 @@ class ScanPage(QWidget):
         self.splitter = QSplitter(Qt.Orientation.Horizontal, self)
         self.splitter.setHandleWidth(12)
         self.splitter.setChildrenCollapsible(False)
-        self.tree.setMinimumWidth(330)
+        self.tree.setMinimumWidth(400)
         frame = QFrame(self)
         frame.setProperty("role", "card")
         inside = QVBoxLayout(frame)
@@ -183,8 +190,9 @@ class ScanPage(QWidget):
         inside.addWidget(self.panel)
         self.splitter.addWidget(self.tree)
         self.splitter.addWidget(frame)
-        self.splitter.setStretchFactor(0, 5)
-        self.splitter.setStretchFactor(1, 6)
+        self.splitter.setStretchFactor(0, 1)
+        self.splitter.setStretchFactor(1, 1)
+        self.splitter.setSizes([540, 560])
         self._below = QVBoxLayout()
         self._below.setSpacing(12)
         layout = QVBoxLayout(self)

@@ -64,10 +64,14 @@ class StartPage(QWidget):
         super().__init__(parent)
         self._drives: tuple[Drive, ...] | None = None
         self.area = DropArea(self)
-        self.folder_button = QPushButton(icon("ph.folder-open", "on_primary"), self.tr("Open folder…"), self)
+        self.folder_button = QPushButton(
+            icon("ph.folder-open", "on_primary", before_text=True), self.tr("Open folder…"), self
+        )
         self.folder_button.setProperty("role", "primary")
         self.folder_button.clicked.connect(lambda: self.choose_folder())
-        self.files_button = QPushButton(icon("ph.archive-box"), self.tr("Open ZIP or files…"), self)
+        self.files_button = QPushButton(
+            icon("ph.archive-box", before_text=True), self.tr("Open ZIP or files…"), self
+        )
         self.files_button.clicked.connect(lambda: self.choose_files())
         self._drive_row = FlowLayout(spacing=8, centred=True)
         self._recent_box = QVBoxLayout()
@@ -129,7 +133,8 @@ class StartPage(QWidget):
         self._drives = tuple(drives)
         _empty(self._drive_row)
         for drive in drives:
-            button = QPushButton(icon(_DRIVE_ICONS.get(drive.kind, "ph.hard-drive")), drive.label, self.area)
+            picture = icon(_DRIVE_ICONS.get(drive.kind, "ph.hard-drive"), before_text=True)
+            button = QPushButton(picture, drive.label, self.area)
             button.setAccessibleName(self.tr("Read {drive}").format(drive=drive.label))
             button.setToolTip(str(drive.path))
             button.clicked.connect(partial(self._emit, drive.path))
@@ -148,7 +153,7 @@ class StartPage(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
         kind = "ph.archive-box" if path.suffix.lower() == ".zip" else "ph.folder"
-        button = QPushButton(icon(kind, "primary"), path.name or str(path), row)
+        button = QPushButton(icon(kind, "primary", before_text=True), path.name or str(path), row)
         button.setProperty("role", "link")
         button.setAccessibleName(self.tr("Open {source} again").format(source=path.name or str(path)))
         button.clicked.connect(partial(self._emit, path))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from core.dicom.refs import Found, Skipped
+from core.dicom.refs import FileRef, Found, Skipped
 from core.dicom.tree import Patient, Series, Study
 from ui.models.study_view import (
     THUMBNAIL_BOX,
@@ -89,7 +89,7 @@ def _thumbnail(scan: Scan, found: Found) -> bytes:
 
 
 def _document(scan: Scan, found: Found) -> bytes:
-    from core.dicom.details import encapsulated_document
+    from core.dicom.encapsulated import encapsulated_document
 
     with scan.open(found.ref) as file:
         return encapsulated_document(file)
@@ -107,7 +107,27 @@ def _details(scan: Scan, found: Found | None) -> Sequence[ElementLike]:
 def _stack(scan: Scan, study: Study, series_uid: str) -> Stack:
     from core.imaging.stack import Stack
 
-    return Stack(scan, study.series[series_uid].in_order())
+    return Stack(ScannedSource(scan), study.series[series_uid].in_order())
 
 
-Opener = Callable[[str], "Stack"]
+class ScannedSource:
+    """A scan that has ended, as the `Source` a viewer opens."""
+
+    def __init__(self, scan: Scan) -> None:
+        self._scan = scan
+
+    @property
+    def name(self) -> str:
+        """What was read."""
+        return ", ".join(source.name for source in self._scan.sources)
+
+    def headers(self) -> Iterator[Found | Skipped]:
+        """What the scan found, then what it skipped."""
+        for _patient, study in self._scan.tree.studies():
+            for series in study.series.values():
+                yield from series.instances
+        yield from self._scan.skipped
+
+    def open(self, ref: FileRef) -> BinaryIO:
+        """The file's bytes."""
+        return self._scan.open(ref)

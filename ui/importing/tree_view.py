@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QPainter
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
@@ -24,6 +24,9 @@ from ui.theme import tokens
 
 Index = QModelIndex | QPersistentModelIndex
 PAD = 6
+NARROW = 460
+"""Below this width the sizes give way, so that dates and titles stay readable."""
+
 OPENED_AT_FIRST = 40
 """So many patients are shown unfolded; a disc with more would scroll for ever."""
 
@@ -112,18 +115,17 @@ class DiscTree(QTreeView):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setIndentation(18)
-        self.setAllColumnsShowFocus(True)
         header = self.header()
         header.setStretchLastSection(False)
         header.setSectionsMovable(False)
         header.setMinimumSectionSize(40)
         header.setSectionResizeMode(Column.NAME, QHeaderView.ResizeMode.Stretch)
         metrics = QFontMetrics(self.font())
-        for column, widest in ((Column.TYPE, "CT, MR"), (Column.IMAGES, "20,000"), (Column.SIZE, "9,999 MB")):
+        for column, widest in ((Column.TYPE, "CT, MR"), (Column.IMAGES, "20,000"), (Column.SIZE, "999 MB")):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
             title = str(model.headerData(column, Qt.Orientation.Horizontal))
             wide = max(metrics.horizontalAdvance(widest), metrics.horizontalAdvance(title) + 12)
-            self.setColumnWidth(column, wide + 18)
+            self.setColumnWidth(column, wide + 16)
         model.rowsInserted.connect(self._inserted)
         self.activated.connect(self._activated)
 
@@ -137,6 +139,13 @@ class DiscTree(QTreeView):
                 self.expand(parent)
         if not self.currentIndex().isValid():
             self.setCurrentIndex(self._model.index(0, 0))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        narrow = self.width() < NARROW
+        if narrow != self.isColumnHidden(Column.SIZE):
+            self.setColumnHidden(Column.SIZE, narrow)
+        super().resizeEvent(event)
+        self.scheduleDelayedItemsLayout()  # how many lines a name needs depends on the width
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         index = self.currentIndex().siblingAtColumn(Column.NAME)

@@ -9,7 +9,7 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, Qt
 
 from core.dicom.tree import Patient, Series, Study
-from ui.models.people import all_groups, birth_text, images_text, iso_date, person_name
+from ui.models.people import all_groups, birth_text, images_text, iso_date, person_name, size_text
 
 
 def _tr(text: str) -> str:
@@ -102,7 +102,7 @@ def tip(node: Node) -> str:
     if isinstance(node.item, Patient):
         lines = [all_groups(node.item.header.patient_name), identity(node.item), node.item.warning]
         return "\n".join(line for line in lines if line)
-    return title(node)
+    return "\n".join((title(node), f"{images_text(node.images)} · {size_text(node.size)}"))
 
 
 def spoken(node: Node) -> str:

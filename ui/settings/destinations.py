@@ -37,15 +37,14 @@ class DestinationList(QWidget):
         self.empty.setWordWrap(True)
         self.answer = QLabel(self)
         self.answer.setWordWrap(True)
-        self.add_button = QPushButton(icon("ph.plus"), self.tr("Add…"), self)
-        self.edit_button = QPushButton(icon("ph.pencil-simple"), self.tr("Edit…"), self)
-        self.test_button = QPushButton(icon("ph.activity"), self.tr("Test"), self)
-        self.remove_button = QPushButton(icon("ph.trash"), self.tr("Remove…"), self)
+        self.add_button = QPushButton(icon("ph.plus", before_text=True), self.tr("Add…"), self)
+        self.edit_button = QPushButton(icon("ph.pencil-simple", before_text=True), self.tr("Edit…"), self)
+        self.test_button = QPushButton(icon("ph.activity", before_text=True), self.tr("Test"), self)
+        self.remove_button = QPushButton(icon("ph.trash", before_text=True), self.tr("Remove…"), self)
         self._build()
         self.refresh()
 
     def _build(self) -> None:
-        self.list.setMaximumHeight(160)
         self.list.currentItemChanged.connect(lambda *_: self._enable())
         self.list.itemActivated.connect(lambda _item: self.edit())
         self.add_button.clicked.connect(lambda: self._open(None))
@@ -77,6 +76,8 @@ class DestinationList(QWidget):
             if chosen is not None and each.name == chosen.name:
                 self.list.setCurrentItem(item)
         self.list.setVisible(self.list.count() > 0)
+        rows = sum(self.list.sizeHintForRow(row) for row in range(min(self.list.count(), 4)))
+        self.list.setFixedHeight(rows + 8)
         self.empty.setVisible(self.list.count() == 0)
         self.answer.hide()
         self._enable()

@@ -122,6 +122,7 @@ class SettingsPage(QWidget):
         form = QFormLayout()
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(8)
+        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         form.addRow(self.tr("AE &title"), self.ae_title)
         form.addRow(self.tr("&Port for programs"), self.port)
         form.addRow(self.tr("Port for t&rusted programs"), self.internal_port)

@@ -52,12 +52,12 @@ class JobCard(QFrame):
         self.trouble = MessageBar(self)
         self.trouble.close_button.hide()
         self.buttons = {
-            "pause": QPushButton(icon("ph.pause"), self.tr("Pause"), self),
-            "resume": QPushButton(icon("ph.play"), self.tr("Resume"), self),
-            "retry": QPushButton(icon("ph.arrow-clockwise"), self.tr("Retry"), self),
-            "receipt": QPushButton(icon("ph.receipt"), self.tr("Receipt"), self),
-            "cancel": QPushButton(icon("ph.x"), self.tr("Cancel"), self),
-            "forget": QPushButton(icon("ph.x"), self.tr("Put away"), self),
+            "pause": QPushButton(icon("ph.pause", before_text=True), self.tr("Pause"), self),
+            "resume": QPushButton(icon("ph.play", before_text=True), self.tr("Resume"), self),
+            "retry": QPushButton(icon("ph.arrow-clockwise", before_text=True), self.tr("Retry"), self),
+            "receipt": QPushButton(icon("ph.receipt", before_text=True), self.tr("Receipt"), self),
+            "cancel": QPushButton(icon("ph.x", before_text=True), self.tr("Cancel"), self),
+            "forget": QPushButton(icon("ph.x", before_text=True), self.tr("Put away"), self),
         }
         for name, button in self.buttons.items():
             signal = getattr(self, name)
@@ -128,7 +128,7 @@ class JobCard(QFrame):
         self._state_icon.setPixmap(icon(name, role).pixmap(QSize(18, 18), self.devicePixelRatio()))
         left = state is State.LEFT
         self.buttons["retry"].setText(self.tr("Go on") if left else self.tr("Retry"))
-        self.buttons["retry"].setIcon(icon("ph.play") if left else icon("ph.arrow-clockwise"))
+        self.buttons["retry"].setIcon(icon("ph.play" if left else "ph.arrow-clockwise", before_text=True))
         self.buttons["cancel"].setText(self.tr("Give up") if left else self.tr("Cancel"))
         self.bar.setProperty("state", _BAR.get(state, ""))
         self.bar.style().unpolish(self.bar)

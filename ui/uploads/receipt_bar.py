@@ -30,9 +30,13 @@ class ReceiptBar(QFrame):
         self.sentence.setProperty("role", "heading")
         self.numbers = QLabel(self)
         self.numbers.setProperty("role", "muted")
-        self.eject_button = QPushButton(icon("ph.eject"), self.tr("Eject"), self)
-        self.save_button = QPushButton(icon("ph.floppy-disk"), self.tr("Save receipt…"), self)
-        self.next_button = QPushButton(icon("disc", "on_primary"), self.tr("Next disc"), self)
+        self.eject_button = QPushButton(icon("ph.eject", before_text=True), self.tr("Eject"), self)
+        self.save_button = QPushButton(
+            icon("ph.floppy-disk", before_text=True), self.tr("Save receipt…"), self
+        )
+        self.next_button = QPushButton(
+            icon("disc", "on_primary", before_text=True), self.tr("Next disc"), self
+        )
         self.next_button.setProperty("role", "primary")
         self.eject_button.clicked.connect(lambda: self.eject.emit())
         self.save_button.clicked.connect(lambda: self.choose_file())
