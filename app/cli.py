@@ -7,11 +7,12 @@ at fault. Never a traceback.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
         what = f" ({error.filename})" if error.filename else ""
         return _say(f"{error.strerror or 'The system refused'}{what}.", code=ENVIRONMENT)
     except Exception as error:  # our bug: the person gets a sentence, the log file the frames
-        return _say(f"Something unforeseen went wrong: {_record(error)}", code=ENVIRONMENT)
+        return _say(f"Something unforeseen went wrong: {_record(error, arguments)}", code=ENVIRONMENT)
 
 
 def exit_code(error: KnownError) -> int:
@@ -117,14 +118,15 @@ def _say(message: str, remedy: str = "", *, code: int) -> int:
     return code
 
 
-def _record(error: Exception) -> str:
+def _record(error: Exception, arguments: Sequence[str]) -> str:
     """Write the frames of *error* to the log file; returns its name and where that is."""
     from app import paths
     from core import log
 
     name = type(error).__name__
     try:
-        folder = paths.log_folder(paths.data_folder())
+        given = [Path(after) for before, after in itertools.pairwise(arguments) if before == "--data"]
+        folder = paths.log_folder(paths.data_folder(given[0] if given else None))
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (folder / "errors.log").open("a", encoding="utf-8") as out:
             out.write(log.describe(error) + "\n")
@@ -140,13 +142,13 @@ def _plain_streams() -> None:
             reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
-def _finish(run: Callable[..., int], *args: Any, verbose: bool = False, **options: Any) -> None:
+def _finish(command: Callable[[], int], verbose: bool) -> None:
     """Start logging, run the command, leave with its exit code."""
     from core import log
 
     log.start(verbose=verbose)
     try:
-        code = run(*args, **options)
+        code = command()
     finally:
         log.stop()
     raise typer.Exit(code)
@@ -157,7 +159,7 @@ def scan(*, paths: Paths, as_json: Json = False, verbose: Verbose = False) -> No
     """Read discs, folders and ZIP files; report patients, studies, skipped files and completeness."""
     from app.commands import scan as command
 
-    _finish(command.run, paths, as_json=as_json, verbose=verbose)
+    _finish(lambda: command.run(paths, as_json, verbose), verbose)
 
 
 @app.command()
@@ -169,6 +171,9 @@ def upload(
     namespace: Annotated[str, typer.Option(help="Namespace at the destination.")] = "default",
     attach: Annotated[list[Path] | None, typer.Option(help="Attach this file; repeatable.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished upload.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Send also where another file is held under the same UID.")
+    ] = False,
     data: Data = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -176,18 +181,21 @@ def upload(
     """Upload what was picked, ask the destination what it holds, and print the receipt."""
     from app.commands import upload as command
 
-    _finish(
-        command.run,
-        paths,
-        to=to,
-        study=study or [],
-        namespace=namespace,
-        attach=attach or [],
-        resume=resume,
-        data=data,
-        as_json=as_json,
-        verbose=verbose,
-    )
+    def send() -> int:
+        return command.run(
+            paths,
+            to=to,
+            study=study or [],
+            namespace=namespace,
+            attach=attach or [],
+            resume=resume,
+            replace=replace,
+            data=data,
+            as_json=as_json,
+            verbose=verbose,
+        )
+
+    _finish(send, verbose)
 
 
 @app.command()
@@ -243,7 +251,7 @@ def render(
     """Write one frame as a picture, as the viewer shows it."""
     from app.commands import render as command
 
-    _finish(command.run, file, out=out, frame=frame, window=window, size=size, verbose=verbose)
+    _finish(lambda: command.run(file, out, frame, window, size), verbose)
 
 
 @app.command()
@@ -257,7 +265,7 @@ def check(
     """Prove every stored object against its digest."""
     from app.commands import check as command
 
-    _finish(command.run, data=data, repair=repair, as_json=as_json, verbose=verbose)
+    _finish(lambda: command.run(data=data, repair=repair, as_json=as_json), verbose)
 
 
 @app.command()
@@ -273,7 +281,7 @@ def backup(
     """Copy the archive while it may be in use."""
     from app.commands import backup as command
 
-    _finish(command.run, destination, data=data, as_json=as_json, verbose=verbose)
+    _finish(lambda: command.run(destination, data=data, as_json=as_json), verbose)
 
 
 @app.command()
@@ -288,7 +296,7 @@ def demo(
     """The main job on a made-up disc: scan, upload, kill and resume, read back, render."""
     from app.commands import demo as command
 
-    _finish(command.run, out=out, screenshots=screenshots, verbose=verbose)
+    _finish(lambda: command.run(out=out, screenshots=screenshots, verbose=verbose), verbose)
 
 
 Login = Annotated[str, typer.Argument(help="The account's login.")]
@@ -314,17 +322,18 @@ def users_add(
     """Add an account."""
     from app.commands import users as command
 
-    _finish(
-        command.add,
-        login,
-        role=role,
-        namespaces=namespace or [],
-        may_delete=may_delete,
-        password_stdin=password_stdin,
-        data=data,
-        as_json=as_json,
-        verbose=verbose,
-    )
+    def add() -> int:
+        return command.add(
+            login,
+            role=role,
+            namespaces=namespace or [],
+            may_delete=may_delete,
+            password_stdin=password_stdin,
+            data=data,
+            as_json=as_json,
+        )
+
+    _finish(add, verbose)
 
 
 @users.command("list")
@@ -332,7 +341,7 @@ def users_list(*, data: Data = None, as_json: Json = False, verbose: Verbose = F
     """List the accounts."""
     from app.commands import users as command
 
-    _finish(command.list_accounts, data=data, as_json=as_json, verbose=verbose)
+    _finish(lambda: command.list_accounts(data=data, as_json=as_json), verbose)
 
 
 @users.command("remove")
@@ -340,7 +349,7 @@ def users_remove(*, login: Login, data: Data = None, as_json: Json = False, verb
     """Remove an account and end its sessions."""
     from app.commands import users as command
 
-    _finish(command.remove, login, data=data, as_json=as_json, verbose=verbose)
+    _finish(lambda: command.remove(login, data=data, as_json=as_json), verbose)
 
 
 @users.command("password")
@@ -356,5 +365,5 @@ def users_password(
     from app.commands import users as command
 
     _finish(
-        command.password, login, password_stdin=password_stdin, data=data, as_json=as_json, verbose=verbose
+        lambda: command.password(login, password_stdin=password_stdin, data=data, as_json=as_json), verbose
     )

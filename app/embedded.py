@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,6 +32,10 @@ START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 40.0
 PROBE_TIMEOUT_S = 3.0
 WATCH_S = 1.0
+CREATION_FLAGS: int = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(
+    subprocess, "CREATE_NEW_PROCESS_GROUP", 0
+)
+"""A group of its own, so that Ctrl-C in a terminal reaches the desktop alone; no console window."""
 READY = re.compile(r"ready http=(\S+) internal=(\S+) dimse=(\S+)")
 
 
@@ -103,7 +107,7 @@ class EmbeddedArchive:
         return self._ready if self._state is State.RUNNING else None
 
     def start(self) -> Ready:
-        """Start it, or adopt the one that was kept running; returns once it accepts work. Raises KnownError."""
+        """Start it, or adopt the one that was kept running; returns once it works. Raises KnownError."""
         with self._lock:
             if self.ready is not None:
                 return self.ready
@@ -146,9 +150,13 @@ class EmbeddedArchive:
             watcher.join(2 * WATCH_S)
 
     def keep_running(self, keep: bool) -> None:
-        """Change whether it outlives the desktop; takes effect at once for one we started."""
+        """Change whether it outlives us."""
+        self.wish(replace(self._wishes, keep_running=keep))
+
+    def wish(self, wishes: Wishes) -> None:
+        """Change how it is run: outliving us holds at once for one we started, ports at its next start."""
         with self._lock:
-            self._wishes = Wishes(self._wishes.port, self._wishes.internal_port, self._wishes.ae_title, keep)
+            self._wishes = wishes
             if self._process is not None and self._process.stdin is not None and self._ready is not None:
                 with contextlib.suppress(OSError):  # it has just died; the watcher says so
                     self._process.stdin.write(self._order(self._ready.token))
@@ -177,7 +185,8 @@ class EmbeddedArchive:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                **_detached(),
+                creationflags=CREATION_FLAGS,
+                start_new_session=os.name == "posix",
             )
         except OSError as error:
             raise StorageFault(
@@ -311,13 +320,6 @@ def _answers(entry: Ready) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _detached() -> dict[str, object]:
-    """A process group of its own, so that Ctrl-C in a terminal reaches the desktop alone; no console window."""
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}
 
 
 def _alive(pid: int) -> bool:

@@ -59,3 +59,21 @@ def admin_password_file(data: Path) -> Path:
 def reason_of(error: OSError) -> str:
     """The operating system's reason in words, without the path (it is named already)."""
     return (error.strerror or "permission denied").lower()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write *text* so that only this user can read it (0600), in one step. Raises StorageFault."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        with open(
+            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+        ) as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StorageFault(
+            f"{path} could not be written.", "Check the folder's permission and space."
+        ) from error

@@ -1,4 +1,4 @@
-"""The serving process: listeners on one event loop, ready when all accept, stopped without cutting answers."""
+"""The serving process: listeners on one event loop, ready when all accept, stopped without cutting off."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class _Server(uvicorn.Server):
 
 def _config(listener: Listener, app: App) -> uvicorn.Config:
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]  # the library's own ASGI types name TypedDicts
+        app,
         http=GuardedProtocol,
         ws="none",
         lifespan="off",

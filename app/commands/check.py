@@ -23,7 +23,7 @@ TITLES = {
 def run(*, data: Path | None, repair: bool, as_json: bool) -> int:
     """Check the archive in *data*; 0 when everything agrees, 1 when not. Raises KnownError."""
     folder = compose.existing(paths.data_folder(data))
-    with compose.reading_archive(folder, exclusive=repair) as archive:
+    with compose.reading(folder, exclusive=repair) as archive:
         report = archive.check(repair=repair)
     sys.stdout.write(as_document(report) if as_json else as_text(report))
     return 0 if report.ok else 1

@@ -78,7 +78,7 @@ def _serve(options: Options, data: Path) -> None:
     if tls is not None:
         tls.check()
     with contextlib.ExitStack() as stack:
-        archive = stack.enter_context(compose.opened_archive(data, chosen))
+        archive = stack.enter_context(compose.opened(data, chosen))
         public = stack.enter_context(contextlib.closing(Listener(chosen.host, chosen.port, tls=tls)))
         internal = stack.enter_context(contextlib.closing(Listener(INTERNAL_HOST, chosen.internal_port)))
         site = compose.Site(
@@ -90,7 +90,7 @@ def _serve(options: Options, data: Path) -> None:
             no_auth=options.no_auth,
             token=order.secret if order else "",
         )
-        web = stack.enter_context(compose.web(archive, data, site))
+        web = stack.enter_context(compose.web(archive, site))
         node = Node()
         with _keeper(order, data, node, public, internal) as announce:
             node.run([(public, web.public), (internal, web.internal)], announce)
@@ -249,7 +249,7 @@ class LifeLine:
             try:
                 if self._order.keep_running:
                     entry = {"pid": os.getpid(), **self._urls, "dimse": "off", "token": self._order.secret}
-                    write_private(self._file, json.dumps(entry))
+                    paths.write_private(self._file, json.dumps(entry))
                 elif owned_by(self._file, os.getpid()):
                     self._file.unlink()
             except (OSError, StorageFault):
@@ -263,21 +263,3 @@ def owned_by(file: Path, pid: int) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(value, dict) and value.get("pid") == pid
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write *text* so that only this user can read it (0600), in one step. Raises StorageFault."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        with open(
-            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-        ) as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageFault(
-            f"{path} could not be written.", "Check the folder's permission and space."
-        ) from error

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import hashlib
 import hmac
 import secrets
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from core.access.accounts import Account, Accounts, Right
-from core.access.sessions import Sessions
+from core.access.accounts import Account, Accounts
+from core.access.rights import Right
+from core.access.sessions import LIFETIME_S, Sessions
 from core.errors import Denied, Unauthenticated
 from server.web.call import Call
 from server.web.errors import ACCESS_DENIED, Refused
@@ -24,8 +25,8 @@ T = TypeVar("T")
 
 FRESH_S = 2.0
 """How long an account is believed before the database is asked again."""
-PROVEN_S = 60.0
-"""How long a proven password is remembered: proving one costs tens of milliseconds, on purpose."""
+PROVEN_S = 5.0
+"""How long a proven password is believed: proving one costs tens of milliseconds, on purpose."""
 REMEMBERED = 10_000
 
 OPEN = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json", "/api/v3/session/login"})
@@ -37,7 +38,7 @@ ANONYMOUS = "anonymous"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls and what they may do; *namespaces* None means every one; *sid* is the session used, if any."""
+    """Who calls and what they may do; *namespaces* None means every one; *sid* is the session, if any."""
 
     login: str
     role: str
@@ -57,6 +58,9 @@ class Caller:
 
 EVERYTHING = frozenset(Right)
 ADMINISTRATOR = Caller(ANONYMOUS, "admin", EVERYTHING, name="Anyone")
+DESKTOP = Caller("desktop", "admin", EVERYTHING, name="The desktop of this archive")
+ACCOUNTS = uuid.UUID("5e1f4c0a-6c0d-5b6b-9d0c-4a8f2f1b7a10")
+"""Name space of the accounts' UUIDs."""
 
 
 class Remembered(Generic[T]):
@@ -86,7 +90,10 @@ class Remembered(Generic[T]):
 
 
 class Authenticator:
-    """Finds the caller of a request. *token* is the desktop's own, *open_door* lets everyone in as administrator."""
+    """Finds the caller of a request.
+
+    *token* is the desktop's own; *open_door* lets everyone in as an administrator.
+    """
 
     def __init__(
         self,
@@ -96,20 +103,18 @@ class Authenticator:
         *,
         token: str = "",
         open_door: bool = False,
-        on_password: Callable[[str], None] = lambda login: None,
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
         self._workers = workers
         self._token = token.encode()
         self._open_door = open_door
-        self._on_password = on_password
         self._by_sid: Remembered[Caller] = Remembered(FRESH_S)
         self._proven: Remembered[Caller] = Remembered(PROVEN_S)
         self._salt = secrets.token_bytes(32)
 
     async def identify(self, call: Call, path: str) -> None:
-        """Set `call.caller`. Raises Unauthenticated (401) without credentials, Denied (403) for a dead sid."""
+        """Set `call.caller`. Raises Unauthenticated without credentials, Refused (403) for a dead sid."""
         if path in OPEN or path.startswith(OPEN_BELOW):
             return
         if self._open_door:
@@ -145,4 +150,87 @@ class Authenticator:
         if self._open_door:
             return ADMINISTRATOR
         key = hmac.digest(self._salt, f"{login}\0{password}".encode("utf-8", "replace"), "sha256")
-        ...
+        found = self._proven.get(key)
+        if found is None:
+            account = await self._run(lambda: self._accounts.authenticate(login, password))
+            found = caller_from(account)
+            self._proven.put(key, found)
+        return found
+
+    async def belongs(self, sid: str, caller: Caller) -> bool:
+        """Whether *sid* is a living session of *caller*'s."""
+        found = await self.by_sid(sid)
+        return found is not None and found.login == caller.login
+
+    def open(self, caller: Caller) -> str:
+        """A new session; the oldest of too many is ended. Blocks."""
+        if self._open_door:
+            return secrets.token_urlsafe(24)
+        return self._sessions.open(caller.login)
+
+    def end(self, caller: Caller) -> None:
+        """End the session that *caller* came with. Blocks."""
+        if caller.sid:
+            self._by_sid.forget(caller.sid.encode("utf-8", "replace"))
+            self._sessions.close(caller.sid)
+
+    def seconds_left(self, caller: Caller) -> int:
+        """How long the session of *caller* lasts from now on; asking is using it."""
+        return int(LIFETIME_S)
+
+    def change_password(self, caller: Caller, password: str) -> None:
+        """Set *caller*'s own password. Blocks. Raises BadInput."""
+        if self._open_door:
+            return
+        self._accounts.set_password(caller.login, password, actor=caller.login)
+        self._proven.forget()
+        self._by_sid.forget()
+
+    async def _authorized(self, value: str) -> Caller:
+        scheme, _, rest = value.partition(" ")
+        rest = rest.strip()
+        if scheme.lower() == "basic":
+            return await self.prove(*_basic(rest))
+        if scheme.lower() == "bearer":
+            if self._token and hmac.compare_digest(rest.encode("utf-8", "replace"), self._token):
+                return DESKTOP
+            found = await self.by_sid(rest)
+            if found is not None:
+                return found
+        raise Unauthenticated(NOBODY)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._workers, work)
+
+
+def caller_from(account: Account, sid: str = "") -> Caller:
+    """An account as a caller."""
+    return Caller(
+        login=account.login,
+        role=str(account.role),
+        rights=frozenset(account.rights),
+        namespaces=tuple(account.namespaces) if account.namespaces else None,
+        uuid=str(uuid.uuid5(ACCOUNTS, account.login)),
+        name=account.login,
+        sid=sid,
+    )
+
+
+def _sids(call: Call) -> list[str]:
+    """Sessions named by the request: `?sid=` first, then the cookie."""
+    sids = call.queries("sid")
+    for pair in call.header(b"cookie").split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name == "sid":
+            sids.append(value.strip('"'))
+    return [sid for sid in sids if sid]
+
+
+def _basic(value: str) -> tuple[str, str]:
+    try:
+        login, colon, password = base64.b64decode(value, validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise Unauthenticated("The Basic credentials cannot be read.") from error
+    if not colon:
+        raise Unauthenticated("The Basic credentials have no password.")
+    return login, password

@@ -61,9 +61,9 @@ async def chunks(call: Call, receive: Receive, *, limit: int, limits: Limits) ->
             raise Refused(TIMEOUT, "The request's body came too slowly.", headers=_close())
 
 
-async def read_document(call: Call, receive: Receive, *, limits: Limits) -> bytes:
+async def read_document(call: Call, receive: Receive, *, limits: Limits, limit: int = MAX_DOCUMENT) -> bytes:
     """A small body as a whole. Raises as `chunks`."""
-    parts = [chunk async for chunk in chunks(call, receive, limit=MAX_DOCUMENT, limits=limits)]
+    parts = [chunk async for chunk in chunks(call, receive, limit=limit, limits=limits)]
     return b"".join(parts)
 
 

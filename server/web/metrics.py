@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(slots=True)
@@ -33,19 +33,23 @@ class Metrics:
     def text(self, gauges: Mapping[str, tuple[str, float]]) -> str:
         """Prometheus text; *gauges* are further values, name -> (help, value)."""
         with self._lock:
-            rows = [(key, row.requests, row.seconds, row.bytes) for key, row in sorted(self._rows.items())]
+            rows = [(key, replace(row)) for key, row in sorted(self._rows.items())]
         lines: list[str] = []
-        columns = (
-            ("filmjacket_requests_total", "Requests answered.", 1),
-            ("filmjacket_request_seconds_total", "Seconds spent answering.", 2),
-            ("filmjacket_response_bytes_total", "Bytes of answers sent.", 3),
+        counters: tuple[tuple[str, str, Callable[[_Row], float]], ...] = (
+            ("filmjacket_requests_total", "Requests answered.", lambda row: row.requests),
+            (
+                "filmjacket_request_seconds_total",
+                "Seconds it took.",
+                lambda row: round(row.seconds, 6),
+            ),
+            ("filmjacket_response_bytes_total", "Bytes of answers sent.", lambda row: row.bytes),
         )
-        for name, text, column in columns:
+        for name, text, read in counters:
             lines += [f"# HELP {name} {text}", f"# TYPE {name} counter"]
-            for row in rows:
-                method, template, status = row[0]
-                labels = f'method="{method}",route="{template}",status="{status}"'
-                lines.append(f"{name}{{{labels}}} {round(row[column], 6)}")
+            lines += [
+                f'{name}{{method="{method}",route="{template}",status="{status}"}} {read(row)}'
+                for (method, template, status), row in rows
+            ]
         for name, (text, value) in gauges.items():
             lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {value:.15g}"]
         return "\n".join(lines) + "\n"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 
+from core.access.rights import Right
 from core.errors import KnownError
-from server.web.auth import Right
 from server.web.call import Receive, Scope, Send, answer, answer_json, caller_of
 from server.web.services import Services
 from server.web.streaming import Operation

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from core.access.rights import Right
 from core.archive.nouns import Attachment, SeriesRow, StudyFilter, StudyRow, TrashEntry
-from core.dicom.details import identifying_elements
 from core.errors import NotFound
-from server.web.auth import Caller, Right
+from server.web.auth import Caller
 from server.web.body import parse_json, read_document
 from server.web.call import call_of, caller_of
 from server.web.errors import BAD_JSON, BAD_REQUEST, Refused, encode
@@ -23,6 +23,7 @@ ORDERS = ("received", "study_date", "patient_name")
 DATE = re.compile(r"\d{8}|")
 MAX_LIMIT = 1000
 MAX_UIDS = 100_000
+MAX_HELD_BODY = 16 << 20
 
 Text = Annotated[str, Query(max_length=256)]
 Entry = Annotated[int, Path(ge=0, le=1 << 62)]
@@ -101,6 +102,8 @@ def router(services: Services) -> APIRouter:
     def details(request: Request, namespace: str, study_uid: str) -> Response:
         """The identifying elements of a study, as its first image has them."""
         caller_of(request.scope).require(Right.VIEW, namespace)
+        from core.dicom.details import identifying_elements  # it needs pydicom, which nothing else here does
+
         image = archive.representative(namespace, study_uid)
         with image.open() as data:
             elements = identifying_elements(data)
@@ -109,9 +112,9 @@ def router(services: Services) -> APIRouter:
     @routes.post(STUDY + "/held")
     async def held(request: Request, namespace: str, study_uid: str) -> Response:
         """Current version by SOP Instance UID, of the `image_uids` in the JSON body or of all."""
-        caller_of(request.scope).require(Right.VIEW, namespace, unknown_is_empty=True)
+        caller_of(request.scope).require(Right.VIEW, namespace)
         call = call_of(request.scope)
-        body = await read_document(call, request.receive, limits=services.limits, limit=16 << 20)
+        body = await read_document(call, request.receive, limits=services.limits, limit=MAX_HELD_BODY)
         wanted = _wanted(body)
         try:
             found: Mapping[str, str] = await services.run(lambda: archive.held(namespace, study_uid, wanted))

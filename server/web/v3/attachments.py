@@ -6,9 +6,9 @@ import mimetypes
 import re
 from collections.abc import Callable
 
+from core.access.rights import Right
 from core.archive.nouns import CURRENT, StoredAttachment
 from core.errors import BadInput
-from server.web.auth import Right
 from server.web.body import chunks
 from server.web.call import Receive, Scope, Send, answer_json, call_of, caller_of
 from server.web.errors import BAD_REQUEST, Refused

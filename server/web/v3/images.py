@@ -6,9 +6,9 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
+from core.access.rights import Right
 from core.archive.nouns import CURRENT, Routing, StoredImage
 from core.errors import BadInput, NotFound
-from server.web.auth import Right
 from server.web.body import chunks
 from server.web.call import Call, Receive, Scope, Send, answer_json, call_of, caller_of
 from server.web.errors import BAD_REQUEST, Refused
@@ -55,7 +55,13 @@ class ImageRoutes:
                 Operation(image, "GET", self.payload, TAG, answers=DICOM, query=phi, documented=plain),
                 Operation(frame, "GET", self.frame, TAG, answers=JPEG, query=picture, documented=plain),
                 Operation(
-                    f"{frame}/thumbnail", "GET", self.thumbnail, TAG, answers=JPEG, query=picture, documented=plain
+                    f"{frame}/thumbnail",
+                    "GET",
+                    self.thumbnail,
+                    TAG,
+                    answers=JPEG,
+                    query=picture,
+                    documented=plain,
                 ),
             ]
         return found

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl
 
-from core.errors import BadInput
-from server.web.auth import Caller, LockedOut
+from core.access.lockout import LockedOut
+from core.errors import BadInput, Unauthenticated
+from server.web.auth import Caller
 from server.web.body import MAX_DOCUMENT, chunks, parse_json, read_document
-from server.web.call import Call, Headers, Receive, Scope, Send, answer_json, call_of, caller_of
+from server.web.call import Call, Headers, Receive, Scope, Send, answer_json, call_of
 from server.web.errors import BAD_REQUEST, Kind, Refused
 from server.web.intake import Intake
 from server.web.multipart import boundary_of, read_form
@@ -56,7 +57,7 @@ class SessionRoutes:
             raise SessionRefused("MISSING_FIELDS", f"Missing: {', '.join(missing)}.", missing)
         login, password = fields["login"], fields["password"]
         run, authenticator = self._services.run, self._authenticator
-        caller = await _refusing(authenticator.prove(login, password))
+        caller = await self._prove(login, password)
         if new := fields.get("new_password"):
             try:
                 await run(lambda: authenticator.change_password(caller, new))
@@ -71,19 +72,38 @@ class SessionRoutes:
 
     async def logout(self, scope: Scope, receive: Receive, send: Send) -> None:
         """End the session."""
-        caller = caller_of(scope)
+        caller = await self._caller(scope, receive)
         await self._services.run(lambda: self._authenticator.end(caller))
         await answer_json(send, 200, {"status": "OK"}, self._cookie(""))
 
     async def user(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Who the session belongs to."""
-        await answer_json(send, 200, {"status": "OK", **_person(caller_of(scope))})
+        await answer_json(send, 200, {"status": "OK", **_person(await self._caller(scope, receive))})
 
     async def ttl(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Seconds until the session ends if it is not used."""
-        caller = caller_of(scope)
-        seconds = await self._services.run(lambda: self._authenticator.seconds_left(caller))
+        caller = await self._caller(scope, receive)
+        seconds = self._authenticator.seconds_left(caller)
         await answer_json(send, 200, {"status": "OK", "ttl": seconds})
+
+    async def _prove(self, login: str, password: str) -> Caller:
+        try:
+            return await self._authenticator.prove(login, password)
+        except LockedOut as error:
+            raise SessionRefused("LOCKOUT", error.message) from error
+        except Unauthenticated as error:
+            raise SessionRefused("INVALID_CREDENTIALS", error.message) from error
+
+    async def _caller(self, scope: Scope, receive: Receive) -> Caller:
+        """Who calls; some clients say their sid in the form."""
+        call = call_of(scope)
+        if call.caller is not None:
+            return call.caller
+        sid = (await self._fields(call, receive)).get("sid", "")
+        found = await self._authenticator.by_sid(sid) if sid else None
+        if found is None:
+            raise Unauthenticated("There is no such session, or it has ended.", "Log in again.")
+        return found
 
     async def _fields(self, call: Call, receive: Receive) -> dict[str, str]:
         boundary = boundary_of(call.header(b"content-type"))

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from core.archive.nouns import CURRENT
-from server.web.auth import Right
+from core.access.rights import Right
 from server.web.call import call_of, caller_of
 from server.web.errors import BAD_REQUEST, Refused, encode
 from server.web.services import Services
@@ -84,7 +83,7 @@ def router(services: Services) -> APIRouter:
         namespace: Namespace,
         study_uid: StudyUid,
         image_uid: ImageUid,
-        version: Version = CURRENT,
+        version: Version,
         *,
         phi_namespace: PhiNamespace = None,
     ) -> Response:

@@ -1,0 +1,128 @@
+"""Wires the archive and its doors together: the one place that chooses which implementation is used."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app import __version__, paths
+from core.archive.archive import Archive
+from core.errors import NotFound, StorageFault
+
+if TYPE_CHECKING:
+    from core.access.accounts import Accounts
+    from core.imaging.workers import RenderPool
+    from core.settings import ServeSettings
+    from server.web.call import App
+
+WEB_THREADS = 24
+"""Blocking work of requests: catalog reads, file reads, writing what arrives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """How the archive is reached; *token* lets the desktop in, *no_auth* everyone."""
+
+    host: str
+    ae_title: str
+    allowed_hosts: frozenset[str] = frozenset()
+    secure: bool = False
+    behind_proxy: bool = False
+    no_auth: bool = False
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The archive of a data folder, opened for serving."""
+
+    data: Path
+    archive: Archive
+    pool: RenderPool
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """The applications of the two listeners."""
+
+    public: App
+    internal: App
+
+
+@contextmanager
+def opened(data: Path, chosen: ServeSettings) -> Generator[Open, None, None]:
+    """The archive in *data* for the one process that serves it. Raises Busy, StorageFault."""
+    from core.imaging.workers import RenderPool
+
+    with RenderPool() as pool:
+        archive = Archive.open(
+            data, settle_after_s=chosen.settle_after_s, thumbnailer=pool, trash_days=chosen.trash_days
+        )
+        try:
+            yield Open(data, archive, pool)
+        finally:
+            archive.close()
+
+
+@contextmanager
+def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
+    """The web applications over an open archive."""
+    from core.access.sessions import Sessions
+    from server.web.app import build, build_internal
+    from server.web.auth import Authenticator
+    from server.web.guard import Guard
+    from server.web.pictures import Pictures
+    from server.web.services import About, Services
+
+    data, archive = open_archive.data, open_archive.archive
+    accounts = accounts_of(open_archive.archive, data)
+    accounts.ensure_admin()
+    with ThreadPoolExecutor(WEB_THREADS, thread_name_prefix="web") as workers:
+        authenticator = Authenticator(
+            accounts,
+            Sessions(archive.db, accounts),
+            workers,
+            token=site.token,
+            open_door=site.no_auth,
+        )
+        services = Services(
+            archive=archive,
+            authenticator=authenticator,
+            pictures=Pictures(open_archive.pool, data / "archive" / "pictures", workers),
+            workers=workers,
+            about=About(__version__, site.ae_title, site.secure),
+        )
+        guard = Guard(site.host, site.allowed_hosts, site.behind_proxy)
+        yield Web(build(services, guard), build_internal(services, Guard("127.0.0.1")))
+
+
+def accounts_of(archive: Archive, data: Path) -> Accounts:
+    """The accounts of an archive; what happens to them goes into its audit log."""
+    from core.access.accounts import Accounts
+
+    return Accounts(archive.db, recorder=archive.audit.access, password_file=paths.admin_password_file(data))
+
+
+def existing(data: Path) -> Path:
+    """*data* if it holds an archive. Raises NotFound."""
+    try:
+        there = (data / "archive").is_dir()
+    except OSError as error:
+        raise StorageFault(f"{data} cannot be read.", "Check its permission.") from error
+    if not there:
+        raise NotFound("archive", f"There is no archive in {data}.", "Name the data folder with --data.")
+    return data
+
+
+@contextmanager
+def reading(data: Path, *, exclusive: bool = False) -> Generator[Archive, None, None]:
+    """The archive in *data* beside a process that may serve it. Raises Busy if *exclusive* and it does."""
+    archive = Archive.open(data, exclusive=exclusive)
+    try:
+        yield archive
+    finally:
+        archive.close()

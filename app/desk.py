@@ -1,0 +1,293 @@
+"""The window's ports (`ui.services`) over the real ledger, destinations, settings and local archive."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+
+from app.embedded import EmbeddedArchive, State, Wishes
+from core import settings
+from core.dicom.refs import FileRef
+from core.errors import NotFound, Unreachable
+from core.net.credentials import Access, Credentials, Token
+from core.net.v3_client import V3Client
+from core.scan.scanner import Scan
+from core.settings import Settings
+from core.upload.control import Control
+from core.upload.destinations import Found, connect, find
+from core.upload.job import UploadJob
+from core.upload.ledger import Ledger
+from core.upload.local_files import LocalFiles
+from core.upload.nouns import UploadProgress, UploadReceipt
+from core.upload.picks import Attach, Order, Pick
+from core.upload.runner import run
+from core.upload.saved import Destinations, SavedDestination
+from core.upload.target import TargetKind, parse
+from core.upload.tasks import Opener
+from core.upload.v3 import V3Destination
+from ui import services as ports
+from ui.models.people import banner_text, iso_date
+
+DEFAULT_NAMESPACE = "default"
+STATES = {
+    State.OFF: ports.ArchiveState.OFF,
+    State.STARTING: ports.ArchiveState.STARTING,
+    State.RUNNING: ports.ArchiveState.RUNNING,
+    State.FAILED: ports.ArchiveState.FAILED,
+}
+
+
+class SettingsFile:
+    """The settings of one data folder; *on_change* hears of every save."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._now = settings.load(data)
+        self.on_change: Callable[[Settings], None] = lambda found: None
+
+    @property
+    def now(self) -> Settings:
+        """As they were last read or saved."""
+        return self._now
+
+    def save(self, found: Settings) -> None:
+        """Keep and write them. Raises StorageFault."""
+        settings.save(self._data, found)
+        self._now = found
+        self.on_change(found)
+
+
+class LocalArchive:
+    """The embedded archive with one client that is signed in; close it at the end."""
+
+    def __init__(self, data: Path, found: Settings) -> None:
+        self._ae_title = found.serve.ae_title
+        self._archive = EmbeddedArchive(data, _wishes(found))
+        self._client: tuple[str, V3Client] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def state(self) -> ports.ArchiveState:
+        """How it stands."""
+        return STATES[self._archive.state]
+
+    @property
+    def where(self) -> str:
+        """`FILMJACKET @ 127.0.0.1:8500`, "" while it does not run."""
+        ready = self._archive.ready
+        return f"{self._ae_title} @ {ready.http_url.partition('//')[2]}" if ready else ""
+
+    def start(self) -> None:
+        """Start or adopt it. Raises KnownError."""
+        self._archive.start()
+
+    def stop(self) -> None:
+        """Stop it, or let it go on if the settings say so."""
+        self._archive.stop()
+        self._forget_client()
+
+    def client(self) -> V3Client:
+        """The shared client; it is ours to close. Raises Unreachable while the archive does not run."""
+        ready = self._archive.ready
+        if ready is None:
+            reason = self._archive.reason or "The local archive is not running."
+            raise Unreachable(reason, "Switch it on in the settings.")
+        with self._lock:
+            if self._client is None or self._client[0] != ready.token:
+                self._close_client()
+                self._client = (ready.token, V3Client(ready.http_url, Token(ready.token)))
+            return self._client[1]
+
+    def door(self) -> tuple[str, Access]:
+        """Its address and how to sign in, for an upload; started if it does not run. Raises KnownError."""
+        ready = self._archive.start()
+        return ready.http_url, Token(ready.token)
+
+    def changed(self, found: Settings) -> None:
+        """New settings: whether it outlives the window holds at once, ports from the next start."""
+        self._ae_title = found.serve.ae_title
+        self._archive.wish(_wishes(found))
+
+    def _forget_client(self) -> None:
+        with self._lock:
+            self._close_client()
+
+    def _close_client(self) -> None:
+        if self._client is not None:
+            self._client[1].close()
+            self._client = None
+
+
+def _wishes(found: Settings) -> Wishes:
+    return Wishes(
+        port=found.desktop.port,
+        internal_port=found.desktop.internal_port,
+        ae_title=found.serve.ae_title,
+        keep_running=found.desktop.keep_running,
+    )
+
+
+class Job:
+    """One job of the ledger as the window steers it; *opener* None reads from where the files lay."""
+
+    def __init__(self, job: UploadJob, uploads: Uploads, where: str, opener: Opener | None = None) -> None:
+        self._job = job
+        self._uploads = uploads
+        self._opener = opener
+        self._control = Control()
+        self._studies = job.studies()
+        self.id = str(job.id)
+        self.where = where
+        self.images = job.size()[0]
+        self.sources: Sequence[Path] = job.sources
+
+    @property
+    def whose(self) -> str:
+        """The patients, one a line."""
+        lines = (
+            banner_text(s.patient_name, s.patient_sex, s.patient_birth_date, s.patient_id)
+            for s in self._studies
+        )
+        return "\n".join(dict.fromkeys(lines))
+
+    @property
+    def what(self) -> str:
+        """The studies, one a line."""
+        return "\n".join(
+            " ".join(part for part in (s.study_description, iso_date(s.study_date)) if part)
+            for s in self._studies
+        )
+
+    def run(self) -> Generator[UploadProgress, None, UploadReceipt]:
+        """Send what is not there yet, then ask the destination."""
+        if self._control.cancelled:  # an earlier run was given up; this one starts afresh
+            self._control = Control()
+        destination = self._uploads.open(self._job, self.where)
+        if self._opener is not None:
+            return (yield from run(self._job, destination, self._control, opener=self._opener))
+        files = LocalFiles(self._job)
+        try:
+            return (yield from run(self._job, destination, self._control, opener=files.open))
+        finally:
+            files.close()
+
+    def pause(self) -> None:
+        """Send nothing more for now."""
+        self._control.pause()
+
+    def resume(self) -> None:
+        """Go on."""
+        self._control.resume()
+
+    def cancel(self) -> None:
+        """Stop; the ledger keeps what was done."""
+        self._control.cancel()
+
+    def forget(self) -> None:
+        """Take it off the ledger."""
+        self._uploads.forget(self._job)
+
+
+class Uploads:
+    """Jobs of one ledger."""
+
+    def __init__(self, ledger: Ledger, archive: LocalArchive) -> None:
+        self._ledger = ledger
+        self._saved = Destinations(ledger.database)
+        self._archive = archive
+
+    def begin(self, order: ports.Order) -> Job:
+        """Write a new job. Raises KnownError."""
+        found = self._found(order.destination)
+        scan: Scan = order.scan
+        picks = [Pick.of(each.study, each.series_uids) for each in order.picked]
+        attaches = [Attach(uid, path) for uid, paths in order.attachments.items() for path in paths]
+        wanted = Order(
+            sources=[source.path for source in scan.sources],
+            destination=found.spec,
+            picks=picks,
+            attachments=attaches,
+            namespace=found.namespace or DEFAULT_NAMESPACE,
+        )
+        job = self._ledger.create(wanted, _locator(scan))
+        return Job(job, self, order.destination, scan.open)
+
+    def unfinished(self) -> Sequence[Job]:
+        """What an earlier run left, newest first."""
+        jobs = (self._ledger.open_job(summary.id) for summary in self._ledger.unfinished())
+        return [Job(job, self, self._name_of(job.destination)) for job in jobs]
+
+    def open(self, job: UploadJob, where: str) -> V3Destination:
+        """The destination of *job*. Raises KnownError."""
+        try:
+            found = self._found(where)
+        except NotFound:  # it was renamed or removed since: its address is in the ledger
+            found = self._found(job.destination)
+        destination = connect(found, job.namespace, self._archive.door)
+        if not isinstance(destination, V3Destination):
+            raise Unreachable(f"{where} cannot be reached in this version.", "Choose another destination.")
+        return destination
+
+    def forget(self, job: UploadJob) -> None:
+        """Take it off the ledger; what was sent stays."""
+        self._ledger.forget(job.id)
+
+    def _found(self, name: str) -> Found:
+        return find(name, self._saved, os.environ)
+
+    def _name_of(self, spec: str) -> str:
+        return next((each.name for each in self._saved.all() if each.spec == spec), spec)
+
+
+def _locator(scan: Scan) -> Callable[[FileRef], Path | None]:
+    def locate(ref: FileRef) -> Path | None:
+        return scan.local_path(ref)
+
+    return locate
+
+
+class SavedDestinations:
+    """The saved destinations as the settings page shows them."""
+
+    def __init__(self, ledger: Ledger, archive: LocalArchive) -> None:
+        self._saved = Destinations(ledger.database)
+        self._archive = archive
+
+    def all(self) -> Sequence[ports.DestinationText]:
+        """By name."""
+        return [
+            ports.DestinationText(each.name, each.spec, each.login, has_secret=bool(each.login))
+            for each in self._saved.all()
+        ]
+
+    def save(self, destination: ports.DestinationText, secret: str | None) -> None:
+        """Add or replace by name. Raises KnownError."""
+        self._saved.save(SavedDestination(destination.name, destination.spec, destination.login), secret)
+
+    def remove(self, name: str) -> None:
+        """Forget it. Raises NotFound."""
+        self._saved.remove(name)
+
+    def test(self, destination: ports.DestinationText, secret: str | None) -> str:
+        """Call it and say what answered. Raises KnownError."""
+        target = parse(destination.spec)
+        if target.kind is TargetKind.ARCHIVE:
+            url, access = self._archive.door()
+        else:
+            url, access = target.address, self._access(destination, secret)
+        opened = V3Destination(url, access, DEFAULT_NAMESPACE, name=destination.name)
+        try:
+            return opened.test()
+        finally:
+            opened.close()
+
+    def _access(self, destination: ports.DestinationText, secret: str | None) -> Access:
+        if not destination.login:
+            return None
+        if secret is None:
+            secret = self._saved.password(
+                SavedDestination(destination.name, str(parse(destination.spec)), destination.login)
+            )
+        return Credentials(destination.login, secret or "")
