@@ -99,7 +99,7 @@ def _codec(term: str) -> str:
         return CODECS.get("ISO 2022 IR " + term[12:], DEFAULT)
     try:
         return codecs.lookup(term).name if term.isascii() else DEFAULT
-    except LookupError:
+    except (LookupError, ValueError):  # ValueError: a zero byte in the term
         return DEFAULT
 
 
