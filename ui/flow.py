@@ -1,9 +1,9 @@
-"""A layout that puts widgets side by side and goes on in the next line where there is no room."""
+"""Layouts: widgets side by side that go on in the next line, and forms whose labels stand level."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
-from PySide6.QtWidgets import QLayout, QLayoutItem
+from PySide6.QtWidgets import QFormLayout, QLabel, QLayout, QLayoutItem
 
 
 class FlowLayout(QLayout):
@@ -74,3 +74,14 @@ class FlowLayout(QLayout):
                 left += item.sizeHint().width() + self.spacing()
             top += high + self.spacing()
         return max(0, top - rect.top() - self.spacing())
+
+
+def level_labels(form: QFormLayout) -> None:
+    """Make each label of *form* as high as its field, so that their words stand on one line."""
+    for row in range(form.rowCount()):
+        item = form.itemAt(row, QFormLayout.ItemRole.FieldRole)
+        field = item.widget() if item is not None else None
+        label = form.labelForField(field) if field is not None else None
+        if field is not None and isinstance(label, QLabel):
+            field.ensurePolished()
+            label.setMinimumHeight(field.sizeHint().height())

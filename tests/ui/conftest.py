@@ -21,3 +21,11 @@ def tasks(qtbot: QtBot) -> Iterator[Tasks]:
     yield made
     made.shutdown()
     assert not [t for t in threading.enumerate() if t.name.startswith("task")], "dangling"
+
+
+@pytest.fixture
+def jobs(qtbot: QtBot) -> Iterator[Tasks]:
+    """A second doorway, for scans and sendings."""
+    made = Tasks(3)
+    yield made
+    made.shutdown()

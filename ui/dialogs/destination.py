@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QDialog,
     QFormLayout,
@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ui.flow import level_labels
 from ui.icons import icon
 from ui.messages import MessageBar
 from ui.services import LOCAL_ARCHIVE, DestinationText, Services
@@ -56,11 +57,11 @@ class DestinationDialog(QDialog):
         form = QFormLayout()
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(12)
-        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         form.addRow(self.tr("&Name"), self.name)
         form.addRow(self.tr("&Address"), self.address)
         form.addRow(self.tr("&Login"), self.login)
         form.addRow(self.tr("&Password"), self.secret)
+        level_labels(form)
         for field, words in (
             (self.name, self.tr("Name")),
             (self.address, self.tr("Address")),

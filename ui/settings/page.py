@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from core.errors import KnownError
 from core.settings import Settings
+from ui.flow import level_labels
 from ui.keeper import ArchiveKeeper
 from ui.messages import Kind, Message, MessageBar
 from ui.services import ArchiveState, Services
@@ -118,14 +119,15 @@ class SettingsPage(QWidget):
             box.setSpecialValueText(self.tr("any free port"))
             box.setMaximumWidth(220)
             box.setAccessibleName(words)
+            box.lineEdit().setTextMargins(8, 0, 0, 0)
         self.ae_title.setAccessibleName(self.tr("AE title"))
         form = QFormLayout()
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(8)
-        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         form.addRow(self.tr("AE &title"), self.ae_title)
         form.addRow(self.tr("&Port for programs"), self.port)
         form.addRow(self.tr("Port for t&rusted programs"), self.internal_port)
+        level_labels(form)
         layout = QVBoxLayout(part)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
