@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Select, Table, func, or_, select
 
 from core.archive.arrival import read_arrival
 from core.archive.blobs import Blob, LocalBlobs, fault_of
-from core.archive.catalog import Placing, place
+from core.archive.catalog import place
+from core.archive.homes import Placing
 from core.archive.nouns import Outcome, Report, Routing, Via
 from core.archive.remove import recount
 from core.archive.schema import attachments, instances, namespaces, phi_sets, series, studies, trash

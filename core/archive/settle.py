@@ -17,7 +17,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from core.archive.arrival import key_of
 from core.archive.blobs import LocalBlobs
-from core.archive.catalog import write_words
+from core.archive.homes import write_words
 from core.archive.schema import averages, instances, series, series_cache, studies
 from core.archive.studies import counted_average, in_order
 from core.db.database import Database

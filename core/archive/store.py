@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 
 from core.archive.arrival import Arrival, read_arrival
 from core.archive.blobs import Blob, Incoming, LocalBlobs, fault_of
-from core.archive.catalog import Placed, Placing, is_current, place
+from core.archive.catalog import Placed, is_current, place
+from core.archive.homes import Placing
 from core.archive.nouns import Outcome, Routing, StoreResult
 from core.audit.log import AuditLog, Event
 from core.db.database import Database

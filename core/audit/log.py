@@ -12,6 +12,7 @@ from enum import Enum
 from sqlalchemy import Column, Connection, Float, Index, Integer, MetaData, String, Table, insert, select
 
 from core.db.database import Database, Part
+from core.db.prepared import Prepared
 
 
 class Event(Enum):
@@ -75,8 +76,8 @@ AUDIT = Part(
     ),
 )
 
-_LAST = select(audit.c.id, audit.c.chain).order_by(audit.c.id.desc()).limit(1)
-_INSERT = insert(audit)
+_LAST = Prepared(select(audit.c.id, audit.c.chain).order_by(audit.c.id.desc()).limit(1))
+_INSERT = Prepared(insert(audit), *(column.name for column in audit.c))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class AuditLog:
         detail: Mapping[str, object] | None = None,
     ) -> None:
         """Append one row in the transaction of *connection*, which must be the writer's."""
-        last = connection.execute(_LAST).first()
+        last = _LAST(connection, {}).first()
         row = {
             "id": last.id + 1 if last else 1,
             "time": time.time(),
@@ -126,7 +127,7 @@ class AuditLog:
             "study_uid": study_uid,
             "detail": json.dumps(detail or {}, ensure_ascii=False, separators=(",", ":"), sort_keys=True),
         }
-        connection.execute(_INSERT, {**row, "chain": _chain(last.chain if last else "", row)})
+        _INSERT(connection, {**row, "chain": _chain(last.chain if last else "", row)})
 
     def access(
         self,
