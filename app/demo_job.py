@@ -210,8 +210,8 @@ class ReadingBack:
         title = f"{header.modality} {series.header.series_number}: {series.header.series_description}"
         try:
             jpeg = self._client.thumbnail(NAMESPACE, self._uid, header.sop_instance_uid)
-        except KnownError as error:
-            return Cell(None, title, error.message[:30])
+        except KnownError:  # refused, as it must be, for what is no picture
+            return Cell(None, title, "a document, no picture")
         return Cell(jpeg, title, f"image {header.instance_number}")
 
     def _digests(self) -> dict[str, str]:

@@ -17,7 +17,7 @@ from core.media import phantom, samples
 from core.media.samples import SamplePatient, SampleStudy
 
 SIZE = 256
-AXIAL, CORONAL = 40, 24
+AXIAL, CORONAL = 80, 24
 
 ANNA = SampleStudy(
     seed="anna ct",
@@ -141,12 +141,12 @@ def _anna() -> Iterator[Dataset]:
 
 def _axial(study: SampleStudy, n: int, count: int) -> Dataset:
     height = 1 - 2 * (n - 0.5) / count
-    return _ct(study, 2, n, phantom.axial(SIZE, height), plane="axial", corner=[-200, -200, height * 200])
+    return _ct(study, 2, n, phantom.axial(SIZE, height), plane="axial 5.0", corner=[-200, -200, height * 200])
 
 
 def _coronal(study: SampleStudy, n: int, count: int) -> Dataset:
     depth = 0.6 * (2 * (n - 0.5) / count - 1)
-    ds = _ct(study, 3, n, phantom.coronal(SIZE, depth), plane="coronal", corner=[-200, depth * 200, 200])
+    ds = _ct(study, 3, n, phantom.coronal(SIZE, depth), plane="coronal 10.0", corner=[-200, depth * 200, 200])
     ds.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
     return ds
 
@@ -155,12 +155,11 @@ def _ct(
     study: SampleStudy, series: int, n: int, hu: phantom.Volume, *, plane: str, corner: list[float]
 ) -> Dataset:
     ds = samples.ct_slice(study, series=series, instance=n, size=16)
-    ds.SeriesDescription = f"{plane} 5.0 soft"
-    ds.ImageType = [
-        "ORIGINAL" if plane == "axial" else "DERIVED",
-        "PRIMARY",
-        "AXIAL" if plane == "axial" else "MPR",
-    ]
+    name, thickness = plane.split()
+    ds.SeriesDescription = f"{plane} soft"
+    ds.SliceThickness = thickness
+    if name != "axial":
+        ds.ImageType = ["DERIVED", "PRIMARY", "MPR"]
     ds.ImagePositionPatient = [round(c, 3) for c in corner]
     ds.PixelSpacing = [400 / SIZE, 400 / SIZE]
     noise = np.random.default_rng([series, n]).normal(0, 10, hu.shape)
