@@ -101,11 +101,14 @@ def identifying_elements(file: Path | BinaryIO) -> list[Element]:
         warnings.simplefilter("ignore")
         try:
             ds = dcmread(stream, force=True, stop_before_pixels=True)
-            return list(_identifying(ds, "", 0))
+            found = list(_identifying(ds, "", 0))
         except OSError:
             raise
         except Exception as error:  # pydicom raises whatever its parts raise on nonsense
             raise NotDicom("The elements of this file cannot be read.") from error
+    if not found:
+        raise NotDicom("This is no DICOM file.")
+    return found
 
 
 def _identifying(ds: Dataset, path: str, depth: int) -> Iterator[Element]:
@@ -147,6 +150,8 @@ def _shown(element: DataElement) -> str:
 
 def _as_written(value: Any) -> str:
     """Bytes as text: what is not printable ASCII is shown as \\xNN."""
+    if isinstance(value, list):  # Specific Character Set is decoded as it is met
+        value = "\\".join(value)
     if not isinstance(value, bytes):
         return "" if value is None else str(value)[:MAX_SHOWN]
     padded = value[:MAX_RAW].rstrip(b"\0 ")

@@ -17,7 +17,7 @@ from core.dicom.elements import (
     looks_like_vr,
     without_vr,
 )
-from core.dicom.nested import Cut, Damaged, element_at, more_elements
+from core.dicom.nested import Cut, Damaged, Hopeless, element_at, more_elements
 from core.dicom.syntaxes import DEFLATED_UID, EXPLICIT_BIG_UID, EXPLICIT_LITTLE_UID, IMPLICIT_LITTLE_UID
 from core.dicom.view import View
 from core.errors import NotDicom
@@ -148,8 +148,8 @@ def _inflate(view: View, position: int) -> tuple[View, bool]:
             if len(head) < MAX_INFLATED_HEAD:
                 head += piece
             if total > MAX_INFLATED:
-                raise Damaged("a deflated data set unpacks to more than any real one")
+                raise Hopeless("a deflated data set unpacks to more than any real one")
     except zlib.error as error:
-        raise Damaged("the deflated data set is damaged") from error
+        raise Hopeless("the deflated data set is damaged") from error
     kept = bytes(head)
     return View(kept, total, lambda start, count: kept[start : start + count]), not engine.eof

@@ -30,6 +30,10 @@ class Damaged(Exception):
     """The bytes do not make sense as DICOM elements; a more lenient reader may still find its way."""
 
 
+class Hopeless(Damaged):
+    """Damaged, and no other reader should be let near it."""
+
+
 class Element(NamedTuple):
     """One top-level element: its value lies from *start* to *end*, unless its length is undefined."""
 

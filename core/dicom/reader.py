@@ -13,7 +13,7 @@ from core.dicom.elements import (
     Dialect,
 )
 from core.dicom.file_format import META_GROUP, Start, data_set, has_preamble, meta_position
-from core.dicom.nested import Cut, Damaged, element_at, skip_fragments
+from core.dicom.nested import Cut, Damaged, Hopeless, element_at, more_elements, skip_fragments
 from core.dicom.refs import Header
 from core.dicom.view import View
 from core.dicom.walker import Walker
@@ -124,7 +124,7 @@ class HeaderReader:
 
 def second_opinion(view: View, damage: Damaged) -> Header:
     """What the lenient reader makes of a file that makes no sense. Raises DamagedObject, NotDicom."""
-    header = lenient.read(view)
+    header = None if isinstance(damage, Hopeless) else lenient.read(view)
     if header is not None and header.sop_instance_uid and header.study_instance_uid:
         return header
     if has_preamble(view.take(0, 132)):
@@ -196,7 +196,7 @@ def check_rest(view: View, position: int, dialect: Dialect) -> None:
     Raises Cut, Damaged.
     """
     last = 0
-    while view.size - position >= 8:
+    while view.size - position >= 8 if last else more_elements(view, position):
         tag, vr, length, start = element_at(view, position, dialect)
         if tag <= last or (dialect.explicit and vr not in SHORT_VRS and vr not in LONG_VRS):
             return
