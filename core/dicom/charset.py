@@ -69,9 +69,8 @@ ESCAPES = {
     b"\x1b$(D": "iso2022_jp_2",
     b"\x1b$)A": "iso_ir_58",
 }
-SELF_ESCAPED = frozenset(
-    {"iso2022_jp", "iso2022_jp_2", "iso_ir_58"}
-)  # codecs that take the escapes themselves
+# Codecs that take the escapes themselves. (pydicom counts iso_ir_58 among them, and so leaves escapes in its text.)
+SELF_ESCAPED = frozenset({"iso2022_jp", "iso2022_jp_2"})
 
 _DELIMITER = re.compile(rb"[\t\n\f\r]")  # each ends a code extension (PS3.5 6.1.2.5.3)
 _PART = re.compile(rb"^[^\x1b]+|\x1b[^\x1b]*")
