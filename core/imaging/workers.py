@@ -129,16 +129,11 @@ class _Hand:
         self._tasks = tasks
         self._time_limit_s = time_limit_s
         self._memory = memory
+        self.pid: int | None = None
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
         self._used = False
         self._thread = threading.Thread(target=self._run, name="render", daemon=True)
-
-    @property
-    def pid(self) -> int | None:
-        """Of the worker process."""
-        process = self._process
-        return None if process is None else process.pid
 
     def start(self) -> None:
         """Start the thread, which starts the process."""
@@ -200,12 +195,13 @@ class _Hand:
         finally:
             theirs.close()
         self._process, self._pipe, self._used = process, ours, False
+        self.pid = process.pid
         return ours
 
     def _dismiss(self) -> None:
         """End the worker, kindly if it is idle, and reap it."""
         process, pipe = self._process, self._pipe
-        self._process = self._pipe = None
+        self._process = self._pipe = self.pid = None
         if pipe is not None:
             pipe.close()
         if process is not None:

@@ -1,0 +1,184 @@
+"""Render processes: pictures come out, crashes and hangs stay with their task, nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import psutil
+import pytest
+
+from core.errors import NotDicom, NotFound, NotRenderable
+from core.imaging.image import ImageObject
+from core.imaging.render import render
+from core.imaging.voi import Voi
+from core.imaging.worker import Task, perform
+from core.imaging.workers import RenderPool
+from core.media import samples
+from tests.core.imaging_objects import file_of, grey_ramp
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits need Linux")
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[RenderPool]:
+    with RenderPool(2) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def ct(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ct")
+    return samples.write(samples.ct_slice(samples.SampleStudy(), size=128), folder / "ct.dcm")
+
+
+def test_pictures_are_those_of_the_same_process(pool: RenderPool, ct: Path) -> None:
+    expected = render(ImageObject.open(ct), 0)
+    png = pool.render(ct, 0, "png").result(60)
+    np.testing.assert_array_equal(imagecodecs.png_decode(png), expected)
+    jpeg = imagecodecs.jpeg8_decode(pool.render(ct, quality=95).result(60))
+    assert np.abs(jpeg.astype(int) - expected).mean() < 2
+    windowed = imagecodecs.png_decode(pool.render(ct, 0, "png", voi=Voi(-600, 1500)).result(60))
+    np.testing.assert_array_equal(windowed, render(ImageObject.open(ct), 0, Voi(-600, 1500)))
+    assert imagecodecs.jpeg8_decode(pool.render(ct, 0, "thumbnail", (32, 32)).result(60)).shape == (32, 32)
+    assert imagecodecs.jpeg8_decode(pool.render(ct, 0, "jpeg", (256, 300)).result(60)).shape == (256, 256)
+    assert imagecodecs.jpeg8_decode(pool.thumbnail(ct.read_bytes(), 0, 64)).shape == (64, 64)
+
+
+def test_reasons_come_back_as_they_were(pool: RenderPool, ct: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotFound) as missing:
+        pool.render(tmp_path / "absent").result(60)
+    assert missing.value.kind == "image"
+    with pytest.raises(NotFound) as frame:
+        pool.render(ct, 7).result(60)
+    assert frame.value.kind == "frame"
+    with pytest.raises(NotDicom):
+        pool.render(b"not at all").result(60)
+    with pytest.raises(NotRenderable, match="too large"):
+        pool.render(file_of(grey_ramp(4, 4), Rows=65535, Columns=65535)).result(60)
+
+
+def test_a_batch_keeps_its_order(pool: RenderPool) -> None:
+    files = [file_of(np.full((8, 8), n, np.uint8)) for n in range(40)]
+    pictures = [f.result(60) for f in [pool.render(data, 0, "png") for data in files]]
+    assert [int(imagecodecs.png_decode(p)[0, 0]) for p in pictures] == list(range(40))
+
+
+@linux
+def test_killed_workers_are_replaced(ct: Path) -> None:
+    with RenderPool(1) as pool:
+        assert pool.render(ct).result(60)
+        for _ in range(2):
+            (pid,) = pool.pids()
+            os.kill(pid, signal.SIGKILL)
+            assert pool.render(ct).result(60)
+            assert pool.pids() != [pid]
+
+
+@linux
+def test_a_task_that_hangs_fails_alone_and_in_time(ct: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "never-written"
+    os.mkfifo(pipe)
+    with RenderPool(1, time_limit_s=0.5) as pool:
+        assert pool.render(ct).result(60)
+        slow, next_one = pool.render(pipe), pool.render(ct)
+        with pytest.raises(NotRenderable, match="too long"):
+            slow.result(60)
+        assert next_one.result(60)
+
+
+@linux
+def test_a_decoder_that_crashes_takes_only_its_own_task(ct: Path) -> None:
+    """The worker dies of a task: its memory limit leaves no room even for a traceback."""
+    large = file_of(grey_ramp(6000, 6000))
+    with RenderPool(1, memory_limit=48 << 20) as pool:
+        doomed, fine = pool.render(large), pool.render(ct)
+        with pytest.raises(NotRenderable):
+            doomed.result(60)
+        assert fine.result(60)
+
+
+@linux
+def test_a_crash_that_repeats_is_reported(ct: Path) -> None:
+    """Two workers in a row die of a task that cannot end by itself."""
+    fifo = ct.parent / "fifo"
+    os.mkfifo(fifo)
+    with RenderPool(1) as pool:
+        assert pool.render(ct).result(60)
+        doomed, fine = pool.render(fifo), pool.render(ct)
+        gone: set[int] = set()
+        until = time.monotonic() + 60
+        while len(gone) < 2 and time.monotonic() < until:
+            for pid in set(pool.pids()) - gone:
+                os.kill(pid, signal.SIGKILL)
+                gone.add(pid)
+        with pytest.raises(NotRenderable, match="crashed"):
+            doomed.result(60)
+        assert fine.result(60)
+        assert not gone & set(pool.pids())
+
+
+def test_closing_ends_every_process_and_refuses_more(ct: Path) -> None:
+    pool = RenderPool(2)
+    assert pool.render(ct).result(60)
+    pids = pool.pids()
+    pool.close()
+    pool.close()
+    assert pids
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    with pytest.raises(NotRenderable, match="shut down"):
+        pool.render(ct).result(1)
+
+
+@linux
+def test_workers_end_when_their_owner_is_killed(ct: Path) -> None:
+    program = textwrap.dedent("""
+        import sys
+        from pathlib import Path
+        from core.imaging.workers import RenderPool
+        if __name__ == "__main__":
+            pool = RenderPool(1)
+            pool.render(Path(sys.argv[1])).result()
+            print(*pool.pids(), flush=True)
+            sys.stdin.read()
+    """)
+    script = ct.parent / "owner.py"
+    script.write_text(program)
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        [sys.executable, script, ct],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    ) as owner:
+        assert owner.stdout is not None
+        worker = psutil.Process(int(owner.stdout.readline()))
+        owner.kill()
+        assert worker in psutil.wait_procs([worker], timeout=20)[0]
+
+
+def test_every_failure_of_a_task_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(error: Exception) -> object:
+        def raising(*_: object) -> None:
+            raise error
+
+        return raising
+
+    task = Task(b"", 0, "jpeg", None, 90, None)
+    for error, kind in (
+        (MemoryError(), "NotRenderable"),
+        (ValueError("patient name"), "NotRenderable"),
+        (OSError(5, "Input/output error"), "StorageFault"),
+    ):
+        monkeypatch.setattr(ImageObject, "open", broken(error))
+        answer = perform(task)
+        assert (answer.picture, answer.error) == (b"", kind)
+        assert "patient name" not in answer.message
