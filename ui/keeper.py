@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from ui.services import ArchiveState, LocalArchive
@@ -21,7 +23,8 @@ class ArchiveKeeper(QObject):
         self._archive = archive
         self._tasks = tasks
         self._said: tuple[ArchiveState, str] | None = None
-        self._busy = False
+        self._busy = self._starting = False
+        self._next: tuple[Callable[[], None], bool] | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(WATCH_EVERY_MS)
         self._timer.timeout.connect(self._look)
@@ -29,7 +32,7 @@ class ArchiveKeeper(QObject):
     @property
     def state(self) -> ArchiveState:
         """Where it stands; starting while a start is under way."""
-        return ArchiveState.STARTING if self._busy else self._archive.state
+        return ArchiveState.STARTING if self._starting else self._archive.state
 
     @property
     def where(self) -> str:
@@ -47,36 +50,40 @@ class ArchiveKeeper(QObject):
 
     def start(self) -> None:
         """Start it in the background."""
-        if not self._busy:
-            self._busy = True
-            self._look()
-            self._tasks.call(self._archive.start, done=self._started, failed=self._not_started)
+        self._do(self._archive.start, starting=True)
 
     def stop(self) -> None:
         """Stop it in the background."""
-        self._tasks.call(self._archive.stop, done=lambda _: self._look(), failed=self._not_started)
+        self._do(self._archive.stop, starting=False)
 
     def restart(self) -> None:
         """Stop and start it, for new ports."""
-        if self._busy:
-            return
 
         def again() -> None:
             self._archive.stop()
             self._archive.start()
 
-        self._busy = True
-        self._look()
-        self._tasks.call(again, done=self._started, failed=self._not_started)
+        self._do(again, starting=True)
 
-    def _started(self, _none: None) -> None:
-        self._busy = False
+    def _do(self, action: Callable[[], None], *, starting: bool) -> None:
+        """One thing after the other; of those that wait, only the last wish counts."""
+        if self._busy:
+            self._next = (action, starting)
+            return
+        self._busy, self._starting = True, starting
         self._look()
+        self._tasks.call(action, done=lambda _none: self._did(), failed=self._not_done)
 
-    def _not_started(self, error: Exception) -> None:
-        self._busy = False
-        self._look()
+    def _not_done(self, error: Exception) -> None:
+        self._did()
         self.failed.emit(error)
+
+    def _did(self) -> None:
+        self._busy = self._starting = False
+        waiting, self._next = self._next, None
+        if waiting is not None:
+            self._do(waiting[0], starting=waiting[1])
+        self._look()
 
     def _look(self) -> None:
         now = (self.state, self.where)

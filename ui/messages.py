@@ -108,7 +108,8 @@ class MessageBar(QFrame):
         self.details = QPlainTextEdit(self)
         self.copy_button = QPushButton(icon("ph.copy", before_text=True), self.tr("Copy details"), self)
         self._build()
-        self.hide()
+        for part in (self.action_button, self.details_button, self.details, self.copy_button, self):
+            part.hide()
 
     def _build(self) -> None:
         self.details.setReadOnly(True)

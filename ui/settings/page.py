@@ -232,6 +232,7 @@ class SettingsPage(QWidget):
             self._keeper.start()
         else:
             self._keeper.stop()
+        self._show_state()
 
     def _dress(self, mode: Mode) -> None:
         self._keep(theme=mode.value)

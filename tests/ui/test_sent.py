@@ -1,0 +1,208 @@
+"""Sendings: their states in words, what each state offers, the receipt, and going on after a restart."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from core.errors import Unreachable
+from core.upload.nouns import Failure, RunState, StudyReceipt, UploadProgress, UploadReceipt
+from tests.ui import fakes
+from tests.ui.test_send import order_of
+from ui.tasks import Tasks
+from ui.uploads.card import JobCard
+from ui.uploads.page import SentPage
+from ui.uploads.receipt_bar import ReceiptBar
+from ui.uploads.transfers import State, Transfer, Transfers
+from ui.uploads.words import numbers_text, receipt_page, receipt_sentence, sending_text, state_text
+
+
+@pytest.fixture
+def uploads() -> fakes.FakeUploads:
+    """Where fake jobs come from."""
+    return fakes.FakeUploads()
+
+
+@pytest.fixture
+def board(qtbot: QtBot, jobs: Tasks, uploads: fakes.FakeUploads) -> Transfers:
+    """All sendings."""
+    return Transfers(uploads, jobs)
+
+
+def until(qtbot: QtBot, transfer: Transfer, state: State) -> None:
+    """Wait for a state."""
+    qtbot.waitUntil(lambda: transfer.state is state, timeout=4000)
+
+
+def offered(card: JobCard) -> set[str]:
+    """The buttons one can see."""
+    return {name for name, button in card.buttons.items() if not button.isHidden()}
+
+
+def test_a_sending_runs_pauses_resumes_and_ends_checked(
+    qtbot: QtBot, board: Transfers, uploads: fakes.FakeUploads
+) -> None:
+    go = threading.Event()
+    uploads.make = lambda order: _with(fakes.FakeJob(order), go=go)
+    transfer = board.begin(order_of("Yamada"))
+    card = JobCard(transfer)
+    qtbot.addWidget(card)
+    board.changed.connect(lambda _t: card.refresh())
+    qtbot.waitUntil(lambda: transfer.progress is not None, timeout=4000)
+    assert transfer.state is State.SENDING
+    assert offered(card) == {"pause", "cancel"}
+    assert card.numbers.text() == "1 of 3 · 24 MB/s · 4 s"
+    board.pause(transfer)
+    assert (uploads.begun[0].paused, card.state.text(), offered(card)) == (
+        True,
+        "Paused",
+        {"resume", "cancel"},
+    )
+    board.resume(transfer)
+    assert not uploads.begun[0].paused
+    go.set()
+    until(qtbot, transfer, State.DONE)
+    assert card.state.text() == "Done and checked"
+    assert offered(card) == {"receipt", "forget"}
+    assert card.bar.value() == card.bar.maximum()
+
+
+def test_a_lost_network_is_said_on_the_card_and_retry_goes_on(
+    qtbot: QtBot, board: Transfers, uploads: fakes.FakeUploads
+) -> None:
+    uploads.make = lambda order: fakes.FakeJob(order, fault=Unreachable("Nobody answers.", "Retry later."))
+    transfer = board.begin(order_of("Yamada"))
+    until(qtbot, transfer, State.BROKEN)
+    card = JobCard(transfer)
+    qtbot.addWidget(card)
+    assert card.trouble.text.text() == "Nobody answers. Retry later."
+    assert offered(card) == {"retry", "forget"}
+    uploads.begun[0].fault = None
+    board.go_on(transfer)
+    until(qtbot, transfer, State.DONE)
+    card.refresh()
+    assert card.trouble.isHidden()
+
+
+def test_what_is_missing_is_counted_and_the_disc_is_kept(
+    qtbot: QtBot, board: Transfers, uploads: fakes.FakeUploads
+) -> None:
+    uploads.make = lambda order: fakes.FakeJob(order, complete=False)
+    transfer = board.begin(order_of("Yamada"))
+    until(qtbot, transfer, State.FAILED)
+    assert state_text(transfer) == "2 failed"
+    bar = ReceiptBar()
+    qtbot.addWidget(bar)
+    bar.show_receipt(transfer, can_eject=True)
+    assert "Keep the disc" in bar.sentence.text()
+    assert not bar.eject_button.isEnabled()
+
+
+def test_cancel_and_put_away(qtbot: QtBot, board: Transfers, uploads: fakes.FakeUploads) -> None:
+    uploads.make = lambda order: _with(fakes.FakeJob(order), go=threading.Event())
+    transfer = board.begin(order_of("Yamada"))
+    until(qtbot, transfer, State.SENDING)
+    assert board.busy == [transfer]
+    board.cancel(transfer)
+    until(qtbot, transfer, State.CANCELLED)
+    board.forget(transfer)
+    assert board.all == []
+
+
+def test_a_ledger_that_cannot_be_written_is_said(
+    qtbot: QtBot, board: Transfers, uploads: fakes.FakeUploads
+) -> None:
+    def full(_order: Any) -> Any:
+        raise Unreachable("The disk is full.")
+
+    uploads.make = full
+    transfer = board.begin(order_of("Yamada"))
+    until(qtbot, transfer, State.BROKEN)
+    uploads.make = fakes.FakeJob
+    board.go_on(transfer)
+    qtbot.waitUntil(lambda: bool(board.all) and board.all[0].state is State.DONE, timeout=4000)
+
+
+def test_the_last_runs_jobs_stand_on_top_with_go_on(
+    qtbot: QtBot, board: Transfers, uploads: fakes.FakeUploads
+) -> None:
+    uploads.left = [fakes.FakeJob()]
+    page = SentPage(board)
+    qtbot.addWidget(page)
+    page.show()
+    found: list[Transfer] = []
+    board.look_back(found.extend)
+    qtbot.waitUntil(lambda: bool(found), timeout=2000)
+    [transfer] = found
+    card = page.cards[transfer.id]
+    assert card.buttons["retry"].text() == "Go on"
+    assert card.state.text() == "Not finished"
+    assert not page._left_title.isHidden()
+    card.buttons["retry"].click()
+    until(qtbot, transfer, State.DONE)
+    assert page._left_title.isHidden()
+    board.forget(transfer)
+    assert page.cards == {}
+
+
+def test_giving_up_takes_a_left_job_off_the_ledger(
+    qtbot: QtBot, board: Transfers, uploads: fakes.FakeUploads
+) -> None:
+    uploads.left = [fakes.FakeJob()]
+    found: list[Transfer] = []
+    board.look_back(found.extend)
+    qtbot.waitUntil(lambda: bool(found), timeout=2000)
+    board.cancel(found[0])
+    qtbot.waitUntil(lambda: uploads.left[0].forgotten, timeout=2000)
+    assert board.all == []
+
+
+def _with(job: fakes.FakeJob, **changes: Any) -> fakes.FakeJob:
+    for name, value in changes.items():
+        setattr(job, name, value)
+    return job
+
+
+def receipt(**changes: Any) -> UploadReceipt:
+    """A receipt of one study of 412 images."""
+    study = {"study_uid": "1.1", "expected": 412, "sent": 400, "already_there": 12, "verified": 412}
+    return UploadReceipt("archive", (StudyReceipt(**(study | {"verified_by": "digest"} | changes)),), 3.0)
+
+
+def test_the_receipt_says_when_the_disc_may_go() -> None:
+    assert receipt_sentence(receipt()) == (
+        "Sent 412 of 412 images to Local archive, all checked by content. Safe to eject."
+    )
+    assert "cannot prove the content" in receipt_sentence(receipt(verified_by="uid"))
+    assert "Keep the disc" in receipt_sentence(receipt(verified=411))
+
+
+def test_the_receipt_is_saved_as_text_and_as_json(qtbot: QtBot, tmp_path: Path) -> None:
+    lost = receipt(verified=411, failed=(Failure("1.2.3", "DICOM/IM7", "The file is damaged."),))
+    transfer = Transfer("t", State.FAILED, job=fakes.FakeJob(), receipt=lost)
+    bar = ReceiptBar()
+    qtbot.addWidget(bar)
+    bar.show_receipt(transfer, can_eject=False)
+    bar.save(tmp_path / "receipt.txt")
+    bar.save(tmp_path / "receipt.json")
+    text = (tmp_path / "receipt.txt").read_text("utf-8")
+    assert text == receipt_page(transfer)
+    for words in ("MÜLLER, Anna", "CT Abdomen", "DICOM/IM7: The file is damaged."):
+        assert words in text
+    assert json.loads((tmp_path / "receipt.json").read_text("utf-8"))["studies"][0]["verified"] == 411
+    with qtbot.waitSignal(bar.failed, timeout=500):
+        bar.save(tmp_path / "no" / "folder" / "receipt.txt")
+
+
+def test_numbers_say_what_is_waited_for() -> None:
+    step = UploadProgress("1.1", 312, 412, 1, 2, 24e6, 4.0, RunState.WAITING, 3, note="Trying again in 8 s.")
+    transfer = Transfer("t", State.WAITING, job=fakes.FakeJob(), progress=step)
+    assert numbers_text(transfer) == "312 of 412 · 3 failed · Trying again in 8 s."
+    assert state_text(transfer) == "Waiting for the network"
+    assert sending_text(2, 24e6) == "2 sending · 24 MB/s"
+    assert sending_text(0, 0) == ""
