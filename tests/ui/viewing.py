@@ -259,7 +259,7 @@ class FakeClient:
 
     def attach(
         self,
-        namespace: str,
+        _namespace: str,
         study_uid: str,
         data: BinaryIO,
         *,
@@ -279,12 +279,10 @@ class FakeClient:
         return AttachmentAnswer(made.id)
 
     @contextmanager
-    def attachment(
-        self, namespace: str, study: str, attachment_id: str, version: str
-    ) -> Iterator[Iterator[bytes]]:
+    def attachment(self, _ns: str, study: str, guid: str, _version: str) -> Iterator[Iterator[bytes]]:
         """Its bytes."""
-        self._called(f"attachment {attachment_id}")
-        yield iter([next(body for a, body in self.attachments[study] if a.id == attachment_id)])
+        self._called(f"attachment {guid}")
+        yield iter([next(body for a, body in self.attachments[study] if a.id == guid)])
 
     def delete_study(self, namespace: str, study_uid: str) -> None:
         """To the trash."""

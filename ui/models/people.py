@@ -15,7 +15,7 @@ def _tr(text: str) -> str:
 
 def components(name: str) -> list[str]:
     """The component groups of a person name that say something (PS3.5 6.2.1.2)."""
-    return [group.strip("^ ") for group in name.split("=") if group.strip("^ ")]
+    return [group.rstrip("^ ") for group in name.split("=") if group.strip("^ ")]
 
 
 def _group_text(group: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPen
 
+from core.imaging.viewport import Viewport as Lens
 from ui.viewer.corners import corners
 from ui.viewer.overlay import (
     MARGIN,
@@ -105,24 +106,35 @@ class Canvas:
             painter.drawRect(port.tile.adjusted(inset, inset, -inset, -inset))
 
     def _draw(self, painter: QPainter, port: Viewport, picture: Picture, frames: Frames) -> None:
-        image = self._windowed(frames, picture, port.choice, port.inverted)
-        shape = picture.shape
-        tile = QSizeF(port.size())
-        matrix = port.camera.transform(shape, tile)
-        dots = port.camera.scale(shape, tile) * port.devicePixelRatioF()
+        shape, tile = picture.shape, QSizeF(port.size())
+        lens = port.camera.lens(shape, tile, port.devicePixelRatioF())
         painter.save()
-        painter.setTransform(matrix, True)
+        painter.setTransform(port.camera.transform(shape, tile), True)
         box = QRectF(0, 0, shape.columns, shape.rows)
         hint = QPainter.RenderHint.SmoothPixmapTransform
         if self.hurry and shape.columns * shape.rows > LARGE:
-            painter.drawImage(box, image)
-        elif dots < 0.75:
+            self._draw_patch(painter, port, picture, frames, lens)
+        elif lens.scale < 0.75:
+            image = self._windowed(frames, picture, port.choice, port.inverted)
+            across, down = lens.stretch
+            size = QSizeF(shape.columns * across, shape.rows * down) * lens.scale
             painter.setRenderHint(hint, True)
-            painter.drawImage(box, self._reduce(image, shape.size * dots))
+            painter.drawImage(box, self._reduce(image, size))
         else:
-            painter.setRenderHint(hint, dots < SHARP_FROM)
-            painter.drawImage(box, image)
+            painter.setRenderHint(hint, lens.scale < SHARP_FROM)
+            painter.drawImage(box, self._windowed(frames, picture, port.choice, port.inverted))
         painter.restore()
+
+    def _draw_patch(
+        self, painter: QPainter, port: Viewport, picture: Picture, frames: Frames, lens: Lens
+    ) -> None:
+        patch = lens.patch()
+        if patch is None:
+            return
+        image = as_image(frames.seen(picture, port.choice, patch))
+        if port.inverted:
+            image.invertPixels()
+        painter.drawImage(QRectF(*patch.rectangle()), image)
 
     def _windowed(self, frames: Frames, picture: Picture, choice: Choice, inverted: bool) -> QImage:
         key = (picture.key, choice, inverted)

@@ -143,8 +143,6 @@ def command_of(event: QKeyEvent, table: dict[str, Do] | None = None) -> Do | Non
     known = table if table is not None else _by_key()
     kept = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
     key = Qt.Key(event.key())
-    if key == Qt.Key.Key_Backtab:
-        return Do.NEXT_VIEWPORT
     found = known.get(QKeySequence(int(key) | kept.value).toString())
     if found is None and kept == Qt.KeyboardModifier.ShiftModifier and event.text():
         found = known.get(QKeySequence(event.text()).toString())  # "+", "?": Shift is part of the sign

@@ -143,8 +143,8 @@ def draw_ruler(pen: Pen, picture: Picture, camera: Camera) -> None:
     """At the bottom edge, only where the size of a pixel is known; names how it is known."""
     if picture.spacing_mm is None or pen.tile.width() < 260:
         return
-    scale = camera.scale(picture.shape, QSizeF(pen.tile.size()))
-    found = ruler(scale * picture.shape.stretch[0] / picture.spacing_mm[1], pen.tile.width() / 4)
+    lens = camera.lens(picture.shape, QSizeF(pen.tile.size()))
+    found = ruler(lens.scale * lens.stretch[0] / picture.spacing_mm[1], pen.tile.width() / 4)
     if found is None:
         return
     length, label = found

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from core.imaging.geometry import Edges
+from core.imaging.viewport import Patch
 from ui.viewer.camera import Shape
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -117,6 +118,9 @@ class Frames(Protocol):
 
     def grey(self, picture: Picture, choice: Choice) -> Pixels:
         """The picture as uint8 (rows, columns) or (rows, columns, 3)."""
+
+    def seen(self, picture: Picture, choice: Choice, patch: Patch) -> Pixels:
+        """Only the part that is seen, thinned to the screen: quick while a window is dragged."""
 
     def value_at(self, picture: Picture, column: int, row: int) -> str:
         """The value of one pixel with its unit."""

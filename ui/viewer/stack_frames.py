@@ -13,6 +13,7 @@ from core.imaging.attributes import ImageAttributes
 from core.imaging.image import Frame
 from core.imaging.render import window_to_u8
 from core.imaging.stack import Slot, Stack
+from core.imaging.viewport import Patch, window_patch
 from core.imaging.voi import Voi, VoiFunction, auto_voi
 from ui.viewer.camera import Shape
 from ui.viewer.facts import edges_of, facts_of
@@ -106,6 +107,11 @@ class StackFrames:
         if self._buffer is None or self._buffer.shape != frame.pixels.shape:
             self._buffer = np.empty(frame.pixels.shape, np.uint8)
         return window_to_u8(frame, self._voi(frame, choice), self._buffer)
+
+    def seen(self, picture: Picture, choice: Choice, patch: Patch) -> Pixels:
+        """Only the part that is seen, thinned to the screen."""
+        frame: Frame = picture.source
+        return window_patch(frame, None if frame.is_colour else self._voi(frame, choice), patch)
 
     def value_at(self, picture: Picture, column: int, row: int) -> str:
         """`-1000 HU`, or the three colours."""

@@ -80,6 +80,7 @@ class Tiles(QWidget):
         port = self._make()
         port.setParent(self)
         port.activated.connect(lambda: self.activate(port))
+        port.nextWanted.connect(self.next)
         port.changed.connect(lambda: self._port_changed(port))
         self.ports.append(port)
         self._grid.addWidget(port, (len(self.ports) - 1) // 2, (len(self.ports) - 1) % 2)
@@ -104,5 +105,6 @@ class Tiles(QWidget):
             self._grid.addWidget(port, number // 2, number % 2)
         self.activate(self.active)
         for port in self.ports:
-            port.active = port is self.active and len(self.ports) > 1
+            port.several = len(self.ports) > 1
+            port.active = port is self.active and port.several
             port.update()

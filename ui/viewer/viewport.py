@@ -58,6 +58,7 @@ class Viewport(QWidget):
         menuWanted(QPoint): the context menu at this global place.
         documentWanted(): open the document this object holds.
         enlarged(): double click.
+        nextWanted(int): Tab, to the next (1) or previous (-1) tile.
     """
 
     changed = Signal()
@@ -65,6 +66,7 @@ class Viewport(QWidget):
     menuWanted = Signal(QPoint)
     documentWanted = Signal()
     enlarged = Signal()
+    nextWanted = Signal(int)
 
     def __init__(self, parent: QWidget | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(parent)
@@ -78,6 +80,7 @@ class Viewport(QWidget):
         self.density = Density.ALL
         self.tool = Tool.WINDOW
         self.active = False
+        self.several = False
         self.down_is_brighter = True
         self.message = ""
         self.failed = False
@@ -416,12 +419,15 @@ class Viewport(QWidget):
         event.accept()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Keys are the window's."""
-        event.ignore()
+        """Tab goes to the next tile; all other keys are the window's."""
+        if event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
+            self.nextWanted.emit(1 if event.key() == Qt.Key.Key_Tab else -1)
+        else:
+            event.ignore()
 
-    def focusNextPrevChild(self, _next: bool) -> bool:
-        """Tab goes to the next tile, which the window does."""
-        return False
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """With several tiles Tab stays among them, and comes as a key."""
+        return False if self.several else super().focusNextPrevChild(forward)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         """The tile with the focus is the active one."""

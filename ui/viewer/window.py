@@ -198,8 +198,6 @@ class ViewerWindow(QWidget):
         command = command_of(event)
         if command is None:
             super().keyPressEvent(event)
-        elif command is Do.NEXT_VIEWPORT:
-            self.tiles.next(-1 if event.key() == Qt.Key.Key_Backtab else 1)
         else:
             self.do(command)
 

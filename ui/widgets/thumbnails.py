@@ -94,7 +94,7 @@ def load(make: Callable[[], bytes]) -> Thumbnail:
         data = make()
     except KnownError as error:
         return Thumbnail(None, error.message)
-    except (OSError, ValueError, MemoryError, RuntimeError) as error:  # a codec or a disc that gave up
-        return Thumbnail(None, str(error.__class__.__name__))
+    except Exception as error:  # whatever a damaged file provokes costs its own picture only
+        return Thumbnail(None, type(error).__name__)
     image = QImage.fromData(data)
     return Thumbnail(None if image.isNull() else image)
