@@ -1,4 +1,4 @@
-"""Archive and uploader killed again and again: nothing acknowledged is lost, nothing half there, all comes."""
+"""Archive and uploader killed again and again: nothing acknowledged is lost or half there, all arrives."""
 
 from __future__ import annotations
 
