@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 # imagecodecs loads a codec when its function is first asked for; these are those that core/imaging asks for.
-CODECS = ("_htj2k", "_imcd", "_jpeg2k", "_jpeg8", "_jpegls", "_jpegsof3", "_jpegxl", "_png")
+CODECS = ("_imcd", "_jpeg2k", "_jpeg8", "_jpegls", "_jpegsof3", "_jpegxl", "_png")
 
 HIDDEN = (
     *(f"imagecodecs.{codec}" for codec in CODECS),
     "imagecodecs._shared",
     "imagecodecs._shared_cython",
+    "resources",
     "rle.rle",
     "sqlalchemy.dialects.sqlite.pysqlite",
     "uvicorn.lifespan.on",
