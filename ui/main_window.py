@@ -27,7 +27,7 @@ from ui.uploads.words import left_sentence, what, where, whose
 if TYPE_CHECKING:
     from ui.archive.page import ArchivePage
     from ui.models.study_view import StudyView
-    from ui.viewer.window import ViewerWindow
+    from ui.viewer.viewers import Viewers
 
 FIRST_SIZE = (1280, 800)
 SMALLEST = (960, 640)
@@ -50,7 +50,7 @@ class MainWindow(QMainWindow):
         self.services = services
         self._theme = theme
         self._built: dict[Page, QWidget] = {}
-        self.viewers: list[ViewerWindow] = []
+        self.viewers: Viewers | None = None
         self._leaving = False
         self._archive: ArchivePage | None = None
         self.setWindowTitle(self.tr("Filmjacket"))
@@ -210,21 +210,12 @@ class MainWindow(QMainWindow):
         self.imports.open(paths)
 
     def open_viewer(self, study: StudyView, series_uid: str) -> None:
-        """A viewer window on one series of *study*."""
-        from ui.viewer.window import ViewerWindow
+        """Show one series of *study* in its viewer, which is opened if there is none yet."""
+        from ui.viewer.viewers import Viewers
 
-        if study.stack is None:
-            return
-        viewer = ViewerWindow(study, study.stack, self.services.tasks, state=self.services.state)
-        viewer.closed.connect(lambda: self._viewer_gone(viewer))
-        self.viewers.append(viewer)
-        viewer.show()
-        if series_uid:
-            viewer.open_series(series_uid)
-
-    def _viewer_gone(self, viewer: ViewerWindow) -> None:
-        if viewer in self.viewers:
-            self.viewers.remove(viewer)
+        if self.viewers is None:
+            self.viewers = Viewers(self.services.tasks, self.services.state, self)
+        self.viewers.open(study, series_uid)
 
     # -- sending
 
@@ -287,8 +278,8 @@ class MainWindow(QMainWindow):
             self._ask_to_leave(busy)
             return
         self._remember()
-        for viewer in list(self.viewers):
-            viewer.close()
+        if self.viewers is not None:
+            self.viewers.close_all()
         self.keeper.stop_watching()
         self.status.stop()
         self.imports.session.stop()

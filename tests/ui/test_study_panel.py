@@ -56,12 +56,15 @@ def test_the_banner_names_the_patient_with_all_groups_on_hover(panel: StudyPanel
     assert "CT Abdomen" in panel.banner.study.text() and "A1001" in panel.banner.study.text()
 
 
-def test_the_name_is_never_cut_the_description_gives_way(panel: StudyPanel, view: StudyView) -> None:
+def test_the_name_is_never_cut_the_description_gives_way(
+    qtbot: QtBot, panel: StudyPanel, view: StudyView
+) -> None:
     long = "Wolfeschlegelsteinhausenbergerdorff^Hubert Blaine Theodor Maximilian"
     panel.show_study(replace(view, patient=replace(view.patient, name=long), description="word " * 60))
     panel.resize(330, 640)
     banner = panel.banner.patient
-    assert banner.wordWrap() and banner.height() >= banner.heightForWidth(banner.width())
+    assert banner.wordWrap()
+    qtbot.waitUntil(lambda: banner.height() >= banner.heightForWidth(banner.width()))
     assert panel.banner.study.height() < 40
     assert panel.banner.study.toolTip() == panel.banner.study.text()
 

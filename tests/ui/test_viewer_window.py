@@ -11,6 +11,7 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QImage
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
+from shiboken6 import isValid
 
 from core.media.samples import SamplePatient, SampleStudy, ct_slice
 from tests.ui.viewing import MemorySource, mixed_study, view_of
@@ -35,14 +36,14 @@ def window(qtbot: QtBot, tasks: Tasks, source: MemorySource) -> Iterator[ViewerW
     """A viewer that shows the CT series; its threads must end when it closes."""
     view = view_of(source)
     made = ViewerWindow(view, source.stack, tasks)
-    qtbot.addWidget(made)
     made.resize(1000, 700)
     made.show()
     made.open_series(view.series[0].uid)
     qtbot.waitUntil(lambda: made.active.picture is not None and not made.active.waiting)
     yield made
     source.gate.set()
-    made.close()
+    if isValid(made):
+        made.close()
     qtbot.waitUntil(lambda: not _threads(), timeout=5000)
 
 
@@ -289,7 +290,6 @@ def test_frames_are_decoded_off_the_qt_thread(qtbot: QtBot, tasks: Tasks) -> Non
     source.open = watched  # type: ignore[method-assign]
     view = view_of(source)
     window = ViewerWindow(view, source.stack, tasks)
-    qtbot.addWidget(window)
     window.show()
     window.open_series(view.series[0].uid)
     qtbot.waitUntil(lambda: window.active.picture is not None)
@@ -382,7 +382,6 @@ def test_a_series_that_cannot_be_opened_says_why(qtbot: QtBot, tasks: Tasks, sou
         raise Unreachable("The archive does not answer.", "Start it.")
 
     window = ViewerWindow(view_of(source), broken, tasks)
-    qtbot.addWidget(window)
     window.show()
     window.open_series(window.study.series[0].uid)
     qtbot.waitUntil(lambda: window.active.failed)
@@ -434,7 +433,6 @@ def test_real_files_are_shown(qtbot: QtBot, tasks: Tasks, testdata: Path) -> Non
         found.append(Found(FileRef(str(path)), header_of(ds), path.stat().st_size))
     view = view_of(mixed_study(SampleStudy()))
     window = ViewerWindow(view, lambda _uid: Stack(Folder(), found), tasks)
-    qtbot.addWidget(window)
     window.show()
     window.open_series(view.series[0].uid)
     qtbot.waitUntil(lambda: window.active.picture is not None)

@@ -7,7 +7,6 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 from PySide6.QtCore import QDate, Qt, QTimer, Signal
-from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QComboBox,
     QDateEdit,
@@ -112,9 +111,7 @@ class SearchLine(QWidget):
         layout.setSpacing(8)
         layout.addLayout(row)
         layout.addLayout(flow)
-        find = QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self)
-        find.setContext(Qt.ShortcutContext.WindowShortcut)
-        find.activated.connect(self._focus_text)
+        self.setFocusProxy(self.text)
 
     def _build_dates(self) -> None:
         for wanted, name in (
@@ -185,11 +182,6 @@ class SearchLine(QWidget):
         self.between.hide()
         self.text.clear()
         self.now()
-
-    def _focus_text(self) -> None:
-        if self.isVisible():
-            self.text.setFocus(Qt.FocusReason.ShortcutFocusReason)
-            self.text.selectAll()
 
     def _range_changed(self) -> None:
         self.between.setVisible(self.range.currentData() == Range.BETWEEN)

@@ -24,14 +24,11 @@ class Viewers(QObject):
         """Show *series_uid* of *study*. Raises NotFound if nothing can give its pictures."""
         window = self.windows.get(study.uid)
         if window is None:
-            if study.stack is None:
-                raise NotFound("study", self.tr("The pictures of this study cannot be reached."))
-            window = ViewerWindow(study, study.stack, self._tasks, state=self._state, on_closed=study.release)
-            window.closed.connect(lambda: self._forget(study.uid))
-            self.windows[study.uid] = window
+            window = self._new(study)
         else:
             window.show_study(study)
-        window.open_series(series_uid)
+        if series_uid:
+            window.open_series(series_uid)
         window.show()
         window.raise_()
         window.activateWindow()
@@ -42,7 +39,10 @@ class Viewers(QObject):
         for window in tuple(self.windows.values()):
             window.close()
 
-    def _forget(self, study_uid: str) -> None:
-        window = self.windows.pop(study_uid, None)
-        if window is not None:
-            window.deleteLater()
+    def _new(self, study: StudyView) -> ViewerWindow:
+        if study.stack is None:
+            raise NotFound("study", self.tr("The pictures of this study cannot be reached."))
+        window = ViewerWindow(study, study.stack, self._tasks, state=self._state, on_closed=study.release)
+        window.closed.connect(lambda: self.windows.pop(study.uid, None))
+        self.windows[study.uid] = window
+        return window

@@ -80,6 +80,7 @@ class ViewerWindow(QWidget):
     def _build(self) -> None:
         self.setObjectName("viewer")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dress(self)
         self.resize(1280, 860)
         self.notice.setObjectName("viewerNotice")
@@ -150,7 +151,10 @@ class ViewerWindow(QWidget):
     def _make_frames(self, uid: str) -> Frames:
         from ui.viewer.stack_frames import StackFrames  # numpy and codecs: only where pictures are shown
 
-        return StackFrames(self._stacks(uid))
+        frames = StackFrames(self._stacks(uid))
+        if self._gone:  # closed meanwhile: nobody will ask for it
+            frames.close()
+        return frames
 
     def _opened(self, port: Viewport, uid: str, frames: Frames) -> None:
         if self._gone or self._loading.get(port) != uid or port not in self.tiles.ports:
