@@ -69,7 +69,7 @@ ESCAPES = {
     b"\x1b$(D": "iso2022_jp_2",
     b"\x1b$)A": "iso_ir_58",
 }
-# Codecs that take the escapes themselves. (pydicom counts iso_ir_58 among them, and so leaves escapes in its text.)
+# Codecs that take the escapes themselves; pydicom counts iso_ir_58 too, and leaves escapes in its text.
 SELF_ESCAPED = frozenset({"iso2022_jp", "iso2022_jp_2"})
 
 _DELIMITER = re.compile(rb"[\t\n\f\r]")  # each ends a code extension (PS3.5 6.1.2.5.3)

@@ -119,8 +119,11 @@ class Intake:
 
 
 def shown(path: str) -> str:
-    """A path as it can be printed: bytes that are no text become replacement characters."""
-    return path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """A path as it can be printed on one line: what is no text becomes replacement characters."""
+    if path.isascii() and path.isprintable():
+        return path
+    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _key(path: str) -> str:
