@@ -122,16 +122,17 @@ def _decode_jpeg(data: memoryview, stream: Codestream, photometric: str) -> tupl
 
 
 def _decode_rle(data: memoryview, module: PixelModule) -> Decoded:
-    """PS3.5 annex G: one run of segments per sample byte; 1-bit frames are packed first (G.2)."""
+    """PS3.5 annex G: a segment for each byte of a sample, highest first; 1-bit frames are packed (G.2)."""
     if module.bits_allocated == 1:
-        flat = codecs.decode_packbits(data, (module.frame_bits + 7) // 8)
-        return decode_native(memoryview(flat), 0, module)
-    pixels = module.rows * module.columns
-    flat_bytes = codecs.decode_rle(data, pixels, module.bits_allocated)
-    if flat_bytes.size != pixels * module.samples * module.bits_allocated // 8:
-        raise NotRenderable(DAMAGED)
-    planes = flat_bytes.view(_dtype(module, "<")).reshape(module.samples, module.rows, module.columns)
-    samples = planes[0] if module.samples == 1 else np.ascontiguousarray(np.moveaxis(planes, 0, -1))
+        (packed,) = codecs.decode_rle(data, 1, (module.frame_bits + 7) // 8)
+        return decode_native(packed.data, 0, module)
+    width, pixels = module.bits_allocated // 8, module.rows * module.columns
+    planes = codecs.decode_rle(data, module.samples * width, pixels)
+    flat = np.empty((pixels, module.samples, width), np.uint8)
+    for n, plane in enumerate(planes):
+        flat[:, n // width, width - 1 - n % width] = plane
+    shape = (module.rows, module.columns) + ((3,) if module.samples == 3 else ())
+    samples = flat.reshape(-1).view(_dtype(module, "<")).reshape(shape)
     photometric = "YBR_FULL" if module.photometric == "YBR_FULL_422" else module.photometric
     return Decoded(
         _stored_bits(samples, module.bits_stored, module.high_bit, signed=module.signed), photometric

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import resource
 import struct
+import time
 import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,7 +17,18 @@ from hypothesis import strategies as st
 from core.errors import KnownError, NotDicom, NotRenderable
 from core.imaging.image import ImageObject
 from core.imaging.render import render
-from tests.core.imaging_objects import RLE, compressed, file_of, grey_ramp, picture, raw_file, rle_frame
+from tests.core.imaging_objects import (
+    JPEG_BASELINE,
+    JPEG_LOSSLESS,
+    JPEG_LS,
+    RLE,
+    compressed,
+    file_of,
+    grey_ramp,
+    picture,
+    raw_file,
+    rle_frame,
+)
 
 GOOD = file_of(grey_ramp(16, 16))
 
@@ -101,8 +114,27 @@ def test_rle_segments_that_point_anywhere() -> None:
     for offsets in ((2, 64, 1 << 30), (2, 0, 0), (15, 64), (0,), (2, 1 << 31, 64)):
         head = struct.pack("<16I", *offsets, *[0] * (16 - len(offsets)))
         assert "damaged" in refused(compressed([head + good[64:]], pixels, RLE))
-    assert "damaged" in refused(compressed([good[:40]], pixels, RLE))
+    for cut in (40, 42, 63, 66):
+        assert "damaged" in refused(compressed([good[:cut]], pixels, RLE))
     assert "damaged" in refused(compressed([good[: len(good) // 2]], pixels, RLE))
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_a_jpeg_cut_short_is_not_shown_half_grey(lossless: bool) -> None:
+    pixels = grey_ramp(64, 64, "u1", 255)
+    stream = imagecodecs.ljpeg_encode(pixels) if lossless else imagecodecs.jpeg8_encode(pixels, level=95)
+    syntax = JPEG_LOSSLESS if lossless else JPEG_BASELINE
+    assert ImageObject.open(compressed([stream + b"\0" * 9], pixels, syntax)).frame(0).rows == 64
+    assert "damaged" in refused(compressed([stream[: len(stream) * 2 // 3]], pixels, syntax))
+
+
+def test_a_jpeg_ls_stream_cut_short_is_refused_at_once() -> None:
+    pixels = grey_ramp(dtype="u1", top=255)
+    stream = imagecodecs.jpegls_encode(pixels)
+    began = time.perf_counter()
+    for cut in range(100, len(stream) - 2, 8):
+        assert "damaged" in refused(compressed([stream[:cut]], pixels, JPEG_LS))
+    assert time.perf_counter() - began < 3, "one alone took the decoder five seconds without its end marker"
 
 
 def test_palettes_that_lie() -> None:
