@@ -25,6 +25,10 @@ METADATA = ("keyring", "pydicom", "pylibjpeg", "pylibjpeg-rle")
 
 EXCLUDED = (
     "IPython",
+    "PIL._avif",
+    "PIL._webp",
+    "PIL._imagingtk",
+    "PIL.ImageTk",
     "PyInstaller",
     "_pytest",
     "grimp",
@@ -52,8 +56,11 @@ UNUSED_QT = (
     "Qt6VirtualKeyboard",
     "Qt6Pdf",
     "Qt6Network",
-    "Qt6OpenGLWidgets",
+    "Qt6EglF",
+    "PySide6/QtNetwork",
+    "PySide6/QtOpenGL",
     "Qt6ShaderTools",
+    "plugins/generic/",
     "plugins/networkinformation",
     "plugins/tls",
     "plugins/platforminputcontexts/libqtvirtualkeyboardplugin",
@@ -68,7 +75,12 @@ UNUSED_QT = (
 )
 
 
+UNUSED_PILLOW = ("libavif", "libwebp", "libsharpyuv")
+
+
 def is_unused(name: str) -> bool:
-    """Whether the file *name* of the application folder is a part of Qt that stays out."""
+    """Whether the file *name* of the application folder is a part of Qt or Pillow that stays out."""
     path = name.replace("\\", "/")
+    if path.startswith("pillow.libs/"):
+        return any(part in path for part in UNUSED_PILLOW)
     return "PySide6" in path and any(part in path for part in UNUSED_QT)

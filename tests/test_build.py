@@ -140,7 +140,11 @@ def test_nothing_that_stays_out_is_used() -> None:
         ("PySide6/Qt/lib/libQt6Quick.so.6", True),
         ("PySide6/Qt/plugins/platforms/libqoffscreen.so", False),
         ("PySide6/Qt/lib/libQt6Widgets.so.6", False),
+        ("PySide6/QtOpenGLWidgets.abi3.so", True),
+        ("PySide6/Qt/lib/libQt6OpenGL.so.6", False),
         ("resources/Qt6Quick.txt", False),
+        ("pillow.libs/libavif-c6062d5f.so.16", True),
+        ("pillow.libs/libjpeg-6dc8d115.so.62", False),
     ],
 )
 def test_what_of_qt_stays_out(name: str, unused: bool) -> None:
