@@ -88,10 +88,10 @@ def _picture(task: Task) -> bytes:
     frame = ImageObject.open(source).frame(task.frame0)
     spec = task.voi
     voi = None if spec is None else Voi(spec.center, spec.width, VoiFunction(spec.function))
-    picture = render.window_to_u8(frame, voi)
-    if task.size is not None:
-        enlarge = task.kind != "thumbnail"
-        picture = render.fitted(picture, task.size, frame.attributes.pixel_aspect, enlarge=enlarge)
+    if task.kind == "thumbnail" and task.size is not None:
+        picture = render.small(frame, task.size, voi)
+    else:
+        picture = render.render_frame(frame, voi, size=task.size)
     return render.png(picture) if task.kind == "png" else render.jpeg(picture, task.quality)
 
 
