@@ -324,6 +324,35 @@ def test_colour_has_no_window_and_shows_its_colours(qtbot: QtBot, window: Viewer
     assert port.choice == AS_THE_IMAGE_SAYS
 
 
+def test_cine_plays_by_the_clock_and_drops_frames(qtbot: QtBot, tasks: Tasks) -> None:
+    from ui.viewer.stack_frames import StackFrames
+
+    source = mixed_study(SampleStudy(), slices=1)
+    uid = next(f.header.series_instance_uid for f in source.found if f.header.modality == "US")
+    frames = StackFrames(source.stack(uid))
+    now = [10.0]
+    port = Viewport(clock=lambda: now[0])
+    qtbot.addWidget(port)
+    port.show_frames(frames, uid)
+    qtbot.waitUntil(lambda: not port.waiting)
+    assert port.total == 12 and shown(port) == 0
+    assert port.cine is not None and port.cine.fps == 20
+    port.play()
+    port._tick.stop()  # the test is the clock
+    for at, expected in ((10.05, 1), (10.25, 5), (10.55, 11), (10.60, 0)):
+        now[0] = at
+        port._play_on()
+        port._tick.stop()
+        qtbot.waitUntil(lambda: not port.waiting)
+        assert shown(port) == expected
+    speed = port.looking().fps
+    assert speed is not None and speed[0] == 20 and 0 < speed[1] < 20  # four of twelve were shown
+    wheel(port, -120)
+    assert not port.playing
+    port.release()
+    frames.wait_closed()
+
+
 def test_a_document_says_so_and_can_be_opened(
     qtbot: QtBot, window: ViewerWindow, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,7 @@ class KeysDialog(QDialog):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("Keys and mouse"))
-        self.resize(520, 600)
+        self.resize(640, 620)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         mouse = (
             (self.tr("Scroll through images"), self.tr("Wheel; with Ctrl ten at a time")),
@@ -45,6 +45,8 @@ class KeysDialog(QDialog):
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.setShowGrid(False)
         self.table.verticalHeader().hide()
+        left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        self.table.horizontalHeader().setDefaultAlignment(left)
         self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         for row, (what, how) in enumerate((*mouse, *keys)):

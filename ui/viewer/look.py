@@ -47,7 +47,7 @@ def light_icon(name: str, size: int = 20) -> QIcon:
 
 
 def _tinted(source: QIcon, side: int, colour: QColor) -> QPixmap:
-    shape = source.pixmap(QSize(side, side))
+    shape = source.pixmap(QSize(side, side), 1.0)  # in dots, whatever the screen's density
     made = QPixmap(shape.size())
     made.fill(Qt.GlobalColor.transparent)
     with QPainter(made) as painter:

@@ -212,6 +212,8 @@ class ViewerWindow(QWidget):
             row += 1
             if row < self.strip.series.rowCount():
                 self.open_series(self.strip.series.series(row).uid, port)
+            else:
+                port.say(self.tr("Choose a series at the left"))
         self._loading = {port: uid for port, uid in self._loading.items() if port in self.tiles.ports}
         self._mark()
         self._show_state()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -18,11 +18,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ui.icons import icon
 from ui.models.archive_table import local_time
 from ui.models.people import size_text
 from ui.models.study_view import AttachmentView
 
 _ID = Qt.ItemDataRole.UserRole
+ICONS = {"application": "ph.file-pdf", "image": "ph.file-image", "text": "ph.file-text"}
 
 
 class AttachmentsTab(QWidget):
@@ -41,6 +43,7 @@ class AttachmentsTab(QWidget):
         self.list = QListWidget(self)
         self.list.setAccessibleName(self.tr("Attachments"))
         self.list.setSpacing(2)
+        self.list.setIconSize(QSize(24, 24))
         self.list.itemActivated.connect(self._open)
         self.empty = QLabel(self.tr("No attachments. Drop a PDF here, or add one."), self)
         self.empty.setObjectName("muted")
@@ -70,6 +73,7 @@ class AttachmentsTab(QWidget):
         self.list.clear()
         for attachment in attachments:
             row = QListWidgetItem(f"{attachment.name}\n{self._about(attachment)}")
+            row.setIcon(icon(ICONS.get(attachment.content_type.split("/")[0], "ph.file-text")))
             row.setData(_ID, attachment.id)
             row.setToolTip(attachment.name)
             self.list.addItem(row)

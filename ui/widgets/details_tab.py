@@ -60,7 +60,7 @@ class DetailsTab(QWidget):
         header.setHighlightSections(False)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        for column, width in enumerate((190, 100, 220)):
+        for column, width in enumerate((190, 116, 200)):
             self.table.setColumnWidth(column, width)
         self.copy.setToolTip(self.tr("Copy the selected rows, or all rows if none is selected"))
         self.copy.clicked.connect(lambda: self.copy_rows())
@@ -117,6 +117,7 @@ class DetailsTab(QWidget):
         if source is not self._source:
             return  # another study is shown by now
         self.model.show_elements(elements)
+        self.table.setColumnHidden(3, not any(element.raw for element in elements))
         self._say("" if elements else self.tr("The images name nothing."))
 
     def _failed(self, source: Source, error: Exception) -> None:

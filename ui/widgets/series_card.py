@@ -58,9 +58,6 @@ class SeriesCard(QStyledItemDelegate):
             _ring(painter, QRectF(picture).adjusted(-3, -3, 3, 3), QColor(colours.primary), 2)
         elif state & QStyle.StateFlag.State_MouseOver:
             _ring(painter, QRectF(picture).adjusted(-2, -2, 2, 2), QColor(colours.field_border), 1)
-        if state & QStyle.StateFlag.State_HasFocus:
-            whole = QRectF(cell).adjusted(1.5, 1.5, -1.5, -1.5)
-            _ring(painter, whole, QColor(colours.primary), 1)
         self._caption(painter, option, picture, series)
 
     def _film(self, painter: QPainter, box: QRect, series: SeriesView, thumbnail: Thumbnail | None) -> None:
@@ -122,7 +119,11 @@ class SeriesCard(QStyledItemDelegate):
         painter.setFont(font)
         painter.setPen(palette.color(QPalette.ColorRole.Text))
         mode = Qt.TextElideMode.ElideRight
-        painter.drawText(line, Qt.AlignmentFlag.AlignHCenter, metrics.elidedText(series.title, mode, width))
+        painter.drawText(
+            line,
+            Qt.AlignmentFlag.AlignHCenter,
+            metrics.elidedText(series.title or self.tr("Series"), mode, width),
+        )
         line.translate(0, metrics.height())
         muted = palette.color(QPalette.ColorRole.Text)
         muted.setAlphaF(0.68)
