@@ -39,6 +39,16 @@ def describe(error: BaseException) -> str:
     return "\n".join([*earlier, *([frames] if frames else []), type(error).__name__ + text])
 
 
+class _File(logging.handlers.RotatingFileHandler):
+    """Rotated by size alone: the stock handler asks the disk about the file before every line."""
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:
+        """Whether the file has grown enough."""
+        if self.stream is None:
+            self.stream = self._open()
+        return self.stream.tell() >= self.maxBytes
+
+
 def start(*, verbose: bool = False, file: Path | None = None, stderr: bool = True) -> None:
     """Send log lines to stderr and, if given, to *file* (rotated); one that cannot be opened is left out."""
     stop()
@@ -50,9 +60,7 @@ def start(*, verbose: bool = False, file: Path | None = None, stderr: bool = Tru
         try:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _add(
-                logging.handlers.RotatingFileHandler(
-                    file, maxBytes=FILE_BYTES, backupCount=FILES, encoding="utf-8"
-                ),
+                _File(file, maxBytes=FILE_BYTES, backupCount=FILES, encoding="utf-8"),
                 logging.DEBUG if verbose else logging.INFO,
             )
         except OSError:

@@ -25,6 +25,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.access_log = False  # its lines name paths and queries, whatever the configuration says
         self._header_bytes = 0
         self._header_count = 0
         self._refused = False
