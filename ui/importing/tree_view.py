@@ -33,7 +33,18 @@ OPENED_AT_FIRST = 40
 _WRAP = int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
 
 
-class NameDelegate(QStyledItemDelegate):
+class CellDelegate(QStyledItemDelegate):
+    """One line in the other columns; says so without asking the model, for layouts ask it of every row."""
+
+    def __init__(self, view: QTreeView) -> None:
+        super().__init__(view)
+        self._line = QSize(40, QFontMetrics(view.font()).height() + 2 * PAD)
+
+    def sizeHint(self, _option: QStyleOptionViewItem, _index: Index) -> QSize:
+        return self._line
+
+
+class NameDelegate(CellDelegate):
     """Paints the first column; a patient's name wraps where it must and is never cut."""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
@@ -79,11 +90,12 @@ class NameDelegate(QStyledItemDelegate):
             top += high
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        if index.parent().isValid():  # no patient; asked for every row at every layout, so without more ado
+            return self._line
         node = index.data(NODE_ROLE)
         font: QFont = option.font
-        line = QFontMetrics(font).height()
         if not isinstance(node, Node) or not isinstance(node.item, Patient):
-            return QSize(200, line + 2 * PAD)
+            return self._line
         view = self.parent()
         wide = view.viewport().width() - 64 if isinstance(view, QTreeView) else 300
         room = QRect(0, 0, max(120, wide), 1000)
@@ -107,6 +119,7 @@ class DiscTree(QTreeView):
         super().__init__(parent)
         self._model = model
         self.setModel(model)
+        self.setItemDelegate(CellDelegate(self))
         self.setItemDelegateForColumn(Column.NAME, NameDelegate(self))
         self.setAccessibleName(self.tr("Patients, studies and series"))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

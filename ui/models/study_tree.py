@@ -32,6 +32,15 @@ from ui.services import Picked
 
 Index = QModelIndex | QPersistentModelIndex
 NODE_ROLE = Qt.ItemDataRole.UserRole
+_DISPLAY = int(Qt.ItemDataRole.DisplayRole)
+_CHECK = int(Qt.ItemDataRole.CheckStateRole)
+_ALIGNMENT = int(Qt.ItemDataRole.TextAlignmentRole)
+_SPOKEN = int(Qt.ItemDataRole.AccessibleTextRole)
+_ROLES = frozenset((_DISPLAY, _CHECK, _ALIGNMENT, _SPOKEN, int(Qt.ItemDataRole.ToolTipRole), int(NODE_ROLE)))
+_ALIGNMENTS = (
+    *(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft,) * 2,
+    *(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight,) * 2,
+)
 SLICE_S = 0.012
 """How long one helping of found files may hold the Qt thread."""
 
@@ -191,7 +200,7 @@ class StudyTree(QAbstractItemModel):
 
     def node(self, index: Index) -> Node:
         """The row behind *index*; the invisible root for an invalid one."""
-        found = index.internalPointer() if index.isValid() else None
+        found = index.internalPointer()
         return found if isinstance(found, Node) else self._root
 
     def index(self, row: int, column: int, parent: Index = QModelIndex()) -> QModelIndex:  # noqa: B008
@@ -230,30 +239,28 @@ class StudyTree(QAbstractItemModel):
         if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(Column):
             return None
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _alignment(section)
+            return _ALIGNMENTS[section]
         if role == Qt.ItemDataRole.DisplayRole:
             titles = (self.tr("Patients and studies"), self.tr("Type"), self.tr("Images"), self.tr("Size"))
             return titles[section]
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if not index.isValid():
+        if role not in _ROLES or not index.isValid():  # a view asks for a dozen roles; most stop here
             return None
         node = self.node(index)
-        match role:
-            case Qt.ItemDataRole.DisplayRole:
-                return _cell(node, index.column())
-            case Qt.ItemDataRole.CheckStateRole if index.column() == Column.NAME:
-                return node.check_state()
-            case Qt.ItemDataRole.TextAlignmentRole:
-                return _alignment(index.column())
-            case Qt.ItemDataRole.ToolTipRole:
-                return tip(node)
-            case Qt.ItemDataRole.AccessibleTextRole if index.column() == Column.NAME:
-                return spoken(node)
-            case _ if role == NODE_ROLE:
-                return node
-        return None
+        if role == NODE_ROLE:
+            return node
+        column = index.column()
+        if role == _DISPLAY:
+            return _cell(node, column)
+        if role == _CHECK:
+            return node.check_state() if column == Column.NAME else None
+        if role == _ALIGNMENT:
+            return _ALIGNMENTS[column]
+        if role == _SPOKEN:
+            return spoken(node) if column == Column.NAME else None
+        return tip(node)
 
     def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
         if role != Qt.ItemDataRole.CheckStateRole or not index.isValid() or index.column() != Column.NAME:
@@ -305,10 +312,3 @@ def _cell(node: Node, column: int) -> str:
         case Column.IMAGES:
             return QLocale().toString(node.images)
     return size_text(node.size)
-
-
-def _alignment(column: int) -> Qt.AlignmentFlag:
-    numeric = column in (Column.IMAGES, Column.SIZE)
-    return Qt.AlignmentFlag.AlignVCenter | (
-        Qt.AlignmentFlag.AlignRight if numeric else Qt.AlignmentFlag.AlignLeft
-    )
