@@ -24,7 +24,7 @@ from ui.models.people import size_text
 from ui.models.study_view import AttachmentView
 
 _ID = Qt.ItemDataRole.UserRole
-ICONS = {"application": "ph.file-pdf", "image": "ph.file-image", "text": "ph.file-text"}
+ICONS = {"application": "ph.file-pdf", "image": "ph.image", "text": "ph.file-text"}
 
 
 class AttachmentsTab(QWidget):
