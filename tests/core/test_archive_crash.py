@@ -1,0 +1,167 @@
+"""Durability: killed at any moment nothing acknowledged is lost; a trace shows what is flushed when."""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from core.archive.archive import Archive
+from core.media.samples import SampleStudy, part10
+from tests.core.archive_help import NS, files_in, tiny
+
+ROOT = Path(__file__).resolve().parents[2]
+PLACE = "1.2.826.0.1.3680043.10.1590.7." + "9" * 12
+"""Stands for the SOP Instance UID in the template, where a child writes its own."""
+
+STORING = """
+import sys, threading
+from pathlib import Path
+from core.archive.archive import Archive
+
+data, template = Path(sys.argv[1]), Path(sys.argv[2]).read_bytes()
+start, count, threads = map(int, sys.argv[3:])
+archive = Archive.open(data, settle_after_s=0.05)
+gate = threading.Lock()
+numbers = iter(range(start, start + count))
+
+def work():
+    while True:
+        with gate:
+            n = next(numbers, None)
+        if n is None:
+            return
+        with archive.incoming("default") as incoming:
+            incoming.write(template.replace(b"9" * 12, b"%012d" % n))
+            future = archive.store(incoming, actor="child")
+        result = future.result()
+        with gate:
+            sys.stdout.write(f"{result.sop_uid} {result.version}\\n")
+            sys.stdout.flush()
+
+sys.stdout.write("start\\n")
+sys.stdout.flush()
+workers = [threading.Thread(target=work) for _ in range(threads)]
+for worker in workers:
+    worker.start()
+for worker in workers:
+    worker.join()
+archive.close()
+"""
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    """An object whose SOP Instance UID a child replaces by its own."""
+    ds = tiny(SampleStudy("crash"), SOPInstanceUID=PLACE)
+    ds.file_meta.MediaStorageSOPInstanceUID = PLACE
+    path = tmp_path / "template"
+    path.write_bytes(part10(ds))
+    return path
+
+
+def _child(data: Path, template: Path, *, start: int, count: int, threads: int) -> list[str]:
+    numbers = [str(n) for n in (start, count, threads)]
+    return [sys.executable, "-c", STORING, str(data), str(template), *numbers]
+
+
+def _kill_while_storing(command: list[str], after_s: float) -> dict[str, str]:
+    """What a child had acknowledged when it was killed *after_s* after its first word."""
+    acknowledged: list[str] = []
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "start\n"
+        timer = threading.Timer(after_s, lambda: child.send_signal(signal.SIGKILL))
+        timer.start()
+        acknowledged = [line for line in child.stdout if line.endswith("\n")]
+        child.wait(30)
+        timer.join()
+        assert child.returncode == -signal.SIGKILL
+    return dict(line.split() for line in acknowledged)
+
+
+def test_nothing_acknowledged_is_lost_when_killed(tmp_path: Path, template: Path) -> None:
+    data, chance = tmp_path / "data", random.Random(20240211)
+    promised: dict[str, str] = {}
+    study = SampleStudy("crash").uid
+    orphans = 0
+    for turn in range(20):
+        command = _child(data, template, start=turn * 100_000, count=100_000, threads=3)
+        promised |= _kill_while_storing(command, chance.uniform(0.0, 0.25))
+        with closing(Archive.open(data, settle_after_s=600)) as archive:
+            held = archive.held(NS, study) if promised else {}
+            assert promised.items() <= held.items()
+            assert not list((data / "archive" / "incoming").iterdir())
+            if turn % 5 == 4:
+                found = archive.check()
+                assert not (found.missing or found.damaged or found.catalog or found.audit), found
+                orphans += len(found.orphans)
+                archive.check(repair=True)
+                assert archive.check().ok
+    assert len(promised) > 20
+    with closing(Archive.open(data)) as archive:
+        assert archive.status().images == len(archive.held(NS, study)) == len(files_in(data))
+
+
+CALL = re.compile(r"^(?:\d+\s+)?(?P<name>\w+)\((?P<rest>.*)$")
+TRACED = "write,pwrite64,fsync,fdatasync,rename,renameat,renameat2"
+
+
+def _trace(tmp_path: Path, template: Path) -> list[tuple[str, str]]:
+    """(call, arguments) from a child's first word on, in order of their beginning."""
+    log = tmp_path / "trace"
+    strace = ["strace", "-f", "-y", "-s", "200", "-e", f"trace={TRACED}", "-o", str(log)]
+    child = _child(tmp_path / "data", template, start=1, count=1, threads=1)
+    done = subprocess.run(strace + child, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode != 0 and "PTRACE" in done.stderr:
+        pytest.skip("this machine forbids tracing")
+    assert done.returncode == 0, done.stderr
+    calls = [found.groups() for line in log.read_text().splitlines() if (found := CALL.match(line))]
+    first = next(n for n, (name, rest) in enumerate(calls) if name == "write" and '"start' in rest)
+    return [(name, rest) for name, rest in calls[first:]]
+
+
+def _order_of_one_store(tmp_path: Path, template: Path) -> None:
+    calls = _trace(tmp_path, template)
+
+    def last(names: str, pattern: str, before: int) -> int:
+        """Where the last such call before *before* stands."""
+        found = [
+            n
+            for n, (name, rest) in enumerate(calls[:before])
+            if name in names.split() and re.search(pattern, rest)
+        ]
+        assert found, f"no {names} of {pattern} before call {before}: {calls}"
+        return found[-1]
+
+    answer = last("write", re.escape(PLACE[:-12]), len(calls))
+    commit = last("fsync fdatasync", r"archive\.db-wal>", answer)
+    row = last("write pwrite64", r"archive\.db-wal>", commit)
+    folder = last("fsync", r"/objects/[0-9a-f]{2}>", row)
+    move = last("rename renameat renameat2", r"\.part.*/objects/", folder)
+    flush = last("fsync", r"\.part>", move)
+    written = last("write", r"\.part>", flush)
+    assert written < flush < move < folder < row < commit < answer
+    late = [call for call in calls[flush:answer] if call[0] == "write" and ".part>" in call[1]]
+    assert late == []
+
+
+@pytest.mark.skipif(
+    shutil.which("strace") is None, reason="strace is not installed (make interop installs it)"
+)
+def test_one_store_flushes_in_order_before_it_answers(tmp_path: Path, template: Path) -> None:
+    _order_of_one_store(tmp_path, template)
+
+
+@pytest.mark.interop
+def test_one_store_flushes_in_order_as_strace_sees_it(tmp_path: Path, template: Path) -> None:
+    assert shutil.which("strace"), "make interop installs strace"
+    _order_of_one_store(tmp_path, template)
