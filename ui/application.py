@@ -16,7 +16,6 @@ from ui.main_window import MainWindow
 from ui.services import Services
 from ui.theme import Mode, Theme
 
-
 SWITCH_EVERY_S = 0.001
 """How long a worker thread may keep the interpreter while the Qt thread waits for it. With Python's 5 ms,
 a turn of the event loop that asks a few dozen times took 100 ms while a disc was read."""

