@@ -165,7 +165,9 @@ class Walker:
         """(tag, VR, length, offset of the value) of the element at *pos*; reads through the window."""
         off = pos - self._base
         if off < 0 or off + 12 > len(self._window):
-            self._window = bytes(self.source.read(pos, WINDOW)) + b"\0" * 12
+            self._window = bytes(self.source.read(pos, WINDOW))
+            if len(self._window) < WINDOW:  # the end of the data: a header of 8 bytes may be the last
+                self._window += b"\0" * 12
             self._base, off = pos, 0
         group, element, vr, short = self._head.unpack_from(self._window, off)
         tag = group << 16 | element

@@ -178,6 +178,8 @@ class ImageObject:
             pixels, photometric = to_rgb(decoded.samples, decoded.photometric, self.module.bits_stored), "RGB"
         else:
             pixels, photometric = decoded.samples, decoded.photometric
+        if pixels.base is not None and pixels.nbytes < self._whole.size // 2:
+            pixels = pixels.copy()  # a view would keep the whole file in memory
         pixels.flags.writeable = False
         overlays = read_overlays(self._elements, index0, self.module, lambda: self._words(index0))
         return Frame(pixels, attributes, photometric, index0, self._tint(), overlays)
