@@ -66,7 +66,7 @@ class Scanner:
         self._intake = Intake(self.result)
         self._reader = HeaderReader()
         self._wait_for_worth = workers is None
-        self._workers = min(MAX_WORKERS, (os.cpu_count() or 1) - 1) if workers is None else workers
+        self._workers = _spare_cores() if workers is None else workers
         self._crew: Crew | None = None
         self._tasks: deque[Task] = (
             deque()
@@ -234,6 +234,12 @@ class Scanner:
 def scan(paths: Sequence[Path], *, workers: int | None = None) -> Generator[ScanProgress, None, Scan]:
     """Read discs, folders, ZIP files and files; at most ten reports a second. Raises PathUnavailable."""
     return (yield from Scanner(paths, workers).run())
+
+
+def _spare_cores() -> int:
+    """How many processes could read beside this one without taking turns with others."""
+    load = int(os.getloadavg()[0]) if hasattr(os, "getloadavg") else 0
+    return max(0, min(MAX_WORKERS, (os.cpu_count() or 1) - 1 - load))
 
 
 def sources(paths: Sequence[Path]) -> list[PathSource]:
