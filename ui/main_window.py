@@ -11,6 +11,7 @@ from PySide6.QtCore import QByteArray, QTimer
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
+from core.errors import KnownError
 from ui.dialogs.decision import Decision
 from ui.icons import application_icon
 from ui.importing.page import ImportPage
@@ -215,7 +216,10 @@ class MainWindow(QMainWindow):
 
         if self.viewers is None:
             self.viewers = Viewers(self.services.tasks, self.services.state, self)
-        self.viewers.open(study, series_uid)
+        try:
+            self.viewers.open(study, series_uid)
+        except KnownError as error:
+            self.messages.show_error(error)
 
     # -- sending
 

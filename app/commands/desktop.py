@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,10 @@ from core import log
 
 if TYPE_CHECKING:
     from ui.main_window import MainWindow
+    from ui.services import Services
+
+SHORT_WORKERS = 4
+LONG_WORKERS = 6  # so many discs and sendings at a time; more of them wait
 
 
 def run(path: Path | None = None) -> int:
@@ -28,35 +32,45 @@ def open_window(
     data: Path, path: Path | None = None, *, shown: Callable[[MainWindow], object] | None = None
 ) -> int:
     """Open the window on the data folder *data* and stay until it is closed; *shown* hears of it before."""
+    from ui import application
+
+    app = application.create()
+    with services(data) as given:
+        return application.run(app, given, [path] if path else [], shown=shown)
+
+
+@contextmanager
+def services(data: Path) -> Generator[Services, None, None]:
+    """What the window works with, over the data folder *data*; the local archive is stopped at the end."""
     from app.desk import LocalArchive, SavedDestinations, SettingsFile, Uploads
     from core.scan.drives import drives, eject
     from core.scan.scanner import Scanner
     from core.upload.ledger import Ledger
-    from ui import application
     from ui.services import Services
     from ui.state import WindowState
     from ui.tasks import Tasks
 
-    app = application.create()
     with closing(Ledger(data / "client.db")) as ledger:
         settings = SettingsFile(data)
         archive = LocalArchive(data, settings.now)
         settings.on_change = archive.changed
-        services = Services(
-            data=data,
-            version=__version__,
-            tasks=Tasks(),
-            jobs=Tasks(),
-            state=WindowState(data / "window.ini"),
-            settings=settings,
-            archive=archive,
-            scanner=Scanner,
-            uploads=Uploads(ledger, archive),
-            destinations=SavedDestinations(ledger, archive),
-            drives=drives,
-            eject=eject,
-        )
+        tasks, jobs = Tasks(SHORT_WORKERS), Tasks(LONG_WORKERS)
         try:
-            return application.run(app, services, [path] if path else [], shown=shown)
+            yield Services(
+                data=data,
+                version=__version__,
+                tasks=tasks,
+                jobs=jobs,
+                state=WindowState(data / "window.ini"),
+                settings=settings,
+                archive=archive,
+                scanner=Scanner,
+                uploads=Uploads(ledger, archive),
+                destinations=SavedDestinations(ledger, archive),
+                drives=drives,
+                eject=eject,
+            )
         finally:
+            jobs.shutdown()
+            tasks.shutdown()
             archive.stop()

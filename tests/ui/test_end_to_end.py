@@ -1,0 +1,165 @@
+"""Through the real window into the real archive: drop a disc, tick, attach a PDF, send, find it, open it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from app.commands.desktop import services
+from app.paths import prepare
+from core.media import samples
+from ui.archive.page import ArchivePage
+from ui.dialogs.send_sheet import SendSheet
+from ui.importing.session import Stage
+from ui.main_window import MainWindow, Page
+from ui.services import ArchiveState
+from ui.theme import Mode, Theme
+from ui.uploads.transfers import State
+
+CANARY = samples.SamplePatient("Canary^Phi", "PHI-CANARY", "19451224", "F")
+OTHER = samples.SamplePatient("Other^Otto", "O-1", "19500101", "M")
+CHECK = Qt.ItemDataRole.CheckStateRole
+
+
+@pytest.fixture
+def disc(tmp_path: Path) -> Path:
+    """Two patients, junk, a damaged file."""
+    root = tmp_path / "disc ü"
+    samples.write_ct_series(
+        samples.SampleStudy("mine", CANARY, "20240211", "CT Abdomen", "A7"), root / "A", 6
+    )
+    samples.write_ct_series(samples.SampleStudy("other", OTHER, "20230101", "CT Skull", "A8"), root / "B", 2)
+    (root / "AUTORUN.INF").write_text("[autorun]")
+    whole = (root / "B" / "IM000002").read_bytes()
+    (root / "B" / "CUT").write_bytes(whole[: len(whole) // 2])
+    return root
+
+
+@contextmanager
+def opened(data: Path, qapp: QApplication) -> Generator[MainWindow, None, None]:
+    """The window over *data*, with the embedded archive as its child."""
+    with services(prepare(data)) as given:
+        made = MainWindow(given, Theme(qapp, Mode.LIGHT))
+        made.show()
+        yield made
+        made._leaving = True
+        made.close()
+        made.deleteLater()
+
+
+@pytest.fixture
+def window(qtbot: QtBot, qapp: QApplication, tmp_path: Path) -> Iterator[MainWindow]:
+    """The window over a data folder of its own."""
+    with opened(tmp_path / "data", qapp) as made:
+        yield made
+
+
+def drop(window: MainWindow, path: Path) -> None:
+    """Drop *path* on the Import page."""
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path))])
+    event = QDropEvent(
+        QPointF(200, 200),
+        Qt.DropAction.CopyAction,
+        mime,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    window.imports.dropEvent(event)
+
+
+def look_and_close(qtbot: QtBot, window: MainWindow) -> None:
+    """The one viewer that is open shows a picture with the patient's name; close it."""
+    assert window.viewers is not None
+    [viewer] = window.viewers.windows.values()
+    qtbot.waitUntil(lambda: viewer.active.picture is not None, timeout=20_000)
+    assert viewer.active.total == 6
+    assert "CANARY, Phi" in viewer.windowTitle()
+    viewer.close()
+    qtbot.waitUntil(lambda: window.viewers is not None and not window.viewers.windows, timeout=5000)
+
+
+def test_from_a_disc_to_the_archive_to_the_screen(
+    qtbot: QtBot, window: MainWindow, disc: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    page = window.imports
+    drop(window, disc)
+    qtbot.waitUntil(lambda: page.session.stage is Stage.DONE, timeout=20_000)
+    assert "1 is cut short" in page.scan.footer.complete.text()
+    model, tree = page.session.model, page.scan.tree
+    assert [model.index(row, 0).data() for row in range(2)] == ["CANARY, Phi", "OTHER, Otto"]
+    study = model.index(0, 0, model.index(0, 0))
+    tree.setCurrentIndex(study)
+    qtbot.keyClick(tree, Qt.Key.Key_Space)
+    report = tmp_path / "Befund.pdf"
+    report.write_bytes(samples.pdf_report(["Befund"]))
+    page.attach(report)
+
+    # look at it before it is sent
+    page._open_series(page.scan.panel.selected_series())
+    look_and_close(qtbot, window)
+
+    page.scan.footer.send_button.click()
+    sheet = window.findChild(SendSheet)
+    assert sheet is not None
+    sheet.send_button.click()
+    [transfer] = window.transfers.all
+    qtbot.waitUntil(lambda: transfer.state not in (State.PREPARING, State.SENDING), timeout=60_000)
+    assert transfer.state is State.DONE, transfer.error
+    assert "Sent 6 of 6 images to Local archive, all checked by content. Safe to eject." in (
+        window.sending.receipt.sentence.text()
+    )
+    assert transfer.receipt is not None
+    assert transfer.receipt.studies[0].attachments == 1
+
+    window.show_page(Page.ARCHIVE)
+    archive = window.page(Page.ARCHIVE)
+    assert isinstance(archive, ArchivePage)
+    assert window.keeper.state is ArchiveState.RUNNING
+    qtbot.keyClicks(archive.search.text, "canary")
+    qtbot.waitUntil(lambda: archive.model.rowCount() == 1, timeout=20_000)
+    archive.list.table.selectRow(0)
+    qtbot.waitUntil(
+        lambda: archive.panel.study is not None and archive.panel.study.images == 6, timeout=20_000
+    )
+    assert archive.panel.study is not None
+    assert archive.panel.study.patient.shown_name == "CANARY, Phi"
+    assert [a.name for a in archive.panel.study.attachments] == ["Befund.pdf"]
+    archive.open()
+    look_and_close(qtbot, window)
+    said = caplog.text + "".join(p.read_text("utf-8") for p in (tmp_path / "data").rglob("*.log"))
+    assert "CANARY" not in said.upper()
+    assert "19451224" not in said
+
+
+def test_a_restart_offers_to_go_on_and_does(
+    qtbot: QtBot, qapp: QApplication, disc: Path, tmp_path: Path
+) -> None:
+    with opened(tmp_path / "data", qapp) as first:
+        page = first.imports
+        drop(first, disc)
+        qtbot.waitUntil(lambda: page.session.stage is Stage.DONE, timeout=20_000)
+        page.session.model.tick(page.session.model.node(page.session.model.index(0, 0)), True)
+        order = page.session.order("archive")
+        assert order is not None
+        first.services.uploads.begin(order)  # written down, and then the program is gone
+    with opened(tmp_path / "data", qapp) as second:
+        qtbot.waitUntil(lambda: "CANARY, Phi" in second.messages.text.text(), timeout=10_000)
+        assert second.messages.action_button.text() == "Go on"
+        second.messages.action_button.click()
+        [transfer] = second.transfers.all
+        qtbot.waitUntil(lambda: transfer.state is State.DONE, timeout=60_000)
+        assert transfer.receipt is not None
+        assert transfer.receipt.safe_to_eject
+    with opened(tmp_path / "data", qapp) as third:
+        qtbot.wait(300)
+        assert third.messages.isHidden()
