@@ -100,3 +100,24 @@ def test_a_card_paints_picture_type_and_count(qtbot: QtBot, tasks: Tasks) -> Non
         card.paint(painter, option, model.index(0))
     assert abs(image.pixelColor(80, 72).red() - 200) < 6
     assert card.sizeHint(option, model.index(0)).width() == 144
+
+
+def test_a_window_that_went_meanwhile_is_left_alone(qtbot: QtBot, tasks: Tasks) -> None:
+    from PySide6.QtWidgets import QWidget
+    from shiboken6 import delete, isValid
+
+    gate, begun = threading.Event(), threading.Event()
+
+    def slow() -> bytes:
+        begun.set()
+        gate.wait(10)
+        return PICTURE
+
+    window = QWidget()
+    thumbnails = Thumbnails(tasks, window)
+    thumbnails.get(series("a", slow))
+    assert begun.wait(10)
+    delete(window)
+    assert not isValid(thumbnails)
+    gate.set()
+    qtbot.waitUntil(lambda: tasks.busy == 0)  # and no exception reached the event loop

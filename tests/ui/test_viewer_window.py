@@ -336,19 +336,19 @@ def test_cine_plays_by_the_clock_and_drops_frames(qtbot: QtBot, tasks: Tasks) ->
     port.show_frames(frames, uid)
     qtbot.waitUntil(lambda: not port.waiting)
     assert port.total == 12 and shown(port) == 0
-    assert port.cine is not None and port.cine.fps == 20
-    port.play()
-    port._tick.stop()  # the test is the clock
+    assert port.player.cine is not None and port.player.cine.fps == 20
+    port.player.play()
+    port.player._tick.stop()  # the test is the clock
     for at, expected in ((10.05, 1), (10.25, 5), (10.55, 11), (10.60, 0)):
         now[0] = at
-        port._play_on()
-        port._tick.stop()
+        port.player.play_on()
+        port.player._tick.stop()
         qtbot.waitUntil(lambda: not port.waiting)
         assert shown(port) == expected
     speed = port.looking().fps
     assert speed is not None and speed[0] == 20 and 0 < speed[1] < 20  # four of twelve were shown
     wheel(port, -120)
-    assert not port.playing
+    assert not port.player.playing
     port.release()
     frames.wait_closed()
 

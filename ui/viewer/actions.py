@@ -46,7 +46,7 @@ class Actions:
             Do.FLIP: lambda port: port.set_camera(port.camera.flipped()),
             Do.FLIP_UP_DOWN: lambda port: port.set_camera(port.camera.flipped(vertically=True)),
             Do.INVERT: lambda port: port.set_inverted(not port.inverted),
-            Do.CINE: lambda port: port.stop() if port.playing else port.play(),
+            Do.CINE: lambda port: port.player.stop() if port.player.playing else port.player.play(),
             Do.FASTER: lambda port: self._speed(port, SPEED_STEP),
             Do.SLOWER: lambda port: self._speed(port, 1 / SPEED_STEP),
             Do.ANNOTATIONS: lambda _port: window.set_density(window.density.following),
@@ -72,11 +72,11 @@ class Actions:
             port.set_choice(choice)
 
     def _step(self, port: Viewport, by: int) -> None:
-        port.stop()
+        port.player.stop()
         port.step(by)
 
     def _go_to(self, port: Viewport, index: int) -> None:
-        port.stop()
+        port.player.stop()
         port.go_to(index)
 
     def _tool(self, tool: Tool) -> None:
@@ -84,8 +84,8 @@ class Actions:
             port.tool = tool
 
     def _speed(self, port: Viewport, factor: float) -> None:
-        if port.cine is not None:
-            port.set_fps(port.cine.fps * factor)
+        if port.player.cine is not None:
+            port.player.set_fps(port.player.cine.fps * factor)
 
     def _reset(self, port: Viewport) -> None:
         if self._window.isFullScreen():

@@ -107,12 +107,11 @@ class ViewerTools(QFrame):
             self.buttons[do].setChecked(port.tool is tool)
         self.buttons[Do.INVERT].setChecked(port.inverted)
         self.buttons[Do.FIT].setChecked(port.camera.fits)
-        self.buttons[Do.CINE].setChecked(port.playing)
+        self.buttons[Do.CINE].setChecked(port.player.playing)
         self.buttons[Do.CINE].setEnabled(port.total > 1)
-        self.buttons[Do.CINE].setIcon(self._pause if port.playing else self._play)
-        self.buttons[Do.CINE].setToolTip(
-            self.tr("Pause (C); faster and slower with . and ,") if port.playing else BY_NAME[Do.CINE].hint
-        )
+        self.buttons[Do.CINE].setIcon(self._pause if port.player.playing else self._play)
+        pause = self.tr("Pause (C); faster and slower with . and ,")
+        self.buttons[Do.CINE].setToolTip(pause if port.player.playing else BY_NAME[Do.CINE].hint)
         for do, count in ((Do.LAYOUT_1, 1), (Do.LAYOUT_2, 2), (Do.LAYOUT_4, 4)):
             self.buttons[do].setChecked(tiles == count)
         self.buttons[Do.FULL_SCREEN].setChecked(full_screen)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, QPoint, QPointF, QRectF, QSizeF, Qt, QTimer, Signal
 from PySide6.QtGui import (
+    QAccessible,
     QContextMenuEvent,
     QFocusEvent,
     QKeyEvent,
@@ -20,26 +20,14 @@ from PySide6.QtWidgets import QPushButton, QSizePolicy, QWidget
 
 from ui.viewer.camera import Camera
 from ui.viewer.canvas import Canvas
-from ui.viewer.cine import Cine
-from ui.viewer.corners import Density, Looking
-from ui.viewer.gestures import ACCELERATION, ScrollDrag, Tool, WindowDrag, tool_of, zoom_factor
+from ui.viewer.corners import Density, Looking, corners
+from ui.viewer.gestures import Tool
+from ui.viewer.mouse import Mouse
 from ui.viewer.picture import AS_THE_IMAGE_SAYS, Choice, Frames, Picture
+from ui.viewer.player import Player
 
 BUSY_AFTER_MS = 150
 REFINE_AFTER_MS = 120
-WHEEL_NOTCH = 120
-
-
-@dataclass(slots=True)
-class _Drag:
-    """A drag in progress."""
-
-    tool: Tool
-    start: QPointF
-    last: QPointF
-    window: WindowDrag | None = None
-    scroll: ScrollDrag | None = None
-    moved: bool = False
 
 
 class _Arrivals(QObject):
@@ -85,21 +73,15 @@ class Viewport(QWidget):
         self.message = ""
         self.failed = False
         self.ringed = False
-        self.cine: Cine | None = None
-        self.playing = False
+        self.player = Player(self, clock)
         self.canvas = Canvas()
-        self._clock = clock
-        self._cursor: QPointF | None = None
-        self._drag: _Drag | None = None
-        self._wheel_rest = 0
+        self._mouse = Mouse(self)
         self._late = False
         self._arrivals = _Arrivals(self)
         self._arrivals.arrived.connect(self._arrived, Qt.ConnectionType.QueuedConnection)
         self._arrivals.rearranged.connect(self._rearranged, Qt.ConnectionType.QueuedConnection)
         self._busy_timer = self._timer(BUSY_AFTER_MS, self._is_late)
         self._refine_timer = self._timer(REFINE_AFTER_MS, self._refine)
-        self._tick = self._timer(1, self._play_on)
-        self._tick.setTimerType(Qt.TimerType.PreciseTimer)
         self.document_button = QPushButton(self.tr("Open document"), self)
         self.document_button.clicked.connect(lambda: self.documentWanted.emit())
         self.document_button.hide()
@@ -122,12 +104,10 @@ class Viewport(QWidget):
 
     def show_frames(self, frames: Frames, series_uid: str, *, index: int | None = None) -> None:
         """Show another series from its opening picture, fitted and windowed as it says."""
-        self.stop()
         self.release()
         self.frames, self.series_uid = frames, series_uid
         self.camera, self.choice, self.inverted, self.message = Camera(), AS_THE_IMAGE_SAYS, False, ""
-        film = frames.total > 1 and bool(frames.frame_times_ms)
-        self.cine = Cine(frames.total, frames.frame_times_ms) if film else None
+        self.player.load(frames)
         self.go_to(frames.opening if index is None else index)
         frames.on_rearranged(self._arrivals.rearranged.emit)
 
@@ -139,7 +119,7 @@ class Viewport(QWidget):
 
     def release(self) -> None:
         """Let go of the series."""
-        self.stop()
+        self.player.stop()
         if self.frames is not None:
             self.frames.close()
         self.frames, self.picture, self.series_uid, self._late = None, None, "", False
@@ -172,6 +152,7 @@ class Viewport(QWidget):
 
     def step(self, by: int) -> None:
         """Go on or back, stopping at the ends."""
+        self.hurry()
         self.go_to(self.wanted + by)
 
     def _arrived(self, index: int) -> None:
@@ -188,8 +169,10 @@ class Viewport(QWidget):
         if not self.waiting:
             self._busy_timer.stop()
             self._late = False
-        if self.playing and self.cine is not None:
-            self.cine.painted(self._clock(), picture.index)
+        self.player.painted(picture.index)
+        if QAccessible.isActive():
+            who = corners(picture, Looking(), Density.LITTLE)
+            self.setAccessibleDescription(", ".join((*who.top_left, *who.bottom_right, *who.bottom_left)))
         self.document_button.setVisible(picture.document)
         self._place_button()
         self.update()
@@ -258,74 +241,39 @@ class Viewport(QWidget):
             return Looking()
         window = self.frames.window(picture, self.choice)
         scale = self.camera.scale(picture.shape, QSizeF(self.size())) * self.devicePixelRatioF()
-        speed = None
-        if self.playing and self.cine is not None:
-            speed = (self.cine.fps, self.cine.true_fps(self._clock()) or 0.0)
         return Looking(
             zoom_percent=100 * scale,
             window=window[:2] if window else None,
             window_name=window[2] if window else "",
             cursor=self._under_cursor(picture),
             inverted=self.inverted,
-            fps=speed,
+            fps=self.player.speed,
         )
 
     def _under_cursor(self, picture: Picture) -> tuple[int, int, str] | None:
-        if self._cursor is None or self.frames is None:
+        if self._mouse.at is None or self.frames is None:
             return None
         back, possible = self.camera.transform(picture.shape, QSizeF(self.size())).inverted()
-        at = back.map(self._cursor)
+        at = back.map(self._mouse.at)
         column, row = int(at.x() // 1), int(at.y() // 1)
         inside = 0 <= column < picture.shape.columns and 0 <= row < picture.shape.rows
         if not possible or not inside:
             return None
         return column, row, self.frames.value_at(picture, column, row)
 
-    def _touched(self) -> None:
+    def hurry(self) -> None:
+        """Large pictures are painted quickly now and finely when things come to rest."""
         self.canvas.hurry = True
         self._refine_timer.start()
+
+    def _touched(self) -> None:
+        self.hurry()
         self.update()
         self.changed.emit()
 
     def _refine(self) -> None:
         self.canvas.hurry = False
         self.update()
-
-    # Cine
-
-    def play(self) -> None:
-        """Play from the picture that is shown; a series of single images plays at the fallback speed."""
-        if self.frames is None or self.frames.total < 2:
-            return
-        if self.cine is None:
-            self.cine = Cine(self.frames.total)
-        self.cine.start(self._clock(), self.wanted)
-        self.playing = True
-        self._play_on()
-        self.changed.emit()
-
-    def stop(self) -> None:
-        """Stop playing."""
-        if self.playing:
-            self.playing = False
-            self._tick.stop()
-            self.update()
-            self.changed.emit()
-
-    def set_fps(self, fps: float) -> None:
-        """Play faster or slower."""
-        if self.cine is not None:
-            self.cine.set_fps(fps, self._clock())
-            self.changed.emit()
-
-    def _play_on(self) -> None:
-        if self.cine is None or not self.playing:
-            return
-        now = self._clock()
-        index = self.cine.index(now)
-        if index != self.wanted or self.waiting:
-            self.go_to(index)
-        self._tick.start(max(1, int(self.cine.next_due(now) * 1000)))
 
     # Painting
 
@@ -343,72 +291,28 @@ class Viewport(QWidget):
     # Input
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """A notch is one image; Ctrl makes it ten."""
-        self._wheel_rest += event.angleDelta().y() or event.angleDelta().x()
-        notches = int(self._wheel_rest / WHEEL_NOTCH)
-        if notches:
-            self._wheel_rest -= notches * WHEEL_NOTCH
-            self.stop()
-            self.step(-notches * (10 if event.modifiers() & Qt.KeyboardModifier.ControlModifier else 1))
+        """Scroll."""
+        self._mouse.wheel(event)
         event.accept()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Begin a drag."""
+        """Turn to this tile and begin a drag."""
         self.activated.emit()
-        tool = tool_of(event.button(), self.tool)
-        if tool is None or self.picture is None or self._drag is not None:
-            return
-        at = event.position()
-        self._drag = _Drag(tool, at, at)
-        if tool is Tool.SCROLL:
-            self._drag.scroll = ScrollDrag.over(self.total, self.height())
-        self._begin_window_drag()
-
-    def _begin_window_drag(self) -> None:
-        drag, picture = self._drag, self.picture
-        if drag is None or drag.tool is not Tool.WINDOW or picture is None or self.frames is None:
-            return
-        window = self.frames.window(picture, self.choice) if picture.source is not None else None
-        if window is not None:
-            shown_inverse = picture.inverse != self.inverted
-            drag.window = WindowDrag(window[0], window[1], self.down_is_brighter, shown_inverse)
+        self._mouse.press(event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Go on with the drag, or follow the pointer."""
-        at = self._cursor = event.position()
-        drag = self._drag
-        if drag is None:
-            self.update()
-            return
-        if not drag.moved and (at - drag.start).manhattanLength() < 3:
-            return
-        drag.moved = True
-        by, drag.last = at - drag.last, at
-        fast = ACCELERATION if event.modifiers() & Qt.KeyboardModifier.ControlModifier else 1.0
-        match drag.tool:
-            case Tool.PAN:
-                self.set_camera(self.camera.moved(by * fast))
-            case Tool.ZOOM:
-                self.zoom_by(zoom_factor(by.y(), fast), drag.start)
-            case Tool.SCROLL if drag.scroll is not None:
-                self.stop()
-                self.step(drag.scroll.moved(by.y(), fast))
-            case Tool.WINDOW if drag.window is not None:
-                center, width = drag.window.at(at - drag.start, fast)
-                self.set_choice(Choice(center=center, width=width))
-            case _:
-                pass
+        """Go on with the drag, or show the value under the pointer."""
+        self._mouse.move(event)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """End the drag; a right click that did not move asks for the menu."""
-        drag, self._drag = self._drag, None
-        if event.button() == Qt.MouseButton.RightButton and (drag is None or not drag.moved):
+        """End the drag."""
+        if self._mouse.release(event):
             self.menuWanted.emit(event.globalPosition().toPoint())
         self._refine()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Enlarge this tile, or go full screen."""
-        self._drag = None
+        self._mouse.forget()
         if event.button() == Qt.MouseButton.LeftButton:
             self.enlarged.emit()
 
@@ -444,7 +348,7 @@ class Viewport(QWidget):
 
     def leaveEvent(self, event: object) -> None:
         """No pointer, no pixel value."""
-        self._cursor = None
+        self._mouse.at = None
         self.update()
 
     def resizeEvent(self, event: object) -> None:
@@ -464,8 +368,3 @@ class Viewport(QWidget):
     def turned(self, quarter_turns: int) -> None:
         """Turn clockwise."""
         self.set_camera(self.camera.turned(quarter_turns))
-
-    def look_like(self, other: Viewport) -> None:
-        """Take over window and geometry of another tile of the same series."""
-        self.camera, self.choice, self.inverted = replace(other.camera), other.choice, other.inverted
-        self._touched()

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import isValid
 
 from core.errors import KnownError
 from ui.models.details_table import DetailsFilter, DetailsTable
@@ -114,14 +115,14 @@ class DetailsTab(QWidget):
         self.read()
 
     def _arrived(self, source: Source, elements: Sequence[ElementLike]) -> None:
-        if source is not self._source:
-            return  # another study is shown by now
+        if source is not self._source or not isValid(self):
+            return  # another study is shown by now, or nothing
         self.model.show_elements(elements)
         self.table.setColumnHidden(3, not any(element.raw for element in elements))
         self._say("" if elements else self.tr("The images name nothing."))
 
     def _failed(self, source: Source, error: Exception) -> None:
-        if source is not self._source:
+        if source is not self._source or not isValid(self):
             return
         self._read = False
         self._say(error.message if isinstance(error, KnownError) else self.tr("The details cannot be read."))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QImage
+from shiboken6 import isValid
 
 from core.errors import KnownError
 from ui.models.study_view import SeriesView
@@ -73,6 +74,8 @@ class Thumbnails(QObject):
             yield key, load(make)
 
     def _arrived(self, step: tuple[str, Thumbnail]) -> None:
+        if not isValid(self):  # the window went while the picture was made
+            return
         key, thumbnail = step
         self._have[key] = thumbnail
         while len(self._have) > self._kept:
@@ -81,11 +84,11 @@ class Thumbnails(QObject):
 
     def _done(self, _result: object) -> None:
         self._running = False
-        self._start()
+        if isValid(self):
+            self._start()
 
     def _failed(self, _error: Exception) -> None:
-        self._running = False
-        self._start()
+        self._done(None)
 
 
 def load(make: Callable[[], bytes]) -> Thumbnail:
