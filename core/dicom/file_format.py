@@ -29,7 +29,10 @@ MAX_INFLATED = 1 << 30
 META_GROUP = 0x0002
 MAX_META_VALUE = 4096
 _FIRST_GROUPS = frozenset((b"\x02\0", b"\0\x02", b"\x08\0", b"\0\x08"))
-_COMMON = {EXPLICIT_LITTLE_UID: EXPLICIT_LITTLE, IMPLICIT_LITTLE_UID: IMPLICIT_LITTLE}
+_COMMON = {
+    uid.encode("ascii") + b"\0" * (len(uid) % 2): dialect  # as written, padded to even length
+    for uid, dialect in ((EXPLICIT_LITTLE_UID, EXPLICIT_LITTLE), (IMPLICIT_LITTLE_UID, IMPLICIT_LITTLE))
+}
 _BY_SYNTAX = {IMPLICIT_LITTLE_UID: IMPLICIT_LITTLE, EXPLICIT_BIG_UID: EXPLICIT_BIG}
 
 
@@ -95,12 +98,11 @@ def syntax_of(file_meta: Raw) -> bytes:
 
 def data_set(view: View, position: int, raw_syntax: bytes) -> Start:
     """The data set after the file meta that named *raw_syntax*. Raises Damaged."""
-    syntax = plain(raw_syntax)
-    said = _COMMON.get(syntax)
-    if said is not None and looks_like_vr(view.data[position - view.base + 4 : position - view.base + 6]) is (
-        said.explicit
-    ):
+    said = _COMMON.get(raw_syntax)
+    at = position - view.base
+    if said is not None and looks_like_vr(view.data[at + 4 : at + 6]) is said.explicit:
         return Start(view, position, said)
+    syntax = plain(raw_syntax)
     if syntax == DEFLATED_UID:
         inflated, cut = _inflate(view, position)
         return Start(inflated, 0, _as_found(inflated, 0, EXPLICIT_LITTLE), cut)

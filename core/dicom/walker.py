@@ -56,6 +56,7 @@ class Walker:
             struct.pack(dialect.order + "HH", tag >> 16, tag & 0xFFFF) for tag in PIXEL_TAGS
         )
         self._only_group = only_group
+        self._group = struct.pack(dialect.order + "H", only_group) if only_group else b""
         self._runs: dict[bytes, Run] = {}
         self._seen: set[bytes] = set()
 
@@ -76,7 +77,7 @@ class Walker:
                     at += run.length
                     continue
                 self._shorten(data, at, run)
-            if data[at : at + 4] in self._ends:
+            if data[at : at + 4] in self._ends or (self._group and self._group != data[at : at + 2] != b""):
                 break
             if at + 12 > end and base + end < view.size:
                 self._learn(data, steps)
