@@ -18,6 +18,7 @@ from core.archive.files import FileSystem, LocalFiles
 from core.dicom.digest import new_hash, version_of
 from core.errors import StorageFault, TooLarge
 
+GATHER_BYTES = 1 << 20
 RESERVE_BYTES = 64 << 20
 """So much of the disk is left free, so that the database can always finish what it began."""
 
@@ -63,7 +64,10 @@ def fault_of(error: OSError) -> StorageFault:
 
 
 class Incoming:
-    """Arriving bytes in a file of `incoming/`, hashed on the way; its with-statement aborts if not kept."""
+    """Arriving bytes in a file of `incoming/`, hashed on the way; its with-statement aborts if not kept.
+
+    Up to GATHER_BYTES are gathered in memory: the file of a usual object is made and written in one go.
+    """
 
     def __init__(self, files: FileSystem, path: Path, namespace: str, limit: int | None = None) -> None:
         self.namespace = namespace
@@ -72,15 +76,15 @@ class Incoming:
         self._files = files
         self._limit = limit
         self._hash = new_hash()
+        self._gathered: list[bytes] = []
+        self._gathered_bytes = 0
+        self._file: FileIO | None = None
+        self._given_up = False
         self._taken = False
-        try:
-            self._file: FileIO | None = files.create(path)
-        except OSError as error:
-            raise fault_of(error) from error
 
     @property
     def version(self) -> str:
-        """The digest version of what was written so far."""
+        """The digest version of what `flush` has seen."""
         return version_of(self._hash)
 
     def hex_prefix(self) -> str:
@@ -93,30 +97,47 @@ class Incoming:
 
     def write(self, chunk: bytes | bytearray | memoryview) -> None:
         """Append *chunk*. Raises StorageFault, TooLarge; after either nothing is left of it."""
-        if self._file is None:
+        if self._given_up:
             raise StorageFault("What was arriving has been given up.", "Send it again.")
         if self._limit is not None and self.size + len(chunk) > self._limit:
             self.abort()
             raise TooLarge(f"It is larger than {self._limit} bytes.", "Send a smaller one.")
-        try:
-            self._files.write(self._file, chunk)
-        except OSError as error:
-            self.abort()
-            raise fault_of(error) from error
-        self._hash.update(chunk if isinstance(chunk, bytes) else bytes(chunk))
+        self._gathered.append(chunk if isinstance(chunk, bytes) else bytes(chunk))
+        self._gathered_bytes += len(chunk)
         self.size += len(chunk)
+        if self._gathered_bytes >= GATHER_BYTES:
+            try:
+                self.flush()
+            except OSError as error:
+                self.abort()
+                raise fault_of(error) from error
+
+    def flush(self) -> None:
+        """Hand what was gathered to the operating system, so that *path* can be read. Raises OSError."""
+        if self._file is None:
+            self._file = self._files.create(self.path)
+        if self._gathered:
+            data = self._gathered[0] if len(self._gathered) == 1 else b"".join(self._gathered)
+            self._gathered, self._gathered_bytes = [], 0
+            self._hash.update(data)
+            self._files.write(self._file, data)
 
     def finish(self) -> None:
         """Flush to disk and close. Raises OSError."""
+        self.flush()
         if self._file is not None:
             self._files.sync(self._file)
             self._close()
 
     def abort(self) -> None:
         """Give up what has arrived; no error if it was kept or given up already."""
+        self._given_up = True
+        self._gathered = []
+        made = self._file is not None
         self._close()
-        with suppress(OSError):  # what stays behind is swept at the next start
-            self._files.unlink(self.path)
+        if made:
+            with suppress(OSError):  # what stays behind is swept at the next start
+                self._files.unlink(self.path)
 
     def __enter__(self) -> Incoming:
         return self
@@ -157,18 +178,21 @@ class LocalBlobs:
 
     def keep(self, incoming: Incoming) -> Blob:
         """Sync the file, move it to its place, sync the folder. Raises StorageFault; then nothing is left."""
-        digits = incoming.hex_prefix()
-        key = f"{digits}/{uuid.uuid4().hex}"
-        target = self._objects / key
+        target = None
         try:
             incoming.finish()
+            digits = incoming.hex_prefix()
+            key = f"{digits}/{uuid.uuid4().hex}"
             self._make_prefix(digits)
+            target = self._objects / key
             self._files.rename(incoming.path, target)
             self._files.sync_folder(target.parent)
         except OSError as error:
             incoming.abort()
-            with suppress(OSError):  # an orphan at worst, which check --repair finds
-                self._files.unlink(target)
+            for path in (incoming.path, target):
+                with suppress(OSError):  # an orphan at worst, which check --repair finds
+                    if path is not None:
+                        self._files.unlink(path)
             raise fault_of(error) from error
         return Blob(key, incoming.version, incoming.size)
 

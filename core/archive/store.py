@@ -93,6 +93,7 @@ class Store:
     def _object(
         self, incoming: Incoming, future: Future[StoreResult], actor: str, via: str, routing: Routing
     ) -> None:
+        incoming.flush()
         arrival = read_arrival(incoming.path, incoming.size)
         result = _result(incoming, arrival)
         if self._is_there(incoming, arrival):
