@@ -83,13 +83,4 @@ attachments = Table(
 )
 Index("ix_upload_attachments_job", attachments.c.job_id, attachments.c.study_uid)
 
-destinations = Table(
-    "upload_destinations",
-    metadata,
-    Column("name", String, primary_key=True),
-    Column("spec", String, nullable=False),
-    Column("login", String, nullable=False),
-    Column("namespace", String, nullable=False),
-)
-
 LEDGER = Part("upload", metadata, version=1)

@@ -1,15 +1,16 @@
-"""Saved destinations: name, address and login in `client.db`, the password in the system's keyring."""
+"""Saved destinations: documents of `client.db` with name, address and login; passwords in the keyring."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from tinydb import Query
 
 from core.db.database import Database
+from core.documents import Documents
 from core.errors import BadInput, KnownError, NotFound
-from core.upload.ledger_schema import LEDGER, destinations
 from core.upload.target import check_namespace, is_spec, parse
 
 SERVICE = "Filmjacket"
@@ -77,28 +78,23 @@ class Destinations:
     """The saved destinations of one data folder."""
 
     def __init__(self, db: Database, secrets: Secrets | None = None) -> None:
-        db.ensure(LEDGER)
-        self._db = db
+        self._table = Documents(db).table("destinations")
         self._secrets = secrets or KeyringSecrets()
 
     def all(self) -> list[SavedDestination]:
         """By name."""
-        with self._db.read() as connection:
-            rows = connection.execute(select(destinations).order_by(func.lower(destinations.c.name)))
-            return [_destination(row) for row in rows]
+        return sorted(map(_destination, self._table.all()), key=lambda each: each.name.lower())
 
     def find(self, name: str) -> SavedDestination:
         """The one with this name, upper and lower case alike. Raises NotFound."""
-        asked = select(destinations).where(func.lower(destinations.c.name) == name.strip().lower())
-        with self._db.read() as connection:
-            row = connection.execute(asked).first()
-        if row is None:
+        found = self._table.get(Query().key == _key(name))
+        if not isinstance(found, Mapping):
             raise NotFound(
                 "destination",
                 f"No destination named {name!r} is saved.",
                 "Write v3:http://HOST:PORT or archive, or save it in the settings first.",
             )
-        return _destination(row)
+        return _destination(found)
 
     def save(self, destination: SavedDestination, password: str | None = None) -> None:
         """Add it, or change the one of that name; *password* None leaves what the keyring has."""
@@ -109,26 +105,13 @@ class Destinations:
         check_namespace(destination.namespace)
         if password is not None and destination.login:
             self._secrets.set(spec, destination.login, password)
-        values = {
-            "name": name,
-            "spec": spec,
-            "login": destination.login,
-            "namespace": destination.namespace,
-        }
-        earlier = delete(destinations).where(func.lower(destinations.c.name) == name.lower())
-
-        def write(connection: Connection) -> None:
-            connection.execute(earlier)
-            connection.execute(insert(destinations).values(values))
-
-        self._db.write(write).result()
+        document = {**asdict(destination), "name": name, "spec": spec, "key": _key(name)}
+        self._table.upsert(document, Query().key == _key(name))
 
     def remove(self, name: str) -> None:
         """Forget it, and its password if no other destination uses it. Raises NotFound."""
         gone = self.find(name)
-        self._db.write(
-            lambda c: c.execute(delete(destinations).where(destinations.c.name == gone.name))
-        ).result()
+        self._table.remove(Query().key == _key(name))
         if gone.login and not any((d.spec, d.login) == (gone.spec, gone.login) for d in self.all()):
             self._secrets.delete(gone.spec, gone.login)
 
@@ -137,8 +120,12 @@ class Destinations:
         return self._secrets.get(destination.spec, destination.login) if destination.login else None
 
 
-def _destination(row: Row[tuple[str, ...]]) -> SavedDestination:
-    return SavedDestination(row.name, row.spec, row.login, row.namespace)
+def _key(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _destination(document: Mapping[str, Any]) -> SavedDestination:
+    return SavedDestination(document["name"], document["spec"], document["login"], document["namespace"])
 
 
 def _no_keyring() -> KnownError:
