@@ -97,7 +97,7 @@ def _linear_factors(grey: GreyScale, voi: Voi) -> tuple[float, float] | None:
 def _linear(pixels: Array, slope: float, offset: float, out: Array) -> None:
     """out = clip(slope * pixels + offset), in cache-sized bites and single precision where that is exact."""
     wide = pixels.dtype.itemsize > 2 and pixels.dtype.str[1:] != "f4"
-    kind = np.float64 if wide or abs(slope) > 1e6 else np.float32
+    kind = np.float64 if wide or abs(offset) > 1e5 else np.float32
     rows = max(1, CHUNK // max(1, pixels.shape[1]))
     scratch = np.empty((min(rows, pixels.shape[0]), pixels.shape[1]), kind)
     for start in range(0, pixels.shape[0], rows):
