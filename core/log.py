@@ -25,6 +25,11 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tupl
 class SafeFormatter(logging.Formatter):
     """Formats tracebacks as frames and exception types, without the exceptions' own text."""
 
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; what another formatter made of the exception before is not taken over."""
+        record.exc_text = None
+        return super().format(record)
+
     def formatException(self, ei: ExcInfo) -> str:
         """Frames of *ei* and of what caused it; a KnownError's message is kept."""
         return describe(ei[1]) if ei[1] is not None else ""

@@ -127,6 +127,7 @@ def _config(listener: Listener, app: App) -> uvicorn.Config:
         ws="none",
         lifespan="off",
         log_config=None,
+        log_level="error",  # its warnings say only that a stranger spoke no HTTP
         access_log=False,
         proxy_headers=False,
         server_header=False,

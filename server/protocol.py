@@ -41,6 +41,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self._cancel()
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool | None:  # type: ignore[override]  # the library says None, asyncio takes both
+        """A client that has said all may still listen for the answer; one that stopped half-way has gone."""
+        if self.cycle is None or self.cycle.more_body or self.cycle.response_complete:
+            return None
+        self.cycle.keep_alive = False
+        return True
+
     def data_received(self, data: bytes) -> None:
         """Feed the parser unless the connection was refused."""
         if not self._refused:

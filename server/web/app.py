@@ -68,6 +68,6 @@ def _framework(services: Services, openapi_url: str | None = "/openapi.json") ->
         headers = {name.decode(): value.decode() for name, value in refusal.headers}
         return Response(refusal.body, refusal.status, headers)
 
-    for kind in (KnownError, RequestValidationError, HTTPException):
+    for kind in (KnownError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, refused)
     return app

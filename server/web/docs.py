@@ -65,6 +65,8 @@ def describe(app: FastAPI, streaming: Sequence[Operation]) -> None:
             for items in value["paths"].values():
                 for operation in items.values():
                     _with_errors(operation)
+                if "get" in items:
+                    items["head"] = {**items["get"], "operationId": f"{items['get']['operationId']}_head"}
             value["security"] = [{name: []} for name in SECURITY]
             app.openapi_schema = value
         return app.openapi_schema

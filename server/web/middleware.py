@@ -104,13 +104,14 @@ def _open(scope: Scope) -> tuple[Call, Scope]:
 class _Reply:
     """The answer on its way out: remembers its status and size, adds what every answer carries."""
 
-    __slots__ = ("_call", "_send", "bytes", "status")
+    __slots__ = ("_call", "_send", "bytes", "complete", "status")
 
     def __init__(self, send: Send, call: Call) -> None:
         self._send = send
         self._call = call
         self.status = 0
         self.bytes = 0
+        self.complete = False
 
     async def send(self, message: Message) -> None:
         """ASGI send."""
@@ -120,9 +121,10 @@ class _Reply:
             if not any(name == b"cache-control" for name, _ in headers):
                 headers.append(NO_STORE)
             message = {**message, "headers": headers}
-        elif self._call.head:
-            message = {**message, "body": b""}
         else:
+            self.complete = not message.get("more_body", False)
+            if self._call.head:
+                message = {**message, "body": b""}
             self.bytes += len(message.get("body", b""))
         await self._send(message)
 
@@ -131,6 +133,8 @@ async def _fail(error: Exception, scope: Scope, reply: _Reply) -> None:
     refusal = refuse(error, scope)
     if refusal.status == UNKNOWN.status:
         logger.error("unforeseen error in %s", getattr(scope.get("route"), "path", "-"), exc_info=error)
+    if reply.complete:
+        return  # the framework has answered already
     if reply.status:
         raise error  # the answer has begun: the server cuts the connection, so nobody takes it for complete
     await answer(reply.send, refusal.status, refusal.body, refusal.headers)

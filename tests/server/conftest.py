@@ -24,6 +24,9 @@ from server.node import Listener, Node
 from tests.guards import CANARY, assert_canary_free
 
 STUDY = SampleStudy(seed="served", patient=CANARY, accession_number="CANARYACC", description="CT Thorax")
+for chatty in ("httpx", "httpcore"):  # the tests' own client names addresses with everything in them
+    logging.getLogger(chatty).setLevel(logging.WARNING)
+
 ROLES = {"admin": "admin", "staff": "staff", "viewer": "viewer", "modality": "modality", "limited": "staff"}
 PASSWORDS = {login: f"secret of {login}" for login in ROLES}
 NAMESPACE = "clinic"
@@ -90,8 +93,7 @@ def log_lines() -> Generator[list[str], None, None]:
 
     class Keep(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if not record.name.startswith(("httpx", "httpcore")):  # the tests' own client names addresses
-                lines.append(self.format(record))
+            lines.append(self.format(record))
 
     handler = Keep()
     handler.setFormatter(SafeFormatter("%(levelname)s %(name)s: %(message)s"))
@@ -164,13 +166,13 @@ def raw(served: Served, request: bytes, *, timeout: float = 10) -> tuple[int, by
     import socket
 
     with socket.create_connection(("127.0.0.1", served.port), timeout=timeout) as connection:
-        connection.sendall(request)
-        connection.shutdown(socket.SHUT_WR)
         answer = b""
         try:
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
             while part := connection.recv(1 << 16):
                 answer += part
-        except ConnectionResetError:
+        except OSError:
             pass
     if not answer:
         return 0, b""
