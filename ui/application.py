@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from PySide6.QtCore import QLocale, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QLocale, QSocketNotifier, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
@@ -57,7 +60,36 @@ def run(
             window.open_paths(paths)
         if shown is not None:
             shown(window)
-        return app.exec()
+        with _closed_by_signals(window):
+            return app.exec()
     finally:
         services.jobs.shutdown()
         services.tasks.shutdown()
+        window.deleteLater()
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+
+
+@contextmanager
+def _closed_by_signals(window: MainWindow) -> Generator[None, None, None]:
+    """SIGTERM and SIGINT close the window without asking; the ledger keeps what is under way."""
+    near, far = socket.socketpair()
+    for end in (near, far):
+        end.setblocking(False)
+    notifier = QSocketNotifier(near.fileno(), QSocketNotifier.Type.Read)
+
+    def heard() -> None:
+        notifier.setEnabled(False)
+        window.leave()
+
+    notifier.activated.connect(heard)
+    before = {sign: signal.signal(sign, lambda *_: None) for sign in (signal.SIGTERM, signal.SIGINT)}
+    woken = signal.set_wakeup_fd(far.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(woken)
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
+        notifier.setEnabled(False)
+        near.close()
+        far.close()

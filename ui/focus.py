@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QEvent, QObject, QPoint, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QWidget
+from shiboken6 import isValid
 
 from ui.theme import RADIUS, tokens
 
@@ -44,7 +45,8 @@ class FocusRing(QWidget):
     def surround(self, widget: QWidget | None) -> None:
         """Go around *widget*, or away."""
         for each in self._followed:
-            each.removeEventFilter(self)
+            if isValid(each):
+                each.removeEventFilter(self)
         self._followed = []
         self._on = widget
         step = widget
@@ -112,12 +114,22 @@ class FocusRings(QObject):
 
     def __init__(self, app: QApplication) -> None:
         super().__init__(app)
+        self._shown: FocusRing | None = None
         app.focusChanged.connect(self._moved)
 
-    def _moved(self, old: QWidget | None, now: QWidget | None) -> None:
-        for window in {w.window() for w in (old, now) if w is not None}:
-            ring = window.findChild(FocusRing)
-            if now is not None and now.window() is window and now.property("focusRing") != "own":
-                (ring or FocusRing(window)).surround(now)
-            elif ring is not None:
-                ring.surround(None)
+    def _moved(self) -> None:
+        # Without arguments: the widget that lost the focus may be half destroyed, and looking at it aborts.
+        now = QApplication.focusWidget()
+        ring = self._ring_of(now)
+        last = self._shown
+        if last is not None and last is not ring and isValid(last):
+            last.surround(None)
+        self._shown = ring
+        if ring is not None:
+            ring.surround(now)
+
+    def _ring_of(self, widget: QWidget | None) -> FocusRing | None:
+        if widget is None or widget.property("focusRing") == "own":
+            return None
+        window = widget.window()
+        return window.findChild(FocusRing) or FocusRing(window)

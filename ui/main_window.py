@@ -298,9 +298,10 @@ class MainWindow(QMainWindow):
             no=self.tr("Stay"),
             parent=self,
         )
-        dialog.decided.connect(self._leave)
+        dialog.decided.connect(self.leave)
         dialog.open()
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Close without asking; what is being sent goes on with the next start."""
         self._leaving = True
         self.close()

@@ -50,8 +50,7 @@ def opened(data: Path, qapp: QApplication) -> Generator[MainWindow, None, None]:
         made = MainWindow(given, Theme(qapp, Mode.LIGHT))
         made.show()
         yield made
-        made._leaving = True
-        made.close()
+        made.leave()
         made.deleteLater()
 
 

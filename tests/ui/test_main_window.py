@@ -73,8 +73,7 @@ def make(qtbot: QtBot, tasks: Tasks, jobs: Tasks, tmp_path: Path, theme: Theme) 
 
     yield build
     for window in windows:
-        window._leaving = True
-        window.close()
+        window.leave()
         window.deleteLater()
 
 
