@@ -145,7 +145,7 @@ class UploadJob:
         def write(connection: Connection) -> None:
             asked = select(jobs.c.owner_pid, jobs.c.owner_started).where(jobs.c.id == self.id)
             row = connection.execute(asked).one()
-            if row.owner_pid and _started(row.owner_pid) == row.owner_started:
+            if is_running(row.owner_pid, row.owner_started):
                 raise Busy(
                     f"This upload is already running, in the process {row.owner_pid}.",
                     "Wait for it, or stop it first.",
@@ -174,6 +174,11 @@ def study_summary(row: Row[tuple[Any, ...]]) -> StudySummary:
         study_description=row.study_description,
         accession_number=row.accession_number,
     )
+
+
+def is_running(owner_pid: int, owner_started: float) -> bool:
+    """Whether the process that claimed a job still lives; a new one under the same number is another."""
+    return bool(owner_pid) and _started(owner_pid) == owner_started
 
 
 def _started(pid: int) -> float:

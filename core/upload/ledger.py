@@ -19,7 +19,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from core.db.database import Database
 from core.dicom.refs import FileRef
 from core.errors import NotFound
-from core.upload.job import StudySummary, UploadJob, study_summary
+from core.upload.job import StudySummary, UploadJob, is_running, study_summary
 from core.upload.ledger_schema import LEDGER, attachments, instances, jobs, studies
 from core.upload.nouns import ItemState, JobState
 from core.upload.picks import Attach, Order, Pick
@@ -160,7 +160,7 @@ class Ledger:
         return self._summaries(None, limit)
 
     def unfinished(self) -> list[JobSummary]:
-        """Jobs that were interrupted or never begun, the newest first."""
+        """Jobs that were interrupted or never begun and that no living process runs, the newest first."""
         return self._summaries(JobState.OPEN, 200)
 
     def cancel(self, job_id: int) -> None:
@@ -180,7 +180,11 @@ class Ledger:
             asked = asked.where(jobs.c.state == state.value)
         with self._db.read() as connection:
             rows = connection.execute(asked).all()
-            return [_summary(connection, row) for row in rows]
+            return [
+                _summary(connection, row)
+                for row in rows
+                if state is None or not is_running(row.owner_pid, row.owner_started)
+            ]
 
 
 def _sources(paths: Iterable[Path]) -> str:

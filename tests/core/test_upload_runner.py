@@ -11,13 +11,11 @@ from typing import BinaryIO
 import pytest
 
 from core.dicom.refs import FileRef
-from core.errors import BadInput, Busy, Denied, KnownError, StorageFault, Unauthenticated, Unreachable
+from core.errors import BadInput, Denied, KnownError, StorageFault, Unauthenticated, Unreachable
 from core.upload.backoff import Pace
-from core.upload.control import Control
 from core.upload.nouns import JobState, RunState, UploadProgress
-from core.upload.picks import Attach
 from core.upload.runner import run
-from tests.core.upload_fakes import QUICK, Desk, FakeDestination, Store, finish, wait_until
+from tests.core.upload_fakes import QUICK, Desk, FakeDestination, Store
 
 
 @pytest.fixture
@@ -306,79 +304,6 @@ def test_no_more_connections_than_asked_for(desk: Desk, store: Store) -> None:
     destination = FakeDestination(store, before=meet)
     receipt = desk.upload(destination, pace=Pace(connections=3))
     assert receipt.complete and destination.most_at_work == 3
-
-
-def test_pause_holds_and_resume_goes_on(desk: Desk, store: Store) -> None:
-    control = Control()
-    control.pause()
-    work = run(desk.job(), FakeDestination(store), control, opener=desk.open, pace=QUICK)
-    states = [next(work).state for _ in range(3)]
-    assert states == [RunState.PAUSED] * 3 and not store.stored
-    control.resume()
-    assert finish(work).complete
-
-
-def test_cancel_stops_within_a_file_and_keeps_the_ledger(desk: Desk, store: Store) -> None:
-    control = Control()
-    begun = threading.Event()
-
-    def stall(_: str) -> None:
-        begun.set()
-        wait_until(lambda: control.cancelled)
-
-    work = run(desk.job(), FakeDestination(store, before=stall), control, opener=desk.open, pace=QUICK)
-    next(work)
-    wait_until(lambda: begun.is_set() or next(work) is None)
-    control.cancel()
-    receipt = finish(work)
-    assert receipt.cancelled and not receipt.complete and not store.stored
-    (left,) = desk.ledger.unfinished()
-    assert desk.upload(FakeDestination(store), desk.ledger.open_job(left.id)).complete
-
-
-def test_closing_the_generator_stops_it(desk: Desk, store: Store) -> None:
-    destination = FakeDestination(store)
-    work = run(desk.job(), destination, opener=desk.open, pace=QUICK)
-    next(work)
-    work.close()
-    assert destination.closed
-    assert not [t for t in threading.enumerate() if t.name.startswith("upload ")]
-    (left,) = desk.ledger.unfinished()
-    assert desk.upload(FakeDestination(store), desk.ledger.open_job(left.id)).complete
-
-
-def test_one_job_runs_once_at_a_time(desk: Desk, store: Store) -> None:
-    job = desk.job()
-    work = run(job, FakeDestination(store), opener=desk.open, pace=QUICK)
-    next(work)
-    second = FakeDestination(store)
-    with pytest.raises(Busy):
-        finish(run(desk.ledger.open_job(job.id), second, opener=desk.open, pace=QUICK))
-    assert second.closed and finish(work).complete
-
-
-def test_attachments_are_sent_once_and_counted(desk: Desk, store: Store, tmp_path: Path) -> None:
-    report = tmp_path / "report.pdf"
-    report.write_bytes(b"%PDF-1.4 report")
-    desk.attachments = [Attach("1.2.3.1", report)]
-    receipt = desk.upload(FakeDestination(store))
-    assert [s.attachments for s in receipt.studies] == [1, 0] and receipt.complete
-    again = desk.upload(FakeDestination(store))
-    assert again.complete and [name for name, _ in store.attached["1.2.3.1"]] == ["report.pdf"]
-
-
-def test_a_missing_attachment_spoils_the_receipt(desk: Desk, store: Store, tmp_path: Path) -> None:
-    desk.attachments = [Attach("1.2.3.1", tmp_path / "gone.pdf")]
-    receipt = desk.upload(FakeDestination(store))
-    assert not receipt.complete and receipt.studies[0].verified == 5
-    (failure,) = receipt.studies[0].failed
-    assert failure.sop_uid == "" and failure.path.endswith("gone.pdf")
-
-
-def test_a_study_that_is_not_sent_cannot_get_attachments(desk: Desk, tmp_path: Path) -> None:
-    desk.attachments = [Attach("9.9", tmp_path / "x.pdf")]
-    with pytest.raises(BadInput):
-        desk.job()
 
 
 def test_progress_is_not_more_often_than_ten_times_a_second(desk: Desk, store: Store) -> None:
