@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from importlib import resources as packaged
+from importlib.util import find_spec
+from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QPoint, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QIcon, QIconEngine, QPainter, QPixmap
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetrics, QIcon, QIconEngine, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
-from qtawesome.iconic_font import IconicFont
 
 from ui.theme import mix, tokens
 
-_PHOSPHOR = ("ph", "phosphor-1.3.0.ttf", "phosphor-charmap-1.3.0.json")
+_FONT, _NAMES = "phosphor-1.3.0.ttf", "phosphor-charmap-1.3.0.json"
 
 BADGE_ROLES = {"CT": "primary", "MR": "good", "US": "warn", "PT": "bad", "NM": "bad"}
 """Colour of a modality's badge by token; the others are grey. The letters say it, the colour only helps."""
 
 
+def _fonts() -> Path:
+    """Where QtAwesome keeps its fonts. Its code is not imported: that costs a tenth of a second at start."""
+    found = find_spec("qtawesome")
+    for place in (found.submodule_search_locations or ()) if found is not None else ():
+        folder = Path(place) / "fonts"
+        if (folder / _FONT).is_file():
+            return folder
+    raise FileNotFoundError(_FONT)
+
+
 @lru_cache(maxsize=1)
-def _phosphor() -> IconicFont:
-    """The one glyph font we use; QtAwesome's own loader would read eleven."""
-    return IconicFont(_PHOSPHOR)
+def _glyphs() -> dict[str, str]:
+    """The character of each Phosphor glyph."""
+    names: dict[str, str] = json.loads((_fonts() / _NAMES).read_text("utf-8"))
+    return {name: chr(int(code, 16)) for name, code in names.items()}
+
+
+@lru_cache(maxsize=1)
+def _family() -> str:
+    """The font family of the glyphs, loaded once for the application."""
+    number = QFontDatabase.addApplicationFont(str(_fonts() / _FONT))
+    families = QFontDatabase.applicationFontFamilies(number)
+    if not families:
+        raise FileNotFoundError(_FONT)
+    return families[0]
 
 
 def glyph_names() -> frozenset[str]:
     """Every name that `icon("ph.…")` knows, without the prefix."""
-    return frozenset(_phosphor().charmap["ph"])
+    return frozenset(_glyphs())
 
 
 def drawing(name: str) -> bytes:
@@ -60,12 +83,12 @@ class _Engine(QIconEngine):
             side = round(rect.height() * 0.8)
             rect = QRect(rect.left(), rect.top() + (rect.height() - side) // 2, side, side)
         if self._name.startswith("ph."):
-            font = QFont(_phosphor().font("ph", rect.height()))
+            font = QFont(_family())
+            font.setStyleStrategy(QFont.StyleStrategy.NoFontMerging)
             font.setPixelSize(max(1, rect.height()))
             painter.setFont(font)
             painter.setPen(self._colour(mode))
-            glyph = _phosphor().charmap["ph"][self._name[3:]]
-            painter.drawText(QRectF(rect), Qt.AlignmentFlag.AlignCenter, glyph)
+            painter.drawText(QRectF(rect), Qt.AlignmentFlag.AlignCenter, _glyphs()[self._name[3:]])
         else:
             svg = drawing(self._name).replace(b"currentColor", self._colour(mode).name().encode())
             QSvgRenderer(QByteArray(svg)).render(painter, QRectF(rect))
@@ -88,7 +111,7 @@ def icon(name: str, role: str = "text", *, before_text: bool = False) -> QIcon:
     *before_text* leaves a gap at its right, for a button that bears words too.
     """
     if name.startswith("ph."):
-        if name[3:] not in _phosphor().charmap["ph"]:
+        if name[3:] not in _glyphs():
             raise ValueError(f"Phosphor has no glyph {name!r}")
     else:
         drawing(name)
