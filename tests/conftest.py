@@ -7,9 +7,19 @@ from pathlib import Path
 import pytest
 
 from core.media.samples import SampleStudy
-from tests.guards import pytest_runtest_makereport
+from tests.guards import (
+    nothing_left_running,
+    nothing_left_running_by_module,
+    pytest_runtest_makereport,
+    quiet_log,
+)
 
-__all__ = ["pytest_runtest_makereport"]
+__all__ = [
+    "nothing_left_running",
+    "nothing_left_running_by_module",
+    "pytest_runtest_makereport",
+    "quiet_log",
+]
 
 REAL_FILES = Path(__file__).resolve().parents[2] / "shared" / "testdata"
 

@@ -198,30 +198,44 @@ def test_the_address_check_lets_harmless_lines_pass(line: str) -> None:
 
 
 CHECKING = {"raises", "warns", "fail", "waitUntil", "waitSignal", "wait_until"}  # they fail by themselves
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def _tests() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    for path in house.files("tests/test_*.py", "tests/**/test_*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-                yield house.name_of(path), node
+def _functions() -> list[tuple[str, Function]]:
+    return [
+        (house.name_of(path), node)
+        for path in house.files("tests/*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
 
 
-def _can_fail(test: ast.AST) -> bool:
-    for node in ast.walk(test):
+def _can_fail(function: ast.AST, helpers: set[str]) -> bool:
+    """Whether it asserts, or calls something that does."""
+    for node in ast.walk(function):
         if isinstance(node, ast.Assert):
             return True
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func).split(".")[-1]
-            if name in CHECKING or name.lstrip("_").startswith(("assert", "check")):
+            if name.startswith("assert") or name in CHECKING | helpers:
                 return True
     return False
 
 
 def test_every_test_can_fail() -> None:
-    tests = list(_tests())
+    functions = _functions()
+    helpers = {f.name for _, f in functions if not f.name.startswith("test_") and _can_fail(f, set())}
+    tests = [(path, f) for path, f in functions if f.name.startswith("test_")]
     assert len(tests) > 50
-    assert not [f"{path}: {test.name}" for path, test in tests if not _can_fail(test)]
+    assert not [f"{path}: {test.name}" for path, test in tests if not _can_fail(test, helpers)]
+
+
+@pytest.mark.parametrize(
+    ("code", "can"),
+    [("assert x", True), ("check(x)", True), ("print(x)", False), ("with pytest.raises(E): f()", True)],
+)
+def test_the_search_for_idle_tests_tells_them_apart(code: str, can: bool) -> None:
+    assert _can_fail(ast.parse(code), {"check"}) is can
 
 
 def test_no_test_name_is_used_twice_in_a_file() -> None:
