@@ -164,7 +164,7 @@ class ViewerWindow(QWidget):
         self._frames.append(frames)
         port.show_frames(frames, uid)
         self._mark()
-        if port is self.active and not self.strip.hasFocus():
+        if port is self.active and self.focusWidget() is not self.strip:
             port.setFocus()
 
     def _not_opened(self, port: Viewport, uid: str, error: Exception) -> None:
@@ -236,7 +236,7 @@ class ViewerWindow(QWidget):
 
     def next_region(self) -> None:
         """Move the keyboard from series to tools to picture."""
-        if self.strip.hasFocus():
+        if self.focusWidget() is self.strip:
             self.tools.buttons[Do.TOOL_WINDOW].setFocus(Qt.FocusReason.TabFocusReason)
         elif self.tools.isAncestorOf(self.focusWidget() or self):
             self.active.setFocus(Qt.FocusReason.TabFocusReason)
