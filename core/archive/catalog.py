@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from core.archive.blobs import Blob
 from core.archive.homes import Home, Placing, home_of
 from core.archive.nouns import Outcome
-from core.archive.schema import instances, series, studies
+from core.archive.schema import instances, series, studies, unindexed
 from core.db.prepared import Prepared
 from core.dicom.refs import Header
 
@@ -30,7 +30,7 @@ _SAME_UID = Prepared(
     .join(studies, studies.c.id == instances.c.study_id)
     .where(
         instances.c.sop_uid == bindparam("sop_uid"),
-        studies.c.namespace == bindparam("namespace"),
+        unindexed(studies.c.namespace) == bindparam("namespace"),
         studies.c.trash_id.is_(None),
     )
 )
@@ -43,8 +43,8 @@ _CURRENT = Prepared(
         instances.c.version == bindparam("version"),
         instances.c.current.is_(True),
         series.c.series_uid == bindparam("series_uid"),
-        studies.c.study_uid == bindparam("study_uid"),
-        studies.c.namespace == bindparam("namespace"),
+        unindexed(studies.c.study_uid) == bindparam("study_uid"),
+        unindexed(studies.c.namespace) == bindparam("namespace"),
         studies.c.trash_id.is_(None),
     )
 )

@@ -15,6 +15,7 @@ from core.archive.schema import (
     series,
     studies,
     trash,
+    unindexed,
 )
 from core.archive.search import utc
 from core.archive.studies import study_row
@@ -157,8 +158,10 @@ def _alive_id(found: TrashEntry) -> Select[Any]:
 
 def _mark_conflicts_of(connection: Connection, study_id: int, found: TrashEntry) -> None:
     """UIDs of a study about to come back that another place of the namespace holds by now."""
-    other, home, place, own = instances.alias(), studies.alias(), series.alias(), series.alias()
-    own_uid = select(own.c.series_uid).where(own.c.id == instances.c.series_id).scalar_subquery()
+    other, home = instances.alias("other"), studies.alias("home")
+    place, own = series.alias("place"), series.alias("own")
+    own_series = select(own.c.series_uid).where(own.c.id == instances.c.series_id)
+    own_uid = own_series.correlate(instances).scalar_subquery()
     elsewhere = (
         select(other.c.id)
         .join(home, home.c.id == other.c.study_id)
@@ -166,7 +169,7 @@ def _mark_conflicts_of(connection: Connection, study_id: int, found: TrashEntry)
         .where(
             other.c.sop_uid == instances.c.sop_uid,
             other.c.conflict == "",
-            home.c.namespace == found.namespace,
+            unindexed(home.c.namespace) == found.namespace,
             home.c.trash_id.is_(None),
             or_(home.c.study_uid != found.study_uid, place.c.series_uid != own_uid),
         )
@@ -189,7 +192,7 @@ def _clear_conflicts_with(connection: Connection, gone: Row[Any]) -> None:
             text("instances.conflict <> ''"),  # as the partial index says it
             instances.c.conflict == "uid",
             instances.c.sop_uid.in_(held),
-            studies.c.namespace == gone.namespace,
+            unindexed(studies.c.namespace) == gone.namespace,
             studies.c.trash_id.is_(None),
         )
         .order_by(instances.c.id)
@@ -200,7 +203,7 @@ def _clear_conflicts_with(connection: Connection, gone: Row[Any]) -> None:
             .join(studies, studies.c.id == instances.c.study_id)
             .where(
                 instances.c.sop_uid == row.sop_uid,
-                studies.c.namespace == gone.namespace,
+                unindexed(studies.c.namespace) == gone.namespace,
                 studies.c.trash_id.is_(None),
             )
             .order_by(instances.c.conflict != "", instances.c.id)

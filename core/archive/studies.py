@@ -13,7 +13,16 @@ from sqlalchemy import Connection, Row, func, select
 from core.archive.blobs import Blobs
 from core.archive.nouns import CURRENT, ImageRow, SeriesRow, StoredImage
 from core.archive.phi import LAST, Weighed, average
-from core.archive.schema import averages, instances, namespaces, overlays, phi_sets, series, studies
+from core.archive.schema import (
+    averages,
+    instances,
+    namespaces,
+    overlays,
+    phi_sets,
+    series,
+    studies,
+    unindexed,
+)
 from core.errors import NotFound
 
 APART_MM = 1e-3
@@ -82,7 +91,7 @@ def held(connection: Connection, study_id: int, sop_uids: Sequence[str] | None) 
 
 def image_row(connection: Connection, study_id: int, sop_uid: str, version: str) -> Row[Any]:
     """One object; version "*" is the current one of the place it came to first. Raises NotFound("image")."""
-    query = _IMAGE.where(instances.c.study_id == study_id, instances.c.sop_uid == sop_uid)
+    query = _IMAGE.where(unindexed(instances.c.study_id) == study_id, instances.c.sop_uid == sop_uid)
     if version == CURRENT:
         query = query.where(instances.c.current.is_(True))
     else:

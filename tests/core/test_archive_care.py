@@ -115,28 +115,31 @@ def test_a_study_sent_again_after_deletion_is_new_and_restoring_loses_neither(
     only_old = store(archive, tiny(study, instance=2))
     store(archive, tiny(study, instance=3))
     old_series = store(archive, tiny(study, series=7))
+    store(archive, tiny(study, series=8))
     attach(archive, study.uid, b"old").result(30)
     entry = archive.delete_study(NS, study.uid, "root").result(30)
 
     new = store(archive, tiny(study, instance=1, ImageComments="new"))
     assert new.outcome is Outcome.STORED
     assert store(archive, tiny(study, instance=3)).outcome is Outcome.STORED
+    assert store(archive, tiny(study, series=8)).outcome is Outcome.STORED
     only_new = store(archive, tiny(study, instance=4))
     attach(archive, study.uid, b"new").result(30)
-    assert archive.study(NS, study.uid).row.images == 3
+    assert archive.study(NS, study.uid).row.images == 4
 
     row = archive.restore(entry.id, "root").result(30)
-    assert (row.images, row.series, row.attachments) == (5, 2, 2)
+    assert (row.images, row.series, row.attachments) == (6, 3, 2)
+    assert row.state is State.RECEIVING
     held = archive.held(NS, study.uid)
     assert held[sop(study, 1, 1)] == new.version
     assert archive.image(NS, study.uid, sop(study, 1, 1), old.version).version == old.version
     assert held[sop(study, 1, 2)] == only_old.version
     assert held[sop(study, 1, 4)] == only_new.version
     assert held[sop(study, 7, 1)] == old_series.version
-    assert len({one.id for one in archive.schema(NS, study.uid).series}) == 2
+    assert len({one.id for one in archive.schema(NS, study.uid).series}) == 3
     report = archive.check()
     assert report.ok, report
-    assert report.objects == 8
+    assert report.objects == 9
 
 
 def test_restoring_marks_uids_that_others_hold_by_now(archive: Archive, study: SampleStudy) -> None:
