@@ -47,7 +47,7 @@ class SendingOnImport(QObject):
         self.card.retry.connect(self._transfers.go_on)
         self.card.cancel.connect(self._page.cancelAsked)
         self.card.forget.connect(lambda _t: self._put_away())
-        self.card.receipt.connect(lambda t: self.receipt.show_receipt(t, can_eject=self._drive() is not None))
+        self.card.receipt.connect(self._show_receipt)
 
     def _put_away(self) -> None:
         self.receipt.hide()
@@ -64,10 +64,17 @@ class SendingOnImport(QObject):
         ended = transfer.receipt is not None and transfer.state in (State.DONE, State.FAILED)
         self.card.setVisible(not (ended and transfer.state is State.DONE))
         if ended:
-            self.receipt.show_receipt(transfer, can_eject=self._drive() is not None)
+            self._show_receipt(transfer)
             announce(self._page, self.receipt.sentence.text(), urgent=transfer.state is State.FAILED)
         else:
             self.receipt.hide()
+
+    def _show_receipt(self, transfer: Transfer) -> None:
+        session = self._page.session
+        note = ""
+        if session.scan is not None and not session.scan.receipt.complete:
+            note = self.tr("The disc itself is not whole; the line below says what could not be taken.")
+        self.receipt.show_receipt(transfer, can_eject=self._drive() is not None, note=note)
 
     def _drive(self) -> object | None:
         return self._page.drive_of(self._page.session.paths)

@@ -240,3 +240,19 @@ def test_progress_and_sum_have_words_for_nothing() -> None:
     assert sum_text([]) == "Tick what is to be sent"
     step = fakes.FakeProgress(1, None, 1, None)
     assert progress_text(step) == "1 file read · 1 patient"  # type: ignore[arg-type]
+
+
+def test_a_long_name_wraps_and_is_never_cut(qtbot: QtBot, make: Any, tmp_path: Path) -> None:
+    long = samples.SamplePatient("Wolfeschlegelsteinhausenberger-Sesquipedalian^Hubert Ignatius", "L-1")
+    ds = samples.ct_slice(samples.SampleStudy("long", long), size=16)
+    disc = {r: d for r, d in fakes.disc().items() if "/S3/" in r.path}
+    disc[fakes.FileRef("LONG")] = samples.part10(ds)
+    page = make(scanner=lambda _paths: fakes.FakeScanner(disc))
+    page.resize(860, 600)
+    read(qtbot, page, tmp_path)
+    model, tree = page.session.model, page.scan.tree
+    names = rows(page)
+    tall = tree.visualRect(model.index(0, 0)).height()
+    assert names[0] == "WOLFESCHLEGELSTEINHAUSENBERGER-SESQUIPEDALIAN, Hubert Ignatius"
+    assert tall > tree.visualRect(model.index(1, 0)).height()
+    assert page.scan.panel.banner.patient.wordWrap()

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core.errors import KnownError
 from ui.icons import icon
 from ui.messages import MessageBar
 from ui.uploads.receipt_bar import save_receipt
@@ -65,5 +66,5 @@ class ReceiptDialog(QDialog):
             return
         try:
             save_receipt(self._transfer, Path(name))
-        except OSError as error:
+        except KnownError as error:
             self.messages.show_error(error)

@@ -24,6 +24,8 @@ from ui.theme import tokens
 
 Index = QModelIndex | QPersistentModelIndex
 PAD = 6
+BESIDE = 52
+"""Width of a patient's row that is no text: branch, check box and margins."""
 NARROW = 460
 """Below this width the sizes give way, so that dates and titles stay readable."""
 
@@ -97,13 +99,15 @@ class NameDelegate(CellDelegate):
         if not isinstance(node, Node) or not isinstance(node.item, Patient):
             return self._line
         view = self.parent()
-        wide = view.viewport().width() - 64 if isinstance(view, QTreeView) else 300
+        wide = view.viewport().width() - BESIDE if isinstance(view, QTreeView) else 300
         room = QRect(0, 0, max(120, wide), 1000)
         small = QFontMetrics(_small(font))
         high = QFontMetrics(_bold(font)).boundingRect(room, _WRAP, person_name(node.item.header.patient_name))
         total = high.height() + small.boundingRect(room, _WRAP, identity(node.item)).height() + 2 * PAD
         if node.item.warning:
-            total += small.boundingRect(room.adjusted(24, 0, 0, 0), _WRAP, node.item.warning).height()
+            total += small.boundingRect(
+                room.adjusted(small.height() + 4, 0, 0, 0), _WRAP, node.item.warning
+            ).height()
         return QSize(200, total)
 
 
@@ -134,7 +138,7 @@ class DiscTree(QTreeView):
         header.setMinimumSectionSize(40)
         header.setSectionResizeMode(Column.NAME, QHeaderView.ResizeMode.Stretch)
         metrics = QFontMetrics(self.font())
-        for column, widest in ((Column.TYPE, "CT, MR"), (Column.IMAGES, "20,000"), (Column.SIZE, "999 MB")):
+        for column, widest in ((Column.TYPE, "CT, DOC"), (Column.IMAGES, "20,000"), (Column.SIZE, "999 MB")):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
             title = str(model.headerData(column, Qt.Orientation.Horizontal))
             wide = max(metrics.horizontalAdvance(widest), metrics.horizontalAdvance(title) + 12)

@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from core.errors import KnownError, StorageFault
 from ui.flow import FlowLayout
 from ui.icons import icon
 from ui.uploads.transfers import Transfer
@@ -30,6 +31,9 @@ class ReceiptBar(QFrame):
         self.sentence.setProperty("role", "heading")
         self.numbers = QLabel(self)
         self.numbers.setProperty("role", "muted")
+        self.note = QLabel(self)
+        self.note.setWordWrap(True)
+        self.note.setProperty("role", "warn")
         self.eject_button = QPushButton(icon("ph.eject", before_text=True), self.tr("Eject"), self)
         self.save_button = QPushButton(
             icon("ph.floppy-disk", before_text=True), self.tr("Save receipt…"), self
@@ -45,6 +49,7 @@ class ReceiptBar(QFrame):
         words.setSpacing(4)
         words.addWidget(self.sentence)
         words.addWidget(self.numbers)
+        words.addWidget(self.note)
         top = QHBoxLayout()
         top.setSpacing(12)
         top.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
@@ -59,8 +64,8 @@ class ReceiptBar(QFrame):
         layout.addLayout(buttons)
         self.hide()
 
-    def show_receipt(self, transfer: Transfer, *, can_eject: bool) -> None:
-        """Show the receipt of a sending that came to its end."""
+    def show_receipt(self, transfer: Transfer, *, can_eject: bool, note: str = "") -> None:
+        """Show the receipt of a sending that came to its end; *note* says what the disc itself lacks."""
         receipt = transfer.receipt
         if receipt is None:
             return
@@ -73,7 +78,9 @@ class ReceiptBar(QFrame):
         self._icon.setPixmap(icon(name, role).pixmap(QSize(28, 28), self.devicePixelRatio()))
         self.sentence.setText(receipt_sentence(receipt))
         self.numbers.setText(receipt_numbers(receipt))
-        self.setAccessibleName(self.sentence.text())
+        self.note.setText(f"⚠ {note}" if note else "")
+        self.note.setVisible(bool(note))
+        self.setAccessibleName(" ".join(part for part in (self.sentence.text(), note) if part))
         self.eject_button.setVisible(can_eject)
         self.eject_button.setEnabled(receipt.safe_to_eject)
         self.eject_button.setToolTip(
@@ -95,18 +102,23 @@ class ReceiptBar(QFrame):
             return
         try:
             save_receipt(self.transfer, path)
-        except OSError as error:
+        except KnownError as error:
             self.failed.emit(error)
         else:
             self.saved.emit(str(path))
 
 
 def save_receipt(transfer: Transfer, path: Path) -> None:
-    """Write the receipt to *path*. Raises OSError."""
+    """Write the receipt to *path*. Raises StorageFault."""
     import json
 
     if path.suffix.lower() == ".json" and transfer.receipt is not None:
         text = json.dumps(transfer.receipt.to_json(), indent=2, ensure_ascii=False) + "\n"
     else:
         text = receipt_page(transfer)
-    path.write_text(text, "utf-8")
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise StorageFault(
+            f"The receipt could not be written to {path}.", "Choose another folder, or make room."
+        ) from error
