@@ -192,6 +192,8 @@ def _keeper(
     line = LifeLine(order, data, node, {"http": public.url, "internal": internal.url}) if order else None
 
     def announce() -> None:
+        if line is not None:
+            line.publish()
         sys.stdout.write(f"ready http={public.url} internal={internal.url} dimse=off\n")
         sys.stdout.flush()
         logger.info("ready")
@@ -225,26 +227,26 @@ class LifeLine:
             if stream is not None:
                 os.dup2(quiet, stream.fileno())
         os.close(quiet)
-        self._publish()
         threading.Thread(target=self._listen, name="life line", daemon=True).start()
 
     def end(self) -> None:
         """Take the file away: nobody serves any more."""
         with self._lock:
             self._order.keep_running = False
-        self._publish()
+        self.publish()
 
     def _listen(self) -> None:
         for line in self._order.lines:
             with contextlib.suppress(BadInput), self._lock:  # a line we do not know changes nothing
                 self._order.keep_running = _read_order(line).keep_running
-            self._publish()
+            self.publish()
         with self._lock:
             stay = self._order.keep_running
         if not stay:
             self._node.stop()
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
+        """Write or remove the file, whichever is wished now."""
         with self._lock:
             try:
                 if self._order.keep_running:
