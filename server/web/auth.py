@@ -145,12 +145,12 @@ class Authenticator:
             self._by_sid.put(key, found)
         return found
 
-    async def prove(self, login: str, password: str) -> Caller:
-        """Who *login* is. Raises Unauthenticated, and Locked after too many failures."""
+    async def prove(self, login: str, password: str, *, anew: bool = False) -> Caller:
+        """Who *login* is, believed for a while unless *anew*. Raises Unauthenticated, LockedOut."""
         if self._open_door:
             return ADMINISTRATOR
         key = hmac.digest(self._salt, f"{login}\0{password}".encode("utf-8", "replace"), "sha256")
-        found = self._proven.get(key)
+        found = None if anew else self._proven.get(key)
         if found is None:
             account = await self._run(lambda: self._accounts.authenticate(login, password))
             found = caller_from(account)

@@ -88,7 +88,7 @@ class SessionRoutes:
 
     async def _prove(self, login: str, password: str) -> Caller:
         try:
-            return await self._authenticator.prove(login, password)
+            return await self._authenticator.prove(login, password, anew=True)
         except LockedOut as error:
             raise SessionRefused("LOCKOUT", error.message) from error
         except Unauthenticated as error:
