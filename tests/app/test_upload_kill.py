@@ -29,6 +29,7 @@ from tests.core.upload_fakes import wait_until
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills with POSIX signals")
 
 ROUNDS = 10
+CONNECTIONS = Pace().connections
 STUDY = SampleStudy("kill")
 IMAGES = 120
 
@@ -85,7 +86,9 @@ def test_the_uploader_is_killed(folder: Path, digests: dict[str, str], tmp_path:
         (study,) = json.loads(done.stdout)["studies"]
         assert study["verified"] == study["expected"] == IMAGES and study["verified_by"] == "digest"
         assert 0 < len(found) < IMAGES
-        assert study["already_there"] == len(found) and study["sent"] == IMAGES - len(found)
+        # what was on its way when the last one died may have arrived after we asked
+        assert len(found) <= study["already_there"] <= len(found) + CONNECTIONS
+        assert study["sent"] == IMAGES - study["already_there"]
         assert held(archive.url, digests) == digests
         assert_sound(archive)
 
