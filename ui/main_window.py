@@ -67,6 +67,7 @@ class MainWindow(QMainWindow):
         self._build()
         self._connect()
         self.show_page(Page.IMPORT)
+        self.imports.start.folder_button.setFocus()
         self._restore()
 
     def _build(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from PySide6.QtCore import QCoreApplication, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, Qt, QTimer, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import (
     QFrame,
@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from core.errors import KnownError
 from core.log import describe
 from ui.icons import icon
+from ui.picture import Picture
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class MessageBar(QFrame):
         super().__init__(parent)
         self.message: Message | None = None
         self._action: Callable[[], object] | None = None
-        self._icon = QLabel(self)
+        self._icon = Picture(20, self)
         self.text = QLabel(self)
         self.text.setWordWrap(True)
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -145,7 +146,7 @@ class MessageBar(QFrame):
         self.style().unpolish(self)
         self.style().polish(self)
         name, role = _ICONS[message.kind]
-        self._icon.setPixmap(icon(name, role).pixmap(QSize(20, 20), self.devicePixelRatio()))
+        self._icon.show_icon(name, role)
         self.text.setText(" ".join(part for part in (message.sentence, message.remedy) if part))
         self.setAccessibleName(self.text.text())
         self.action_button.setText(action)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QButtonGroup, QFrame, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QButtonGroup, QFrame, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
-from ui.icons import application_icon, icon
+from ui.icons import icon
+from ui.picture import Picture
 
 WIDTH = 96
 
@@ -29,9 +30,7 @@ class Rail(QFrame):
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(8, 12, 8, 12)
         self._layout.setSpacing(4)
-        mark = QLabel(self)
-        mark.setPixmap(application_icon().pixmap(QSize(36, 36), self.devicePixelRatio()))
-        mark.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        mark = Picture(36, self, name="filmjacket")
         self._layout.addWidget(mark)
         self._layout.addSpacing(12)
         pages = (

@@ -8,8 +8,8 @@ from pathlib import Path
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStatusBar, QWidget
 
-from ui.icons import icon
 from ui.keeper import ArchiveKeeper
+from ui.picture import Picture
 from ui.services import ArchiveState
 from ui.tasks import Tasks
 from ui.uploads.transfers import State, Transfers
@@ -42,7 +42,7 @@ class StatusBar(QStatusBar):
             ArchiveState.RUNNING: self.tr("Archive running"),
             ArchiveState.FAILED: self.tr("Archive not running"),
         }
-        self._dot = QLabel(self)
+        self._dot = Picture(12, self)
         self.archive = QLabel(self)
         self.where = ElidedLabel(self)
         self.sending = QLabel(self)
@@ -74,7 +74,7 @@ class StatusBar(QStatusBar):
     def _show_archive(self) -> None:
         state = self._keeper.state
         name, role = _DOTS[state]
-        self._dot.setPixmap(icon(name, role).pixmap(QSize(12, 12), self.devicePixelRatio()))
+        self._dot.show_icon(name, role)
         self.archive.setText(self._words[state])
         self.where.setText(self._keeper.where)
         self.archive.setAccessibleName(self._words[state])

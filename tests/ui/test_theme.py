@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from ui.icons import application_icon, drawing, glyph_names, icon, modality_badge
+from ui.picture import Picture
 from ui.stylesheet import stylesheet
 from ui.theme import DARK, LIGHT, Mode, Theme, Tokens, contrast, mix, tokens
 
@@ -89,3 +90,18 @@ def test_an_icon_that_does_not_exist_is_an_error_at_once(qtbot: QtBot, name: str
 def test_the_glyph_font_is_phosphor(qtbot: QtBot) -> None:
     assert {"disc", "paper-plane-tilt", "gear-six", "eject"} <= glyph_names()
     assert b"currentColor" in drawing("disc")
+
+
+def test_pictures_on_screen_follow_the_theme(qtbot: QtBot, qapp: QApplication) -> None:
+    theme = Theme(qapp, Mode.LIGHT)
+    picture = Picture(32, name="ph.circle-fill", role="good")
+    qtbot.addWidget(picture)
+    picture.show()
+
+    def middle() -> QColor:
+        return picture.grab().toImage().pixelColor(16, 16)
+
+    assert middle() == QColor(LIGHT.good)
+    theme.set_mode(Mode.DARK)
+    assert middle() == QColor(DARK.good)
+    theme.set_mode(Mode.LIGHT)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from ui.icons import icon
+from ui.picture import Picture
 
 
 class Decision(QDialog):
@@ -31,9 +31,8 @@ class Decision(QDialog):
         self.setWindowTitle(question)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setMinimumWidth(440)
-        sign = QLabel(self)
         name, role = ("ph.warning-fill", "warn") if dangerous else ("ph.question-fill", "primary")
-        sign.setPixmap(icon(name, role).pixmap(QSize(32, 32), self.devicePixelRatio()))
+        sign = Picture(32, self, name=name, role=role)
         words = QVBoxLayout()
         words.setSpacing(8)
         for text, part in ((question, "heading"), (who, "patient"), (detail, "muted")):

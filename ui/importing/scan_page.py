@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -20,6 +20,7 @@ from ui.importing.session import ScanSession, Stage
 from ui.importing.tree_view import DiscTree
 from ui.importing.words import completeness, progress_text, sum_text
 from ui.messages import Kind
+from ui.picture import Picture
 from ui.tasks import Tasks
 from ui.widgets.banner import ElidedLabel
 from ui.widgets.study_panel import StudyPanel
@@ -37,7 +38,7 @@ class SourceLine(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._icon = QLabel(self)
+        self._icon = Picture(28, self, name="disc", role="primary")
         self.name = ElidedLabel(self)
         self.name.setProperty("role", "heading")
         self.progress = QLabel(self)
@@ -66,7 +67,6 @@ class SourceLine(QWidget):
         layout.setSpacing(8)
         layout.addLayout(line)
         layout.addWidget(self.bar)
-        self._icon.setPixmap(icon("disc", "primary").pixmap(QSize(28, 28), self.devicePixelRatio()))
 
     def show_session(self, session: ScanSession) -> None:
         """Say where the reading stands."""
@@ -108,7 +108,7 @@ class Footer(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._mark = QLabel(self)
+        self._mark = Picture(18, self)
         self.complete = QLabel(self)
         self.complete.setWordWrap(True)
         self.sum = QLabel(self)
@@ -147,7 +147,7 @@ class Footer(QWidget):
             Kind.GOOD: ("ph.check-circle-fill", "good"),
             Kind.WARN: ("ph.warning-fill", "warn"),
         }.get(kind, ("ph.spinner", "muted"))
-        self._mark.setPixmap(icon(name, role).pixmap(QSize(18, 18), self.devicePixelRatio()))
+        self._mark.show_icon(name, role)
         self.complete.setText(words)
         picked = session.model.picked()
         uids = {p.study.study_instance_uid for p in picked}

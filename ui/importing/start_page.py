@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from ui.flow import FlowLayout
 from ui.icons import icon
+from ui.picture import Picture
 from ui.theme import RADIUS, tokens
 from ui.widgets.banner import ElidedLabel
 
@@ -80,9 +81,7 @@ class StartPage(QWidget):
         self._build()
 
     def _build(self) -> None:
-        picture = QLabel(self.area)
-        picture.setPixmap(icon("disc", "muted").pixmap(QSize(72, 72), self.devicePixelRatio()))
-        picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        picture = Picture(72, self.area, name="disc", role="muted")
         invitation = QLabel(self.tr("Insert a disc, or drop a folder, ZIP file or images here"), self.area)
         invitation.setProperty("role", "title")
         invitation.setAlignment(Qt.AlignmentFlag.AlignCenter)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from ui.icons import icon
 from ui.messages import MessageBar
+from ui.picture import Picture
 from ui.uploads.transfers import ENDED, State, Transfer
 from ui.uploads.words import STATE_LOOK, numbers_text, state_text, what, where, whose
 from ui.widgets.banner import ElidedLabel
@@ -41,7 +42,7 @@ class JobCard(QFrame):
         self.who = QLabel(self)
         self.who.setProperty("role", "patient")
         self.who.setWordWrap(True)
-        self._state_icon = QLabel(self)
+        self._state_icon = Picture(18, self)
         self.state = QLabel(self)
         self.about = ElidedLabel(self)
         self.about.setProperty("role", "muted")
@@ -125,7 +126,7 @@ class JobCard(QFrame):
     def _dress(self) -> None:
         state = self.transfer.state
         name, role = STATE_LOOK[state]
-        self._state_icon.setPixmap(icon(name, role).pixmap(QSize(18, 18), self.devicePixelRatio()))
+        self._state_icon.show_icon(name, role)
         left = state is State.LEFT
         self.buttons["retry"].setText(self.tr("Go on") if left else self.tr("Retry"))
         self.buttons["retry"].setIcon(icon("ph.play" if left else "ph.arrow-clockwise", before_text=True))

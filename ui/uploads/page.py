@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLabel, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from ui.dialogs.receipt import ReceiptDialog
-from ui.icons import icon
 from ui.messages import MessageBar, announce
+from ui.picture import Picture
 from ui.uploads.card import JobCard
 from ui.uploads.transfers import State, Transfer, Transfers
 from ui.uploads.words import state_text, whose
@@ -76,9 +76,7 @@ class SentPage(QWidget):
 
     def _nothing(self) -> QWidget:
         page = QWidget(self)
-        picture = QLabel(page)
-        picture.setPixmap(icon("ph.paper-plane-tilt", "muted").pixmap(QSize(56, 56), self.devicePixelRatio()))
-        picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        picture = Picture(56, page, name="ph.paper-plane-tilt", role="muted")
         words = QLabel(
             self.tr("Nothing was sent yet. Studies you send show up here with their receipt."), page
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from core.errors import KnownError, StorageFault
 from ui.flow import FlowLayout
 from ui.icons import icon
+from ui.picture import Picture
 from ui.uploads.transfers import Transfer
 from ui.uploads.words import receipt_numbers, receipt_page, receipt_sentence
 
@@ -25,7 +26,7 @@ class ReceiptBar(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.transfer: Transfer | None = None
-        self._icon = QLabel(self)
+        self._icon = Picture(28, self)
         self.sentence = QLabel(self)
         self.sentence.setWordWrap(True)
         self.sentence.setProperty("role", "heading")
@@ -75,7 +76,7 @@ class ReceiptBar(QFrame):
         self.style().unpolish(self)
         self.style().polish(self)
         name, role = ("ph.check-circle-fill", "good") if good else ("ph.warning-fill", "warn")
-        self._icon.setPixmap(icon(name, role).pixmap(QSize(28, 28), self.devicePixelRatio()))
+        self._icon.show_icon(name, role)
         self.sentence.setText(receipt_sentence(receipt))
         self.numbers.setText(receipt_numbers(receipt))
         self.note.setText(f"⚠ {note}" if note else "")
