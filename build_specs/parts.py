@@ -43,8 +43,6 @@ EXCLUDED = (
     "setuptools",
     "tests",
     "tkinter",
-    "watchfiles",
-    "websockets",
 )
 
 QT_MODULES = ("QtCore", "QtDBus", "QtGui", "QtSvg", "QtWidgets")
