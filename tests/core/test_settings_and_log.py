@@ -46,7 +46,8 @@ def test_the_environment_wins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["[serve", "serve = 1", "[serve]\nport = 'x'", "[serve]\nport = 70000", "[serve]\nport = -1",
-     "[serve]\nport = true", "[desktop]\nkeep_running = 1", "[serve]\nallowed_hosts = [1]", "database_url = 5"],
+     "[serve]\nport = true", "[desktop]\nkeep_running = 1", "[serve]\nallowed_hosts = [1]",
+     "database_url = 5"],
 )  # fmt: skip
 def test_wrong_values_are_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "settings.toml").write_text(text)
