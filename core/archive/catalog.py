@@ -13,7 +13,7 @@ from core.archive.blobs import Blob
 from core.archive.homes import Home, Placing, home_of
 from core.archive.nouns import Outcome
 from core.archive.schema import instances, series, studies, unindexed
-from core.db.prepared import Prepared
+from core.db.prepared import Lookup, Prepared
 from core.dicom.refs import Header
 
 _SAME_UID = Prepared(
@@ -81,7 +81,7 @@ def place(connection: Connection, new: Placing, blob_size: Callable[[str], int |
     now = time.time()
     home = home_of(connection, new, now)
     header = new.arrival.header
-    found = _SAME_UID(connection, {"sop_uid": header.sop_instance_uid, "namespace": new.namespace}).all()
+    found = _SAME_UID(connection, {"sop_uid": header.sop_instance_uid, "namespace": new.namespace})
     known = [_Known._make(row) for row in found]
     mine = [row for row in known if row.series_id == home.series_id]
     current = next((row for row in mine if row.current), None)
@@ -210,15 +210,14 @@ def _instance_row(new: Placing, home: Home, conflict: str, current: bool, now: f
     }
 
 
-def is_current(connection: Connection, namespace: str, header: Header, version: str) -> str | None:
+def is_current(lookup: Lookup, namespace: str, header: Header, version: str) -> str | None:
     """The blob of *version* if that is what its identity's current version is."""
-    return _CURRENT(
-        connection,
-        {
-            "namespace": namespace,
-            "study_uid": header.study_instance_uid,
-            "series_uid": header.series_instance_uid,
-            "sop_uid": header.sop_instance_uid,
-            "version": version,
-        },
-    ).scalar()
+    values = {
+        "namespace": namespace,
+        "study_uid": header.study_instance_uid,
+        "series_uid": header.series_instance_uid,
+        "sop_uid": header.sop_instance_uid,
+        "version": version,
+    }
+    row = lookup.first(_CURRENT, values)
+    return row[0] if row else None

@@ -67,16 +67,13 @@ def home_of(connection: Connection, new: Placing, now: float) -> Home:
             "series_uid": header.series_instance_uid,
             "digest": new.arrival.phi.digest,
         },
-    ).first()
+    ).fetchone()
     if row is None:
-        study_id, patient_id = _new_study(connection, new, now), header.patient_id.strip()
-    else:
-        study_id, patient_id = row.id, row.patient_id
-    series_id = row.series_id if row else None
+        row = _new_study(connection, new, now), header.patient_id.strip(), None, None
+    study_id, patient_id, series_id, phi_set_id = row
     new_series = series_id is None
     if series_id is None:
         series_id = _new_series(connection, study_id, header)
-    phi_set_id = row.phi_set_id if row else None
     if phi_set_id is None:
         phi = {"study_id": study_id, "digest": new.arrival.phi.digest, "tags": new.arrival.phi.tags}
         phi_set_id = _new_id(connection, insert(phi_sets).values(phi))

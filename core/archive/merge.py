@@ -28,7 +28,7 @@ def merge_studies(connection: Connection, old: int, new: int) -> list[str]:
                 update(series).where(series.c.id == row.id).values(study_id=new, ordinal=ordinal)
             )
         else:
-            needless += _merge_series(connection, row.id, twin)
+            needless += _merge_series(connection, old, row.id, twin)
     connection.execute(update(instances).where(instances.c.study_id == old).values(study_id=new))
     connection.execute(update(attachments).where(attachments.c.study_id == old).values(study_id=new))
     have = select(overlays.c.phi_namespace).where(overlays.c.study_id == new)
@@ -48,28 +48,30 @@ def _merge_phi_sets(connection: Connection, old: int, new: int) -> None:
         .where(phi_sets.c.study_id == old)
     ).all()
     for mine, theirs in pairs:
-        connection.execute(update(instances).where(instances.c.phi_set_id == mine).values(phi_set_id=theirs))
+        connection.execute(
+            update(instances)
+            .where(instances.c.study_id == old, instances.c.phi_set_id == mine)
+            .values(phi_set_id=theirs)
+        )
         connection.execute(delete(phi_sets).where(phi_sets.c.id == mine))
     connection.execute(update(phi_sets).where(phi_sets.c.study_id == old).values(study_id=new))
 
 
-def _merge_series(connection: Connection, old: int, new: int) -> list[str]:
+def _merge_series(connection: Connection, old_study: int, old: int, new: int) -> list[str]:
     """Move the versions of one series under its twin; the blobs of those it has already are needless."""
+    mine = and_(instances.c.study_id == old_study, instances.c.series_id == old)
     twin = instances.alias()
     same = connection.execute(
         select(instances.c.id, instances.c.blob)
         .join(twin, and_(twin.c.sop_uid == instances.c.sop_uid, twin.c.version == instances.c.version))
-        .where(instances.c.series_id == old, twin.c.series_id == new)
+        .where(mine, twin.c.series_id == new)
     ).all()
-    connection.execute(delete(instances).where(instances.c.id.in_([row.id for row in same])))
+    for row in same:
+        connection.execute(delete(instances).where(instances.c.id == row.id))
     other = instances.alias()
     taken = select(other.c.sop_uid).where(other.c.series_id == new, other.c.current.is_(True))
-    connection.execute(
-        update(instances)
-        .where(instances.c.series_id == old, instances.c.sop_uid.in_(taken))
-        .values(current=False)
-    )
-    connection.execute(update(instances).where(instances.c.series_id == old).values(series_id=new))
+    connection.execute(update(instances).where(mine, instances.c.sop_uid.in_(taken)).values(current=False))
+    connection.execute(update(instances).where(mine).values(series_id=new))
     return [row.blob for row in same]
 
 

@@ -17,6 +17,8 @@ from core.archive.homes import Placing
 from core.archive.nouns import Outcome, Routing, StoreResult
 from core.audit.log import AuditLog, Event
 from core.db.database import Database
+from core.db.engine import storage_fault
+from core.db.prepared import Lookup
 from core.errors import BadInput, StorageFault
 
 T = TypeVar("T")
@@ -46,6 +48,7 @@ class Store:
         self._blobs = blobs
         self._audit = audit
         self._changed = changed
+        self._lookup = Lookup(database.engine)
         self._pool = ThreadPoolExecutor(SYNCING_THREADS, thread_name_prefix="archive-store")
 
     def object(self, incoming: Incoming, *, actor: str, via: str, routing: Routing) -> Future[StoreResult]:
@@ -72,6 +75,7 @@ class Store:
     def close(self) -> None:
         """Wait for what is being stored; calling it again does nothing."""
         self._pool.shutdown()
+        self._lookup.close()
 
     def _start(self, incoming: Incoming, future: Future[T], work: Callable[[], None]) -> None:
         incoming.take()
@@ -81,7 +85,9 @@ class Store:
                 work()
             except Exception as error:  # whatever it is, the sender must hear of it
                 incoming.abort()
-                future.set_exception(fault_of(error) if isinstance(error, OSError) else error)
+                future.set_exception(
+                    fault_of(error) if isinstance(error, OSError) else storage_fault(error) or error
+                )
 
         future.set_running_or_notify_cancel()
         try:
@@ -129,8 +135,7 @@ class Store:
 
     def _is_there(self, incoming: Incoming, arrival: Arrival) -> bool:
         """Whether these bytes are the current version already; what a reader sees is on disk."""
-        with self._database.read() as connection:
-            found = is_current(connection, incoming.namespace, arrival.header, incoming.version)
+        found = is_current(self._lookup, incoming.namespace, arrival.header, incoming.version)
         return found is not None and self._blobs.size(found) == incoming.size
 
     def _place(self, connection: Connection, placing: Placing, actor: str) -> Placed:

@@ -115,9 +115,9 @@ class AuditLog:
         detail: Mapping[str, object] | None = None,
     ) -> None:
         """Append one row in the transaction of *connection*, which must be the writer's."""
-        last = _LAST(connection, {}).first()
+        last_id, chain = _LAST(connection, {}).fetchone() or (0, "")
         row = {
-            "id": last.id + 1 if last else 1,
+            "id": last_id + 1,
             "time": time.time(),
             "event": event.code,
             "action": action,
@@ -127,7 +127,7 @@ class AuditLog:
             "study_uid": study_uid,
             "detail": json.dumps(detail or {}, ensure_ascii=False, separators=(",", ":"), sort_keys=True),
         }
-        _INSERT(connection, {**row, "chain": _chain(last.chain if last else "", row)})
+        _INSERT(connection, {**row, "chain": _chain(chain, row)})
 
     def access(
         self,

@@ -2,30 +2,67 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult
+from sqlalchemy import Connection, Engine, PoolProxiedConnection
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.selectable import SelectBase
 
 
 class Prepared:
-    """An SQLAlchemy statement as SQL text and the order of parameters; gives the driver's plain values."""
+    """An SQLAlchemy statement as SQL text and the order of parameters; gives the driver's own cursor."""
 
-    __slots__ = ("_fixed", "_order", "_text")
+    __slots__ = ("_fixed", "_order", "text")
 
     def __init__(self, statement: SelectBase | UpdateBase, *columns: str) -> None:
         """For an insert, name the *columns* it will be given."""
         compiled = statement.compile(
             dialect=sqlite.dialect(paramstyle="qmark"), column_keys=list(columns) or None
         )
-        self._text = compiled.string
+        self.text = compiled.string
         self._order: tuple[str, ...] = tuple(compiled.positiontup or ())
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
 
-    def __call__(self, connection: Connection, values: Mapping[str, Any]) -> CursorResult[Any]:
-        """Run it; *values* by parameter name."""
+    def __call__(self, connection: Connection, values: Mapping[str, Any]) -> sqlite3.Cursor:
+        """Run it in the transaction of *connection*; *values* by parameter name. Raises sqlite3.Error."""
+        return self.on(connection.connection, values)
+
+    def on(self, connection: PoolProxiedConnection, values: Mapping[str, Any]) -> sqlite3.Cursor:
+        """Run it on a connection of the driver."""
         known = {**self._fixed, **values} if self._fixed else values
-        return connection.exec_driver_sql(self._text, tuple([known[name] for name in self._order]))
+        parameters = tuple([known[name] for name in self._order])
+        cursor: sqlite3.Cursor = connection.driver_connection.execute(self.text, parameters)  # type: ignore[union-attr]
+        return cursor
+
+
+class Lookup:
+    """Single-row questions outside any transaction; each thread keeps a connection of its own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._mine = threading.local()
+        self._gate = threading.Lock()
+        self._all: list[PoolProxiedConnection] = []
+
+    def first(self, statement: Prepared, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        """The first row of the answer as of now, None if there is none. Raises sqlite3.Error."""
+        connection: PoolProxiedConnection | None = getattr(self._mine, "connection", None)
+        if connection is None:
+            connection = self._mine.connection = self._engine.raw_connection()
+            with self._gate:
+                self._all.append(connection)
+        cursor = statement.on(connection, values)
+        row: tuple[Any, ...] | None = cursor.fetchone()
+        cursor.close()  # an open answer would hold its snapshot
+        return row
+
+    def close(self) -> None:
+        """Give the connections back; the threads that used them must have ended."""
+        with self._gate:
+            connections, self._all = self._all, []
+        for connection in connections:
+            connection.close()
