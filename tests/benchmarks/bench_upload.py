@@ -61,6 +61,9 @@ def filmjacket(folder: Path) -> Iterator[str]:
     if process.stdout is None:
         raise RuntimeError("no pipe")
     line = process.stdout.readline()
+    if not line.startswith("ready "):
+        process.kill()
+        raise RuntimeError("the archive did not start")
     try:
         yield line.split("http=")[1].split()[0]
     finally:
