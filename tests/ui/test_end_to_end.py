@@ -15,6 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from app.commands.desktop import services
 from app.paths import prepare
+from core import log
 from core.media import samples
 from ui.archive.page import ArchivePage
 from ui.dialogs.send_sheet import SendSheet
@@ -44,9 +45,19 @@ def disc(tmp_path: Path) -> Path:
 
 
 @contextmanager
+def closing_log() -> Generator[None, None, None]:
+    """Close the log file at the end."""
+    try:
+        yield
+    finally:
+        log.stop()
+
+
+@contextmanager
 def opened(data: Path, qapp: QApplication) -> Generator[MainWindow, None, None]:
     """The window over *data*, with the embedded archive as its child."""
-    with services(prepare(data)) as given:
+    log.start(verbose=True, file=prepare(data) / "logs" / "desktop.log", stderr=False)
+    with closing_log(), services(data) as given:
         made = MainWindow(given, Theme(qapp, Mode.LIGHT))
         made.show()
         yield made

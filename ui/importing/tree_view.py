@@ -21,6 +21,7 @@ from ui.models.people import person_name
 from ui.models.study_node import Node, identity
 from ui.models.study_tree import NODE_ROLE, Column, StudyTree
 from ui.theme import tokens
+from ui.widgets.banner import breakable
 
 Index = QModelIndex | QPersistentModelIndex
 PAD = 6
@@ -69,7 +70,7 @@ class NameDelegate(CellDelegate):
 
     def _words(self, painter: QPainter, box: QRect, font: QFont, patient: Patient) -> None:
         now = tokens()
-        name = person_name(patient.header.patient_name)
+        name = breakable(person_name(patient.header.patient_name))
         bold, small = _bold(font), _small(font)
         top = box.top() + PAD
         for words, face, colour in (
@@ -102,7 +103,9 @@ class NameDelegate(CellDelegate):
         wide = view.viewport().width() - BESIDE if isinstance(view, QTreeView) else 300
         room = QRect(0, 0, max(120, wide), 1000)
         small = QFontMetrics(_small(font))
-        high = QFontMetrics(_bold(font)).boundingRect(room, _WRAP, person_name(node.item.header.patient_name))
+        high = QFontMetrics(_bold(font)).boundingRect(
+            room, _WRAP, breakable(person_name(node.item.header.patient_name))
+        )
         total = high.height() + small.boundingRect(room, _WRAP, identity(node.item)).height() + 2 * PAD
         if node.item.warning:
             total += small.boundingRect(

@@ -10,7 +10,7 @@ from ui.messages import MessageBar
 from ui.picture import Picture
 from ui.uploads.transfers import ENDED, State, Transfer
 from ui.uploads.words import STATE_LOOK, numbers_text, state_text, what, where, whose
-from ui.widgets.banner import ElidedLabel
+from ui.widgets.banner import ElidedLabel, breakable
 
 _BAR = {
     State.DONE: "good",
@@ -90,7 +90,7 @@ class JobCard(QFrame):
         """Show the sending as it is now."""
         transfer = self.transfer
         names = whose(transfer)
-        self.who.setText(names)
+        self.who.setText(breakable(names))
         about = f"{what(transfer)} → {where(transfer)}"
         self.about.setText(about)
         self.about.setToolTip(about)

@@ -11,6 +11,8 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 from ui.models.people import birth_text
 from ui.models.study_view import PatientText, StudyView
 
+BREAK_EVERY = 20  # characters of one word; hardly a name has more
+
 
 class ElidedLabel(QLabel):
     """One line that ends in … where there is no room; the whole text stands in the tooltip."""
@@ -46,11 +48,20 @@ class PatientBanner(QLabel):
             self.tr("ID {id}").format(id=patient.patient_id) if patient.patient_id else self.tr("no ID")
         )
         rest = [patient.sex, birth_text(patient.birth_date), identity]
-        parts = [f"<b style='font-size:large'>{escape(patient.shown_name)}</b>"]
+        parts = [f"<b style='font-size:large'>{escape(breakable(patient.shown_name))}</b>"]
         parts += [f"<span style='white-space:nowrap'>{escape(part)}</span>" for part in rest if part]
         self.setText(" · ".join(parts))
         self.setToolTip(patient.all_names)
         self.setAccessibleName(self.tr("Patient: {who}").format(who=patient.banner))
+
+
+def breakable(name: str) -> str:
+    """*name* with invisible places to break inside very long words: they wrap instead of being cut."""
+    words = (
+        "\u200b".join(word[n : n + BREAK_EVERY] for n in range(0, len(word), BREAK_EVERY))
+        for word in name.split(" ")
+    )
+    return " ".join(words)
 
 
 class StudyBanner(QWidget):
