@@ -13,3 +13,12 @@ done
 [ -z "$missing" ] || apt_install interop $missing
 # Under systemd an installed daemon would start with the next boot.
 case "$missing" in *orthanc*) if [ -d /run/systemd/system ]; then as_root systemctl disable -q orthanc; fi ;; esac
+
+# The V3 vendor's client wants other versions of libraries than we do: it gets an environment of its own.
+stamp=.make/ambra/.installed
+if ! [ -f "$stamp" ] || [ "$(cat "$stamp")" != "$(cksum < build_specs/ambra.txt)" ]; then
+    echo "interop: installing ambra-sdk into .make/ambra"
+    .venv/bin/python -m venv --clear .make/ambra
+    .make/ambra/bin/python -m pip install -q --no-cache-dir --disable-pip-version-check -r build_specs/ambra.txt
+    cksum < build_specs/ambra.txt > "$stamp"
+fi

@@ -1,0 +1,48 @@
+"""The V3 vendor's own client: log in, upload, read, attach, delete."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from core.media.samples import SampleStudy, ct_slice, pdf_report, uid, write
+from tests import house
+from tests.app.archive_process import ArchiveProcess
+from tests.guards import CANARY
+
+pytestmark = pytest.mark.interop
+
+PYTHON = house.ROOT / ".make" / "ambra" / "bin" / "python"
+JPEG = "ffd8"
+
+
+def test_a_session_of_the_vendors_client(tmp_path: Path) -> None:
+    if not PYTHON.exists():
+        pytest.skip("ambra-sdk is not installed")
+    study = SampleStudy(seed="ambra", patient=CANARY)
+    dicom = write(ct_slice(study), tmp_path / "ct.dcm")
+    pdf = tmp_path / "report.pdf"
+    pdf.write_bytes(pdf_report(["Findings"]))
+    with ArchiveProcess(tmp_path / "data") as archive:
+        password = (tmp_path / "data" / "initial-admin-password").read_text("utf-8").strip()
+        script = house.ROOT / "tests" / "interop" / "ambra_session.py"
+        done = subprocess.run(
+            [PYTHON, script, archive.url, "admin", password, dicom, pdf],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    image = uid(study.seed, 1, 1)
+    assert said["sid"] and said["series"] == [[image]]
+    assert (said["stored"]["study_uid"], said["stored"]["image_uid"]) == (study.uid, image)
+    for phi in (said["study_phi"], said["image_phi"]):
+        assert phi["(0010,0010)"] == CANARY.name and phi["(0010,0020)"] == CANARY.patient_id
+    assert said["image_count"] == 1
+    assert said["thumbnail"] == said["frame"] == JPEG
+    assert said["same_bytes"] and said["same_pdf"] and said["latest_pdf"]
+    assert said["deleted"] in (200, 202, 204) and said["gone"]
