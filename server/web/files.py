@@ -14,7 +14,8 @@ from typing import BinaryIO
 from urllib.parse import quote
 
 from core.errors import StorageFault
-from server.web.call import Call, Headers, Send, answer
+from server.web.body import ClientGone
+from server.web.call import Call, Headers, Receive, Send, answer
 from server.web.errors import BAD_RANGE, Refused
 
 WHOLE_BYTES = 2 << 20
@@ -42,9 +43,12 @@ class Stored:
 
 
 async def send_stored(
-    call: Call, send: Send, workers: ThreadPoolExecutor, find: Callable[[], Stored]
+    call: Call, receive: Receive, send: Send, workers: ThreadPoolExecutor, find: Callable[[], Stored]
 ) -> None:
-    """Answer with what *find* finds; it runs, as all reading does, on a worker thread. Raises as it does."""
+    """Answer with what *find* finds; it runs, as all reading does, on a worker thread.
+
+    Raises what *find* raises, StorageFault, and ClientGone when nobody takes the bytes any more.
+    """
     loop = asyncio.get_running_loop()
     opened = await loop.run_in_executor(workers, _open, call, find)
     stored, file, span, whole = opened.stored, opened.file, opened.span, opened.whole
@@ -54,18 +58,28 @@ async def send_stored(
         headers += [] if opened.unchanged else [(b"content-length", b"%d" % opened.length)]
         await answer(send, status, whole, headers)
         return
+    gone = asyncio.ensure_future(_gone(receive))
     try:
         headers.append((b"content-length", b"%d" % opened.length))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         left = opened.length
         while left:
+            if gone.done():
+                raise ClientGone
             chunk = await loop.run_in_executor(workers, file.read, min(CHUNK_BYTES, left))
             if not chunk:  # shorter than the catalog says: cut the answer, so that nobody takes it for whole
                 raise StorageFault("A stored object is shorter than it should be.", "Run filmjacket check.")
             left -= len(chunk)
             await send({"type": "http.response.body", "body": chunk, "more_body": left > 0})
     finally:
+        gone.cancel()
         await loop.run_in_executor(workers, file.close)
+
+
+async def _gone(receive: Receive) -> None:
+    """Returns when the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 @dataclass(slots=True)

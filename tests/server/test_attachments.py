@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -147,6 +148,20 @@ def test_missing_attachments(served: Served, stored: Stored) -> None:
     with served.anonymous() as nobody:
         assert nobody.get(by_version(stored, answer)).status_code == 401
         assert nobody.post(f"{stored.path}/attachment", content=PDF).status_code == 401
+
+
+def test_a_reader_that_leaves_is_noticed(served: Served, stored: Stored, log_lines: list[str]) -> None:
+    big = bytes(64 << 20)
+    with served.client() as client:
+        answer = client.post(f"{stored.path}/attachment", content=big).json()
+        with client.stream("GET", by_version(stored, answer)) as response:
+            next(response.iter_raw(1000))
+        client.close()
+    until = time.monotonic() + 20
+    while not (left := [line for line in log_lines if " 499 " in line]):
+        assert time.monotonic() < until, "it went on reading for nobody"
+        time.sleep(0.02)
+    assert int(left[0].split()[-2]) < len(big)
 
 
 def test_a_large_one_streams_in_both_directions(served: Served, stored: Stored) -> None:

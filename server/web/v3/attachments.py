@@ -119,6 +119,7 @@ class AttachmentRoutes:
         params = scope["path_params"]
         await self._send(
             scope,
+            receive,
             send,
             lambda: self._archive.attachment(
                 params["namespace"], params["study_uid"], params["attachment_id"], params["version"]
@@ -131,13 +132,20 @@ class AttachmentRoutes:
         params = scope["path_params"]
         await self._send(
             scope,
+            receive,
             send,
             lambda: self._archive.latest_attachment(params["namespace"], params["study_uid"]),
             pinned=False,
         )
 
     async def _send(
-        self, scope: Scope, send: Send, look_up: Callable[[], StoredAttachment], *, pinned: bool
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        look_up: Callable[[], StoredAttachment],
+        *,
+        pinned: bool,
     ) -> None:
         caller_of(scope).require(Right.VIEW, scope["path_params"]["namespace"])
 
@@ -154,7 +162,7 @@ class AttachmentRoutes:
                 disposition=disposition_for(kept.content_type),
             )
 
-        await send_stored(call_of(scope), send, self._services.workers, find)
+        await send_stored(call_of(scope), receive, send, self._services.workers, find)
 
 
 def outer_type(content_type: str) -> str:

@@ -126,7 +126,7 @@ class ImageRoutes:
                 disposition="attachment",
             )
 
-        await send_stored(call, send, self._services.workers, find)
+        await send_stored(call, receive, send, self._services.workers, find)
 
     async def frame(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One frame as a JPEG in its original size, quality 95 %. Frames count from 0."""

@@ -1,0 +1,155 @@
+"""The window's ports over the real thing: scan, send to the local archive, find it there, go on later."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from app.desk import DEFAULT_NAMESPACE, LocalArchive, SavedDestinations, SettingsFile, Uploads
+from core.errors import BadInput, KnownError, NotFound, Unreachable
+from core.media.samples import SampleStudy, pdf_report, write_ct_series
+from core.scan.result import Scan
+from core.scan.scanner import Scanner
+from core.settings import Settings
+from core.upload.ledger import Ledger
+from ui.services import ArchiveState, DestinationText, Order, Picked
+
+Result = TypeVar("Result")
+STUDY = SampleStudy()
+
+
+def drive(work: Generator[Any, None, Result]) -> Result:
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> Scan:
+    write_ct_series(STUDY, tmp_path / "disc", 6, size=32)
+    return drive(Scanner([tmp_path / "disc"]).run())
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with closing(Ledger(tmp_path / "client.db")) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[LocalArchive]:
+    archive = LocalArchive(tmp_path / "data", Settings())
+    yield archive
+    archive.stop()
+
+
+def order(scan: Scan, destination: str = "archive", pdf: Path | None = None) -> Order:
+    patient, study = next(iter(scan.tree.studies()))
+    files = {study.study_instance_uid: (pdf,)} if pdf else {}
+    return Order(scan, (Picked(patient, study),), files, destination)
+
+
+def test_from_the_disc_into_the_local_archive(
+    scan: Scan, ledger: Ledger, archive: LocalArchive, tmp_path: Path
+) -> None:
+    pdf = tmp_path / "letter.pdf"
+    pdf.write_bytes(pdf_report(["A letter"]))
+    assert archive.state is ArchiveState.OFF and archive.where == ""
+    with pytest.raises(Unreachable):
+        archive.client()
+    job = Uploads(ledger, archive).begin(order(scan, pdf=pdf))
+    assert job.images == 6 and STUDY.patient.patient_id in job.whose and STUDY.description in job.what
+    receipt = drive(job.run())
+    assert receipt.complete and archive.state is ArchiveState.RUNNING
+    assert archive.where.startswith("FILMJACKET @ 127.0.0.1:")
+    client = archive.client()
+    assert client is archive.client()
+    found = client.study_detail(DEFAULT_NAMESPACE, STUDY.uid)
+    assert sum(len(series.images) for series in found.series) == 6
+    assert [each.name for each in found.attachments] == ["letter.pdf"]
+    archive.stop()
+    assert archive.state is ArchiveState.OFF
+
+
+def test_an_unfinished_job_goes_on_from_the_ledger_alone(
+    scan: Scan, ledger: Ledger, archive: LocalArchive
+) -> None:
+    uploads = Uploads(ledger, archive)
+    first = uploads.begin(order(scan))
+    assert [job.id for job in uploads.unfinished()] == [first.id]
+    left = Uploads(ledger, archive).unfinished()[0]
+    assert (left.where, left.images, left.whose) == ("archive", 6, first.whose)
+    left.cancel()
+    left.pause()
+    left.resume()
+    assert drive(left.run()).complete
+    assert not uploads.unfinished()
+    again = uploads.begin(order(scan))
+    again.forget()
+    assert not uploads.unfinished()
+
+
+def test_saved_destinations(ledger: Ledger, archive: LocalArchive, scan: Scan) -> None:
+    archive.start()
+    url, _ = archive.door()
+    saved = SavedDestinations(ledger, archive)
+    saved.save(DestinationText("Hospital", f"v3:{url}"), None)
+    assert [each.name for each in saved.all()] == ["Hospital"] and not saved.all()[0].has_secret
+    assert "Filmjacket" in saved.test(DestinationText("here", "archive"), None)
+    with pytest.raises(KnownError):
+        saved.test(DestinationText("Hospital", f"v3:{url}", "nobody"), "wrong password")
+    with pytest.raises(BadInput):
+        saved.save(DestinationText("Other", "stow:http://localhost:1"), None)
+    job = Uploads(ledger, archive).begin(order(scan, "Hospital"))
+    assert job.where == "Hospital"
+    with pytest.raises(KnownError):  # it has no login there
+        drive(job.run())
+    assert Uploads(ledger, archive).unfinished()[0].where == "Hospital"
+    saved.remove("Hospital")
+    assert Uploads(ledger, archive).unfinished()[0].where == f"v3:{url}"
+    with pytest.raises(NotFound):
+        Uploads(ledger, archive).begin(order(scan, "Hospital"))
+
+
+def test_settings_reach_the_running_archive(archive: LocalArchive, tmp_path: Path) -> None:
+    settings = SettingsFile(tmp_path / "data")
+    settings.on_change = archive.changed
+    archive.start()
+    now = settings.now
+    settings.save(replace(now, serve=replace(now.serve, ae_title="CLINIC")))
+    assert SettingsFile(tmp_path / "data").now.serve.ae_title == "CLINIC"
+    archive.stop()
+    archive.start()
+    assert archive.where.startswith("CLINIC @ ") and archive.client().status().ae_title == "CLINIC"
+
+
+def test_the_window_gets_everything_it_needs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, qapp: object
+) -> None:
+    from app.commands import desktop
+    from ui import application
+    from ui.services import Services
+
+    seen: list[tuple[Services, list[Path]]] = []
+
+    def open_window(app: object, services: Services, paths: list[Path], **_: object) -> int:
+        seen.append((services, paths))
+        services.jobs.shutdown()
+        services.tasks.shutdown()
+        return 0
+
+    monkeypatch.setenv("FILMJACKET_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(application, "create", lambda: qapp)
+    monkeypatch.setattr(application, "run", open_window)
+    assert desktop.run(tmp_path) == 0
+    services, paths = seen[0]
+    assert paths == [tmp_path] and services.archive.state is ArchiveState.OFF
+    assert services.destinations is not None and services.settings.now == Settings()
