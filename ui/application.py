@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import sys
@@ -27,6 +28,7 @@ a turn of the event loop that asks a few dozen times took 100 ms while a disc wa
 def create(arguments: Sequence[str] = ()) -> QApplication:
     """The one QApplication of the process, in the person's locale."""
     sys.setswitchinterval(SWITCH_EVERY_S)
+    gc.set_threshold(5_000, 50, 100)  # a full collection amid a scan held the window for a tenth of a second
     QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
     app = QApplication([sys.argv[0] if sys.argv else "filmjacket", *arguments])
     app.setApplicationName("Filmjacket")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from enum import IntEnum
 from pathlib import Path
@@ -122,6 +123,7 @@ class MainWindow(QMainWindow):
         if self.property("awake"):
             return
         self.setProperty("awake", True)
+        gc.freeze()  # what is loaded by now stays: no collection needs to walk it again
         self.keeper.watch()
         if self.services.settings.now.desktop.local_archive:
             self.keeper.start()

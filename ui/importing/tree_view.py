@@ -30,8 +30,8 @@ BESIDE = 52
 NARROW = 460
 """Below this width the sizes give way, so that dates and titles stay readable."""
 
-OPENED_AT_FIRST = 40
-"""So many patients are shown unfolded; a disc with more would scroll for ever."""
+OPENED_AT_FIRST = 120
+"""So many rows come unfolded; a larger tree would scroll for ever, and each new row lays all of them out."""
 
 _WRAP = int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
 
@@ -146,6 +146,7 @@ class DiscTree(QTreeView):
             title = str(model.headerData(column, Qt.Orientation.Horizontal))
             wide = max(metrics.horizontalAdvance(widest), metrics.horizontalAdvance(title) + 12)
             self.setColumnWidth(column, wide + 16)
+        self._unfolded = 0
         model.rowsInserted.connect(self._inserted)
         self.activated.connect(self._activated)
 
@@ -153,7 +154,10 @@ class DiscTree(QTreeView):
         for row in range(first, last + 1):
             if not parent.isValid():
                 self.setFirstColumnSpanned(row, parent, True)
-        if self._model.rowCount() <= OPENED_AT_FIRST:
+        if not parent.isValid() and self._model.rowCount() == 1:
+            self._unfolded = 0
+        if self._unfolded < OPENED_AT_FIRST:
+            self._unfolded += last - first + 1
             node = self._model.node(parent)
             if isinstance(node.item, Patient | Study) and not self.isExpanded(parent):
                 self.expand(parent)

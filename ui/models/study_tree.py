@@ -41,7 +41,7 @@ _ALIGNMENTS = (
     *(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft,) * 2,
     *(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight,) * 2,
 )
-SLICE_S = 0.012
+SLICE_S = 0.006
 """How long one helping of found files may hold the Qt thread."""
 
 
