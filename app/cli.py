@@ -50,16 +50,25 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code. *arguments* are those after the program's name."""
     _plain_streams()
     try:
-        return _run(list(arguments))
+        code = _answered(list(arguments))
+        if sys.stdout is not None:
+            sys.stdout.flush()  # what is still held back may find its reader gone
+    except BrokenPipeError:  # keep the interpreter from complaining about it at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return REFUSED
+    return code
+
+
+def _answered(arguments: list[str]) -> int:
+    """Run one command and tell the person what went wrong, if anything. Raises BrokenPipeError."""
+    try:
+        return _run(arguments)
     except SystemExit as stopped:
         return stopped.code if isinstance(stopped.code, int) else (DONE if stopped.code is None else REFUSED)
     except KeyboardInterrupt:
         return _say("Stopped.", code=REFUSED)
-    except (
-        BrokenPipeError
-    ):  # whoever read our output has gone; keep the interpreter from complaining about it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return REFUSED
+    except BrokenPipeError:
+        raise
     except KnownError as error:
         return _say(error.message, error.remedy, code=exit_code(error))
     except OSError as error:
