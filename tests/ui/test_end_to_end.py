@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -173,3 +178,22 @@ def test_a_restart_offers_to_go_on_and_does(
     with opened(tmp_path / "data", qapp) as third:
         qtbot.wait(300)
         assert third.messages.isHidden()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_the_program_ends_cleanly_when_it_is_told_to(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    environ = os.environ | {"FILMJACKET_DATA": str(data), "QT_QPA_PLATFORM": "offscreen"}
+    with subprocess.Popen([sys.executable, "-m", "app"], env=environ, stderr=subprocess.PIPE) as program:
+        try:
+            until = time.monotonic() + 30
+            while not (data / "archive").is_dir() and time.monotonic() < until:  # the window is awake
+                assert program.poll() is None
+                time.sleep(0.05)
+            program.send_signal(signal.SIGTERM)
+            _out, said = program.communicate(timeout=60)
+        finally:
+            program.kill()
+    assert program.returncode == 0
+    assert b"Traceback" not in said
+    assert (data / "window.ini").is_file()

@@ -256,3 +256,21 @@ def test_a_long_name_wraps_and_is_never_cut(qtbot: QtBot, make: Any, tmp_path: P
     assert names[0] == "WOLFESCHLEGELSTEINHAUSENBERGER-SESQUIPEDALIAN, Hubert Ignatius"
     assert tall > tree.visualRect(model.index(1, 0)).height()
     assert page.scan.panel.banner.patient.wordWrap()
+
+
+@pytest.mark.parametrize("disc", ["cd-dicomdir-charsets", "cd-no-dicomdir", "broken", "nonimage"])
+def test_real_discs_are_shown_without_a_hitch(qtbot: QtBot, make: Any, testdata: Path, disc: str) -> None:
+    page = make(scanner=Scanner)
+    read(qtbot, page, testdata / disc)
+    assert page.session.scan is not None
+    receipt = page.session.scan.receipt
+    shown = sum(
+        page.session.model.node(page.session.model.index(r, 0)).images for r in range(len(rows(page)))
+    )
+    assert shown == receipt.instances
+    assert len(page.session.skipped) == len(page.session.scan.skipped)
+    assert f"of {receipt.files}" in page.scan.footer.complete.text()
+    if disc == "cd-dicomdir-charsets":
+        names = "\n".join(rows(page))
+        assert "ΔΙΟΝΥΣΙΟΣ" in names
+        assert "ЛЮК" in names
