@@ -36,7 +36,6 @@ from core.archive.nouns import (
 from core.archive.phi import only_phi, overlaid
 from core.archive.schema import CATALOG, namespaces, series, series_cache
 from core.archive.schema import studies as study_table
-from core.archive.settle import Settler
 from core.archive.store import Store, check_namespace
 from core.archive.trash import Trash
 from core.audit.log import AuditLog
@@ -80,7 +79,7 @@ class Archive:
         self.db = database
         self.audit = AuditLog(database)
         self._removal_lock = database.path.with_name("removal.lock")
-        self._settler: Settler | None = None
+        self._settler: settle.Settler | None = None
         self._store = Store(database, blobs, self.audit, self._changed)
         self._trash = Trash(
             database,
@@ -92,7 +91,7 @@ class Archive:
         )
         if lock is not None:
             blobs.sweep_incoming()
-            self._settler = Settler(
+            self._settler = settle.Settler(
                 database,
                 blobs,
                 thumbnailer,

@@ -18,7 +18,7 @@ from core.archive.archive import Archive
 from core.archive.nouns import Outcome, Routing, State, StudyFilter
 from core.errors import BadInput, Busy, NotDicom, NotFound, StorageFault, TooLarge
 from core.media.samples import SamplePatient, SampleStudy, ct_slice, part10, uid
-from tests.core.archive_help import NS, Failing, attach, files_in, send, sop, store, tiny
+from tests.core.archive_help import NS, Failing, files_in, send, sop, store, tiny
 
 
 @pytest.fixture
@@ -321,55 +321,6 @@ def test_routing_and_door_are_written_down(archive: Archive, study: SampleStudy)
         ).one()
     assert tuple(row) == ("dimse", "CT1", "PACS")
     assert archive.audit.entries()[0].actor == "CTSCAN"
-
-
-def test_attachments_come_back_with_name_and_type(archive: Archive, study: SampleStudy) -> None:
-    store(archive, tiny(study))
-    first = attach(archive, study.uid, b"%PDF-1", "Befund Müller.pdf").result(30)
-    second = attach(archive, study.uid, b"", "empty").result(30)
-    assert first.version == base64.urlsafe_b64encode(hashlib.sha256(b"%PDF-1").digest()[:20]).decode().rstrip(
-        "="
-    )
-    found = archive.attachment(NS, study.uid, first.guid, first.version)
-    assert found.attachment == first
-    assert (first.name, first.content_type, first.uploaded_by, first.bytes) == (
-        "Befund Müller.pdf",
-        "application/pdf",
-        "Rita",
-        6,
-    )
-    with found.open() as file:
-        assert file.read() == b"%PDF-1"
-    assert archive.attachment(NS, study.uid, first.guid, "*").attachment == first
-    assert archive.latest_attachment(NS, study.uid).attachment == second
-    assert archive.schema(NS, study.uid).attachments == (first, second)
-    assert archive.study_tags(NS, study.uid).attachment_count == 2
-    for guid, version in (("nothing", "*"), (first.guid, second.version)):
-        with pytest.raises(NotFound, match="Attachment"):
-            archive.attachment(NS, study.uid, guid, version)
-    assert archive.check().ok
-
-
-def test_attachments_need_a_study_and_a_sane_name(
-    archive: Archive, tmp_path: Path, study: SampleStudy
-) -> None:
-    assert isinstance(attach(archive, study.uid, b"x").exception(30), NotFound)
-    store(archive, tiny(study))
-    with pytest.raises(NotFound):
-        archive.latest_attachment(NS, study.uid)
-    assert isinstance(attach(archive, study.uid, b"x", "a\nb").exception(30), BadInput)
-    assert len(files_in(tmp_path)) == 1
-
-
-@pytest.mark.parametrize("step", ["sync", "rename", "sync_folder"])
-def test_a_failing_disk_keeps_no_attachment(
-    archive: Archive, files: Failing, tmp_path: Path, study: SampleStudy, step: str
-) -> None:
-    store(archive, tiny(study))
-    files.fail = step
-    assert isinstance(attach(archive, study.uid, b"x").exception(30), StorageFault)
-    assert len(files_in(tmp_path)) == 1
-    assert archive.study_tags(NS, study.uid).attachment_count == 0
 
 
 def test_unknown_names_say_what_is_unknown(archive: Archive, study: SampleStudy) -> None:
