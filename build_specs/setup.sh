@@ -31,7 +31,12 @@ if [ "$(uname -s)" = Linux ]; then
     need libxcb-icccm.so.4 libxcb-icccm4; need libxcb-image.so.0 libxcb-image0; need libxcb-keysyms.so.1 libxcb-keysyms1
     need libxcb-render-util.so.0 libxcb-render-util0; need libxcb-shape.so.0 libxcb-shape0
     need libxcb-xinerama.so.0 libxcb-xinerama0; need libxcb-randr.so.0 libxcb-randr0
-    [ -n "$(find /usr/share/fonts -name 'DejaVuSans.ttf' 2>/dev/null | head -n 1)" ] || missing="$missing fonts-dejavu-core"
+    # Names on discs come in every script: Latin, Greek, Cyrillic, Arabic and Hebrew (DejaVu), Chinese, Japanese and Korean
+    # (one font of 1.6 MB), Thai. Without a font they would show as boxes.
+    font() { [ -n "$(find /usr/share/fonts -iname "$1" 2>/dev/null | head -n 1)" ]; }
+    font 'DejaVuSans.ttf' || missing="$missing fonts-dejavu-core"
+    font '*cjk*.ttc' || font '*cjk*.otf' || font 'wqy-*' || missing="$missing fonts-wqy-microhei"
+    font 'Loma.*' || font 'NotoSansThai*' || missing="$missing fonts-tlwg-loma-otf"
 fi
 # shellcheck disable=SC2086
 [ -z "$missing" ] || apt_install setup $missing
