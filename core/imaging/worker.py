@@ -21,7 +21,7 @@ class VoiSpec(NamedTuple):
 
 
 class Task(NamedTuple):
-    """One picture to make: of a file (or bytes), 0-based frame, "jpeg", "png" or "thumbnail"."""
+    """One picture to make: of a file (or bytes), 0-based frame; "description" is JSON about it instead."""
 
     source: str | bytes
     frame0: int
@@ -29,6 +29,7 @@ class Task(NamedTuple):
     size: tuple[int, int] | None
     quality: int
     voi: VoiSpec | None
+    invert: bool = False
 
 
 class Answer(NamedTuple):
@@ -85,13 +86,18 @@ def _picture(task: Task) -> bytes:
     from core.imaging.voi import Voi, VoiFunction
 
     source = task.source if isinstance(task.source, bytes) else Path(task.source)
-    frame = ImageObject.open(source).frame(task.frame0)
+    image = ImageObject.open(source)
+    if task.kind == "description":
+        from core.imaging.describe import description
+
+        return description(image, task.frame0)
+    frame = image.frame(task.frame0)
     spec = task.voi
     voi = None if spec is None else Voi(spec.center, spec.width, VoiFunction(spec.function))
     if task.kind == "thumbnail" and task.size is not None:
         picture = render.small(frame, task.size, voi)
     else:
-        picture = render.render_frame(frame, voi, size=task.size)
+        picture = render.render_frame(frame, voi, size=task.size, invert=task.invert)
     return render.png(picture) if task.kind == "png" else render.jpeg(picture, task.quality)
 
 

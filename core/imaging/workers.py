@@ -72,9 +72,11 @@ class RenderPool:
         quality: int = 90,
         *,
         voi: Voi | None = None,
+        invert: bool = False,
     ) -> Future[bytes]:
-        """*kind* is "jpeg", "png" or "thumbnail" (a JPEG never enlarged); *size* (width, height) to fit into.
+        """*kind* is "jpeg", "png", "thumbnail" (a JPEG never enlarged) or "description" (JSON).
 
+        *size* (width, height) is what the picture is fitted into.
         The Future raises NotFound, NotDicom, NotRenderable, StorageFault. Cancelling it skips a task that
         has not begun. A *voi* with a table cannot cross; its window is used.
         """
@@ -86,7 +88,7 @@ class RenderPool:
             if self._closed:
                 future.set_exception(NotRenderable(CLOSED))
             else:
-                self._queue.put((Task(place, frame0, kind, size, quality, spec), future))
+                self._queue.put((Task(place, frame0, kind, size, quality, spec, invert), future))
         return future
 
     def thumbnail(self, data: bytes, frame: int, box: int) -> bytes:
