@@ -181,6 +181,7 @@ trash = Table(
     sqlite_autoincrement=True,
 )
 Index("trash_by_expiry", trash.c.expires)
+Index("trash_to_purge", trash.c.purging, sqlite_where=text("purging IS 1"))
 
 averages = Table(
     "averages",
