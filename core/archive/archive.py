@@ -36,7 +36,7 @@ from core.archive.nouns import (
 from core.archive.phi import only_phi, overlaid
 from core.archive.schema import CATALOG, namespaces, series, series_cache
 from core.archive.schema import studies as study_table
-from core.archive.store import Store, check_namespace
+from core.archive.store import Sending, Store, check_namespace
 from core.archive.trash import Trash
 from core.audit.log import AuditLog
 from core.db.database import Database
@@ -275,7 +275,7 @@ class Archive:
         The Future raises NotDicom, BadInput (truncated, without UIDs, DICOMDIR) or StorageFault; then nothing
         was kept. It resolves after bytes, folder entry and catalog are on disk.
         """
-        return self._store.object(incoming, actor=actor, via=via, routing=routing or Routing())
+        return self._store.object(incoming, Sending(actor, via, routing or Routing()))
 
     def attach(
         self,

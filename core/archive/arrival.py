@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from core.archive.phi import PhiSet, phi_set
 from core.dicom.refs import Header
@@ -37,11 +38,11 @@ class Arrival:
     position: float | None
 
 
-def read_arrival(path: Path, size: int) -> Arrival:
-    """Read the object at *path*. Raises NotDicom, BadInput with a sentence, OSError."""
+def read_arrival(file: Path | BinaryIO, size: int) -> Arrival:
+    """Read an object of *size* bytes. Raises NotDicom, BadInput with a sentence, OSError."""
     if size == 0:
         raise BadInput("Nothing was sent.", "Send a DICOM object.")
-    found = read_object(path, size)
+    found = read_object(file, size)
     header = found.header
     if header.sop_class_uid == MEDIA_DIRECTORY:
         raise BadInput(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import re
+import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from io import FileIO
+from io import BytesIO, FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from core.archive.files import FileSystem, LocalFiles
 from core.dicom.digest import new_hash, version_of
@@ -22,11 +23,14 @@ GATHER_BYTES = 1 << 20
 RESERVE_BYTES = 64 << 20
 """So much of the disk is left free, so that the database can always finish what it began."""
 
+BLOBS_TOGETHER = 500
+"""So many blobs in a row go into one folder."""
+
 KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}")
 
 
 class Blob(NamedTuple):
-    """A kept blob: *key* is "<first two hex digits of its digest>/<uuid>", made by us alone."""
+    """A kept blob: *key* is "<two hex digits>/<uuid>", made by us alone."""
 
     key: str
     version: str
@@ -41,6 +45,9 @@ class Blobs(Protocol):
 
     def keep(self, incoming: Incoming) -> Blob:
         """Make what arrived durable under a new key. Raises StorageFault; then nothing is left of it."""
+
+    def move(self, arrived: Sequence[Incoming]) -> list[Blob]:
+        """The same for many whose bytes are finished. Raises StorageFault; then nothing is left of any."""
 
     def path(self, key: str) -> Path:
         """Where the bytes can be read."""
@@ -79,17 +86,33 @@ class Incoming:
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
         self._file: FileIO | None = None
+        self._made = False
+        self._sealed = False
         self._given_up = False
         self._taken = False
 
     @property
     def version(self) -> str:
-        """The digest version of what `flush` has seen."""
+        """The digest version of what arrived; `seal` it first."""
         return version_of(self._hash)
 
-    def hex_prefix(self) -> str:
-        """The first two hex digits of the digest: the folder it will lie in."""
-        return self._hash.digest()[:1].hex()
+    @property
+    def name(self) -> str:
+        """What it is called, and will be."""
+        return self.path.stem
+
+    def seal(self) -> None:
+        """Say that nothing more will come: from here on `version` holds."""
+        if not self._sealed:
+            self._sealed = True
+            self._hash.update(self._joined())
+
+    def content(self) -> BinaryIO | Path:
+        """What arrived, for reading: in memory while it is still there. Raises OSError."""
+        if self._file is None:
+            return BytesIO(self._joined())
+        self.flush()
+        return self.path
 
     def take(self) -> None:
         """Say that somebody else now answers for it: the with-statement leaves it alone."""
@@ -116,26 +139,33 @@ class Incoming:
         """Hand what was gathered to the operating system, so that *path* can be read. Raises OSError."""
         if self._file is None:
             self._file = self._files.create(self.path)
-        if self._gathered:
-            data = self._gathered[0] if len(self._gathered) == 1 else b"".join(self._gathered)
-            self._gathered, self._gathered_bytes = [], 0
-            self._hash.update(data)
+            self._made = True
+        data = self._joined()
+        self._gathered, self._gathered_bytes = [], 0
+        if data:
+            if not self._sealed:
+                self._hash.update(data)
             self._files.write(self._file, data)
 
     def finish(self) -> None:
-        """Flush to disk and close. Raises OSError."""
+        """Seal, flush to disk and close. Raises OSError."""
+        self.seal()
         self.flush()
         if self._file is not None:
             self._files.sync(self._file)
             self._close()
 
+    def moved(self) -> None:
+        """Say that its file has another name now."""
+        self._made = False
+
     def abort(self) -> None:
         """Give up what has arrived; no error if it was kept or given up already."""
         self._given_up = True
         self._gathered = []
-        made = self._file is not None
         self._close()
-        if made:
+        if self._made:
+            self._made = False
             with suppress(OSError):  # what stays behind is swept at the next start
                 self._files.unlink(self.path)
 
@@ -148,6 +178,12 @@ class Incoming:
         if not self._taken:
             self.abort()
 
+    def _joined(self) -> bytes:
+        """What is still in memory, as one piece."""
+        if len(self._gathered) > 1:
+            self._gathered = [b"".join(self._gathered)]
+        return self._gathered[0] if self._gathered else b""
+
     def _close(self) -> None:
         file, self._file = self._file, None
         if file is not None:
@@ -156,13 +192,20 @@ class Incoming:
 
 
 class LocalBlobs:
-    """Blobs in a folder: `incoming/` for what arrives, `objects/<two hex digits>/<uuid>` for what is kept."""
+    """Blobs in a folder: `incoming/` for what arrives, `objects/<two hex digits>/<uuid>` for what is kept.
+
+    What is kept together lies together: one folder is filled with BLOBS_TOGETHER blobs before another is
+    drawn by lot, so that a group of blobs has but one folder to be synced.
+    """
 
     def __init__(self, folder: Path, files: FileSystem | None = None) -> None:
         self._files: FileSystem = files or LocalFiles()
         self._incoming = folder / "incoming"
         self._objects = folder / "objects"
         self._lost = folder / "lost+found"
+        self._turn = threading.Lock()
+        self._digits = ""
+        self._room = 0
         try:
             for path in (self._incoming, self._objects):
                 self._files.make_folder(path)
@@ -178,23 +221,32 @@ class LocalBlobs:
 
     def keep(self, incoming: Incoming) -> Blob:
         """Sync the file, move it to its place, sync the folder. Raises StorageFault; then nothing is left."""
-        target = None
         try:
             incoming.finish()
-            digits = incoming.hex_prefix()
-            key = f"{digits}/{uuid.uuid4().hex}"
-            self._make_prefix(digits)
-            target = self._objects / key
-            self._files.rename(incoming.path, target)
-            self._files.sync_folder(target.parent)
         except OSError as error:
             incoming.abort()
-            for path in (incoming.path, target):
-                with suppress(OSError):  # an orphan at worst, which check --repair finds
-                    if path is not None:
-                        self._files.unlink(path)
             raise fault_of(error) from error
-        return Blob(key, incoming.version, incoming.size)
+        return self.move([incoming])[0]
+
+    def move(self, arrived: Sequence[Incoming]) -> list[Blob]:
+        """Move synced files to their place, sync its folder. Raises StorageFault; then nothing is left."""
+        blobs = []
+        try:
+            folder = self._folder(len(arrived))
+            for incoming in arrived:
+                blob = Blob(f"{folder.name}/{incoming.name}", incoming.version, incoming.size)
+                self._files.rename(incoming.path, folder / incoming.name)
+                incoming.moved()
+                blobs.append(blob)
+            self._files.sync_folder(folder)
+        except OSError as error:
+            for incoming in arrived:
+                incoming.abort()
+            for blob in blobs:
+                with suppress(OSError):  # an orphan at worst, which check --repair finds
+                    self._files.unlink(self._objects / blob.key)
+            raise fault_of(error) from error
+        return blobs
 
     def path(self, key: str) -> Path:
         """Where a blob lies; *key* is proven to be one of ours."""
@@ -262,9 +314,15 @@ class LocalBlobs:
         except OSError as error:
             raise fault_of(error) from error
 
-    def _make_prefix(self, digits: str) -> None:
-        if digits in self._prefixes:
-            return
-        self._files.make_folder(self._objects / digits)
-        self._files.sync_folder(self._objects)
-        self._prefixes.add(digits)
+    def _folder(self, count: int) -> Path:
+        """Where the next *count* blobs go. Raises OSError."""
+        with self._turn:
+            if self._room <= 0:
+                digits = os.urandom(1).hex()
+                if digits not in self._prefixes:
+                    self._files.make_folder(self._objects / digits)
+                    self._files.sync_folder(self._objects)
+                    self._prefixes.add(digits)
+                self._digits, self._room = digits, BLOBS_TOGETHER
+            self._room -= count
+            return self._objects / self._digits

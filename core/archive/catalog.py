@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -79,7 +79,13 @@ class Placed:
 def place(connection: Connection, new: Placing, blob_size: Callable[[str], int | None]) -> Placed:
     """Put one object into the catalog, in the writer's transaction."""
     now = time.time()
-    home = home_of(connection, new, now)
+    return place_in(connection, home_of(connection, new, now), new, blob_size, now)
+
+
+def place_in(
+    connection: Connection, home: Home, new: Placing, blob_size: Callable[[str], int | None], now: float
+) -> Placed:
+    """The same, where its *home* is known."""
     header = new.arrival.header
     found = _SAME_UID(connection, {"sop_uid": header.sop_instance_uid, "namespace": new.namespace})
     known = [_Known._make(row) for row in found]
@@ -92,9 +98,9 @@ def place(connection: Connection, new: Placing, blob_size: Callable[[str], int |
     earlier_stays = bool(conflict and current and not current.conflict)
     if not earlier_stays:
         _retire(connection, current)
-    _INSERT_INSTANCE(connection, _instance_row(new, home, conflict, not earlier_stays, now))
+    _INSERT_INSTANCE(connection, instance_row(new, home, conflict, not earlier_stays, now))
     size = 0 if earlier_stays else new.blob.bytes - (current.bytes if current else 0)
-    _count(connection, home, _Change(0 if current else 1, size, int(bool(conflict)), now))
+    count(connection, home, Change(0 if current else 1, size, int(bool(conflict)), now))
     if conflict:
         return Placed(Outcome.CONFLICT, None, current.version if current else "", conflict)
     return Placed(Outcome.NEW_VERSION, None, current.version) if current else Placed(Outcome.STORED)
@@ -113,8 +119,8 @@ class _Known(NamedTuple):
     blob: str
 
 
-class _Change(NamedTuple):
-    """What a placing adds to the counts of its study."""
+class Change(NamedTuple):
+    """What is added to the counts of a study."""
 
     images: int
     bytes: int
@@ -122,7 +128,7 @@ class _Change(NamedTuple):
     now: float
 
 
-def _other_patient(home: Home, header: Header) -> bool:
+def other_patient(home: Home, header: Header) -> bool:
     """An absent Patient ID says nothing and so differs from none."""
     patient_id = header.patient_id.strip()
     return bool(patient_id and home.patient_id) and patient_id != home.patient_id
@@ -130,7 +136,7 @@ def _other_patient(home: Home, header: Header) -> bool:
 
 def _conflict(home: Home, header: Header, current: _Known | None, known: bool) -> str:
     """Why an object's identity is in doubt: the UID of another place, another patient, or "" if it is not."""
-    if _other_patient(home, header):
+    if other_patient(home, header):
         return "patient"
     if current is not None:
         return "uid" if current.conflict == "uid" else ""
@@ -151,7 +157,7 @@ def _again(
     _retire(connection, current)
     connection.execute(update(instances).where(instances.c.id == same.id).values(current=True))
     home = Home(same.study_id, "", same.series_id, 0)
-    _count(connection, home, _Change(0, same.bytes - (current.bytes if current else 0), 0, time.time()))
+    count(connection, home, Change(0, same.bytes - (current.bytes if current else 0), 0, time.time()))
     return Placed(Outcome.NEW_VERSION, needless, current.version if current else "")
 
 
@@ -172,7 +178,8 @@ def _retire(connection: Connection, current: _Known | None) -> None:
         connection.execute(update(instances).where(instances.c.id == current.id).values(current=False))
 
 
-def _count(connection: Connection, home: Home, change: _Change) -> None:
+def count(connection: Connection, home: Home, change: Change) -> None:
+    """Keep the counts of a study up to date."""
     _COUNT(
         connection,
         {
@@ -186,7 +193,13 @@ def _count(connection: Connection, home: Home, change: _Change) -> None:
     )
 
 
-def _instance_row(new: Placing, home: Home, conflict: str, current: bool, now: float) -> dict[str, object]:
+def insert_instances(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    """Rows as `instance_row` makes them."""
+    _INSERT_INSTANCE.many(connection, rows)
+
+
+def instance_row(new: Placing, home: Home, conflict: str, current: bool, now: float) -> dict[str, object]:
+    """The row of an object under *home*."""
     header = new.arrival.header
     return {
         "study_id": home.study_id,

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import TypeVar, cast
 
 from sqlalchemy import Connection
 
 from core.archive.arrival import Arrival, read_arrival
 from core.archive.blobs import Blob, Incoming, LocalBlobs, fault_of
-from core.archive.catalog import Placed, is_current, place
+from core.archive.catalog import Placed, is_current
 from core.archive.homes import Placing
 from core.archive.nouns import Outcome, Routing, StoreResult
-from core.audit.log import AuditLog, Event
+from core.archive.together import Together
+from core.audit.log import AuditLog, Event, Note
 from core.db.database import Database
 from core.db.engine import storage_fault
 from core.db.prepared import Lookup
+from core.db.writer import Work
 from core.errors import BadInput, StorageFault
 
 T = TypeVar("T")
@@ -38,6 +41,15 @@ def check_namespace(name: str) -> str:
     return name
 
 
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """Who sends an object, and how it comes."""
+
+    actor: str
+    via: str
+    routing: Routing
+
+
 class Store:
     """Keeps objects: a small pool reads and flushes them, the database's writer makes them known."""
 
@@ -49,12 +61,13 @@ class Store:
         self._audit = audit
         self._changed = changed
         self._lookup = Lookup(database.engine)
+        self._together = Together(blobs.size)
         self._pool = ThreadPoolExecutor(SYNCING_THREADS, thread_name_prefix="archive-store")
 
-    def object(self, incoming: Incoming, *, actor: str, via: str, routing: Routing) -> Future[StoreResult]:
+    def object(self, incoming: Incoming, sending: Sending) -> Future[StoreResult]:
         """Read, flush, move, catalog; *incoming* is taken over."""
         future: Future[StoreResult] = Future()
-        self._start(incoming, future, lambda: self._object(incoming, future, actor, via, routing))
+        self._start(incoming, future, lambda: self._object(incoming, sending, future))
         return future
 
     def blob(
@@ -96,24 +109,24 @@ class Store:
             incoming.abort()
             future.set_exception(StorageFault("The archive is closing.", "Send it again later."))
 
-    def _object(
-        self, incoming: Incoming, future: Future[StoreResult], actor: str, via: str, routing: Routing
-    ) -> None:
-        incoming.flush()
-        arrival = read_arrival(incoming.path, incoming.size)
+    def _object(self, incoming: Incoming, sending: Sending, future: Future[StoreResult]) -> None:
+        incoming.seal()
+        arrival = read_arrival(incoming.content(), incoming.size)
         result = _result(incoming, arrival)
         if self._is_there(incoming, arrival):
             incoming.abort()
             future.set_result(result(Outcome.SAME))
             return
-        blob = self._blobs.keep(incoming)
-        placing = Placing(incoming.namespace, arrival, blob, via, routing)
-        written = self._database.write(lambda connection: self._place(connection, placing, actor))
+        incoming.finish()
+        work = _Keep(self, incoming, arrival, sending)
+        written = self._database.write(work, self._keep_all)
 
         def answer(done: Future[Placed]) -> None:
             error = done.exception()
             if error is not None:
-                self._forget(blob.key)
+                incoming.abort()
+                if work.blob is not None:
+                    self._forget(work.blob.key)
                 future.set_exception(error)
                 return
             placed = done.result()
@@ -123,6 +136,39 @@ class Store:
             future.set_result(result(placed.outcome))
 
         written.add_done_callback(answer)
+
+    def keep(self, connection: Connection, work: _Keep) -> Placed:
+        """Keep one finished object, in the writer's transaction."""
+        return self._keep_all(connection, [work])[0]
+
+    def _keep_all(self, connection: Connection, works: Sequence[Work[Placed]]) -> list[Placed]:
+        """Move the blobs to their folder, sync it once, write their rows."""
+        keeps = cast(Sequence[_Keep], works)
+        self._move([each for each in keeps if each.blob is None])
+        new = [each.placing() for each in keeps]
+        placed = self._together.place(connection, new)
+        notes = [
+            _note(what, became, each.sending.actor)
+            for each, what, became in zip(keeps, new, placed, strict=True)
+            if became.outcome is not Outcome.SAME
+        ]
+        self._audit.append(connection, notes)
+        return placed
+
+    def _move(self, keeps: Sequence[_Keep]) -> None:
+        for each in keeps:
+            if each.fault is not None:
+                raise each.fault
+        if not keeps:
+            return
+        try:
+            blobs = self._blobs.move([each.incoming for each in keeps])
+        except StorageFault as fault:
+            for each in keeps:
+                each.fault = fault
+            raise
+        for each, blob in zip(keeps, blobs, strict=True):
+            each.blob = blob
 
     def _answer_blob(self, done: Future[T], blob: Blob, future: Future[T]) -> None:
         error = done.exception()
@@ -138,35 +184,56 @@ class Store:
         found = is_current(self._lookup, incoming.namespace, arrival.header, incoming.version)
         return found is not None and self._blobs.size(found) == incoming.size
 
-    def _place(self, connection: Connection, placing: Placing, actor: str) -> Placed:
-        placed = place(connection, placing, self._blobs.size)
-        if placed.outcome is not Outcome.SAME:
-            header = placing.arrival.header
-            detail = {
-                "series_uid": header.series_instance_uid,
-                "sop_uid": header.sop_instance_uid,
-                "version": placing.blob.version,
-                "via": placing.via,
-            }
-            if placed.earlier_version:
-                detail["earlier_version"] = placed.earlier_version
-            if placed.reason:
-                detail["reason"] = placed.reason
-            self._audit.record(
-                connection,
-                Event.INSTANCES_TRANSFERRED,
-                placed.outcome.value,
-                actor=actor,
-                namespace=placing.namespace,
-                study_uid=header.study_instance_uid,
-                detail=detail,
-            )
-        return placed
-
     def _forget(self, key: str) -> None:
         """Remove a blob no row refers to; what cannot be removed is an orphan that `check` finds."""
         with suppress(StorageFault):
             self._blobs.remove(key)
+
+
+class _Keep:
+    """The writer's part of one store: *blob* once it lies in its place, *fault* if it will never."""
+
+    __slots__ = ("_store", "arrival", "blob", "fault", "incoming", "sending")
+
+    def __init__(self, store: Store, incoming: Incoming, arrival: Arrival, sending: Sending) -> None:
+        self._store = store
+        self.incoming = incoming
+        self.arrival = arrival
+        self.sending = sending
+        self.blob: Blob | None = None
+        self.fault: StorageFault | None = None
+
+    def __call__(self, connection: Connection) -> Placed:
+        return self._store.keep(connection, self)
+
+    def placing(self) -> Placing:
+        """What the catalog is to know. The blob has been moved."""
+        if self.blob is None:
+            raise RuntimeError("an object is placed before its blob")
+        sending = self.sending
+        return Placing(self.incoming.namespace, self.arrival, self.blob, sending.via, sending.routing)
+
+
+def _note(placing: Placing, placed: Placed, actor: str) -> Note:
+    header = placing.arrival.header
+    detail = {
+        "series_uid": header.series_instance_uid,
+        "sop_uid": header.sop_instance_uid,
+        "version": placing.blob.version,
+        "via": placing.via,
+    }
+    if placed.earlier_version:
+        detail["earlier_version"] = placed.earlier_version
+    if placed.reason:
+        detail["reason"] = placed.reason
+    return Note(
+        Event.INSTANCES_TRANSFERRED,
+        placed.outcome.value,
+        actor,
+        namespace=placing.namespace,
+        study_uid=header.study_instance_uid,
+        detail=detail,
+    )
 
 
 def _result(incoming: Incoming, arrival: Arrival) -> Callable[[Outcome], StoreResult]:

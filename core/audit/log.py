@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -95,6 +95,19 @@ class Entry:
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is to be written into the log."""
+
+    event: Event
+    action: str
+    actor: str
+    success: bool = True
+    namespace: str = ""
+    study_uid: str = ""
+    detail: Mapping[str, object] | None = None
+
+
 class AuditLog:
     """The log in one database file."""
 
@@ -115,19 +128,17 @@ class AuditLog:
         detail: Mapping[str, object] | None = None,
     ) -> None:
         """Append one row in the transaction of *connection*, which must be the writer's."""
+        self.append(connection, [Note(event, action, actor, success, namespace, study_uid, detail)])
+
+    def append(self, connection: Connection, notes: Sequence[Note]) -> None:
+        """Append a row for each of *notes* in the transaction of *connection*, which must be the writer's."""
         last_id, chain = _LAST(connection, {}).fetchone() or (0, "")
-        row = {
-            "id": last_id + 1,
-            "time": time.time(),
-            "event": event.code,
-            "action": action,
-            "success": int(success),
-            "actor": actor,
-            "namespace": namespace,
-            "study_uid": study_uid,
-            "detail": json.dumps(detail or {}, ensure_ascii=False, separators=(",", ":"), sort_keys=True),
-        }
-        _INSERT(connection, {**row, "chain": _chain(chain, row)})
+        now, rows = time.time(), []
+        for number, note in enumerate(notes, last_id + 1):
+            row = _row(number, now, note)
+            row["chain"] = chain = _chain(chain, row)
+            rows.append(row)
+        _INSERT.many(connection, rows)
 
     def access(
         self,
@@ -174,6 +185,20 @@ class AuditLog:
                 if _chain(chain, content) != row["chain"]:
                     yield f"Audit row {row['id']} is not what was written."
                 chain, expected = row["chain"], row["id"] + 1
+
+
+def _row(number: int, now: float, note: Note) -> dict[str, object]:
+    return {
+        "id": number,
+        "time": now,
+        "event": note.event.code,
+        "action": note.action,
+        "success": int(note.success),
+        "actor": note.actor,
+        "namespace": note.namespace,
+        "study_uid": note.study_uid,
+        "detail": json.dumps(note.detail or {}, ensure_ascii=False, separators=(",", ":"), sort_keys=True),
+    }
 
 
 def _chain(before: str, row: Mapping[str, object]) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, ins
 from sqlalchemy.exc import DBAPIError
 
 from core.db.engine import open_engine, storage_fault
-from core.db.writer import Work, Writer
+from core.db.writer import Together, Work, Writer
 from core.errors import StorageFault
 
 T = TypeVar("T")
@@ -79,9 +79,12 @@ class Database:
                 raise
             raise fault from error
 
-    def write(self, work: Work[T]) -> Future[T]:
-        """Have *work(connection)* done by the writer thread; the Future resolves after COMMIT."""
-        return self._writer.submit(work)
+    def write(self, work: Work[T], together: Together[T] | None = None) -> Future[T]:
+        """Have *work(connection)* done by the writer thread; the Future resolves after COMMIT.
+
+        With *together*, all such work of one batch is handed to it at once.
+        """
+        return self._writer.submit(work, together)
 
     def close(self) -> None:
         """Finish queued writes, then let go of the file; calling it again does nothing."""
