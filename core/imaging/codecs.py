@@ -125,6 +125,12 @@ def encode_jpeg(pixels: Array, quality: int) -> bytes:
 
 
 def encode_png(pixels: Array) -> bytes:
-    """PNG of uint8 pixels, packed quickly rather than tightly."""
+    """PNG of uint8 or uint16 pixels, packed quickly rather than tightly."""
     encoded: bytes = _codecs().png_encode(np.ascontiguousarray(pixels), level=3)
+    return encoded
+
+
+def encode_jpeg_lossless(samples: Array) -> bytes:
+    """JPEG Lossless (process 14) of uint16 grey or RGB samples."""
+    encoded: bytes = _codecs().jpeg8_encode(np.ascontiguousarray(samples), lossless=True, bitspersample=16)
     return encoded

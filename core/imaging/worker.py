@@ -11,6 +11,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
+EXPORTS = frozenset({"jpeg16", "png16", "png8", "tiff16", "tiff8"})
+"""Kinds that `core.imaging.exports` makes."""
+
 
 class VoiSpec(NamedTuple):
     """A window as it crosses the process border."""
@@ -92,6 +95,10 @@ def _picture(task: Task) -> bytes:
 
         return description(image, task.frame0)
     frame = image.frame(task.frame0)
+    if task.kind in EXPORTS:
+        from core.imaging.exports import export
+
+        return export(frame, task.kind, task.size)
     spec = task.voi
     voi = None if spec is None else Voi(spec.center, spec.width, VoiFunction(spec.function))
     if task.kind == "thumbnail" and task.size is not None:

@@ -9,9 +9,10 @@ import re
 import shutil
 import threading
 import uuid
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from server.web.errors import BAD_REQUEST, Refused
 from server.web.files import ASK_AGAIN, FOREVER
 
 MAX_EDGE = 16384
+MEDIA_TYPES = {"png": "image/png", "tif": "image/tiff"}
 CACHE_BYTES = 2 << 30
 PRUNE_EVERY = 1000
 """After so many new thumbnails the oldest are removed until the cache is within its size."""
@@ -32,7 +34,7 @@ class Renderer(Protocol):
     def render(
         self, path: Path, frame0: int, kind: str, size: tuple[int, int] | None, quality: int
     ) -> Future[bytes]:
-        """JPEG of 0-based *frame0* of the object at *path*."""
+        """The picture of 0-based *frame0* of the object at *path*."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +45,33 @@ class Wanted:
     size: tuple[int, int] | None
     quality: int
     frame: int = 0
+    depths: Mapping[int, str] = field(default_factory=lambda: {8: "frame", 16: "jpeg16"}, compare=False)
+    """The kind by bits a sample."""
+
+    @property
+    def media_type(self) -> str:
+        """What it is once made."""
+        return MEDIA_TYPES.get(self.kind[:3], "image/jpeg")
 
     def at(self, frame: int) -> Wanted:
         """The same of another frame."""
         return replace(self, frame=frame)
 
     def asked(self, call: Call) -> Wanted:
-        """With the query's own `size` and `quality`. Raises Refused (400)."""
+        """With the query's own `size`, `quality` and `depth`. Raises Refused (400)."""
         return replace(
             self,
+            kind=self._kind(call.query("depth")),
             size=_size(call.query("size"), self.size),
             quality=_quality(call.query("quality"), self.quality),
         )
+
+    def _kind(self, depth: str) -> str:
+        if not depth:
+            return self.kind
+        if depth not in ("8", "16"):
+            raise Refused(BAD_REQUEST, "The parameter depth must be 8 or 16.")
+        return self.depths[int(depth)]
 
     def name(self, version: str) -> str:
         """What tells it from every other picture."""
@@ -63,7 +80,9 @@ class Wanted:
 
 
 FULL = Wanted("frame", None, 95)
-THUMBNAIL = Wanted("thumbnail", (512, 512), 75)
+THUMBNAIL = Wanted("thumbnail", (512, 512), 75, depths={8: "thumbnail", 16: "jpeg16"})
+DIAGNOSTIC = Wanted("png16", None, 100, depths={8: "png8", 16: "png16"})
+TIFF = Wanted("tiff8", None, 100, depths={8: "tiff8", 16: "tiff16"})
 
 
 class Pictures:
@@ -87,7 +106,7 @@ class Pictures:
             await answer(send, 304, headers=headers)
             return
         body = await self.picture(image, wanted)
-        await answer(send, 200, body, [(b"content-type", b"image/jpeg"), *headers])
+        await answer(send, 200, body, [(b"content-type", wanted.media_type.encode()), *headers])
 
     async def picture(self, image: StoredImage, wanted: Wanted) -> bytes:
         """The JPEG, from the cache if it is a thumbnail that was made before."""

@@ -15,7 +15,7 @@ from server.web.errors import BAD_REQUEST, Refused
 from server.web.files import Stored, send_stored
 from server.web.intake import Intake
 from server.web.multipart import boundary_of, read_form
-from server.web.pictures import FULL, THUMBNAIL, Wanted
+from server.web.pictures import DIAGNOSTIC, FULL, THUMBNAIL, TIFF, Wanted
 from server.web.services import Services
 from server.web.streaming import Operation
 from server.web.v3 import shapes
@@ -31,7 +31,7 @@ VIA = b"x-filmjacket-via"
 MAX_AE_TITLE = 64
 DICOM = {200: ("application/dicom",), 206: ("application/dicom",), 404: ("application/json",)}
 JPEG = {200: ("image/jpeg",), 404: ("application/json",), 415: ("application/json",)}
-FRAME = re.compile(r"(\d{1,9})(?:\.jpe?g)?")
+FRAME = re.compile(r"(\d{1,9})(?:\.(?:jpe?g|png|tiff?))?")
 
 
 class ImageRoutes:
@@ -44,7 +44,12 @@ class ImageRoutes:
     def operations(self) -> list[Operation]:
         """Every route of this file."""
         phi = {"phi_namespace": "Namespace whose PHI overlay is laid on top."}
-        picture = {**phi, "size": "max, or WIDTHxHEIGHT to fit into.", "quality": "JPEG quality, 0 to 1."}
+        exact = {
+            **phi,
+            "size": "max, or WIDTHxHEIGHT to fit into.",
+            "depth": "Bits a sample: 8 as shown, 16 as stored.",
+        }
+        picture = {**exact, "quality": "JPEG quality, 0 to 1."}
         found = [
             Operation(STORE, "POST", self.store_image, TAG, body=("application/dicom", "multipart/form-data"))
         ]
@@ -61,6 +66,24 @@ class ImageRoutes:
                     TAG,
                     answers=JPEG,
                     query=picture,
+                    documented=plain,
+                ),
+                Operation(
+                    f"{frame}/diagnostic",
+                    "GET",
+                    self.diagnostic,
+                    TAG,
+                    answers={**JPEG, 200: ("image/png",)},
+                    query=exact,
+                    documented=plain,
+                ),
+                Operation(
+                    f"{frame}/tiff",
+                    "GET",
+                    self.tiff,
+                    TAG,
+                    answers={**JPEG, 200: ("image/tiff",)},
+                    query=exact,
                     documented=plain,
                 ),
             ]
@@ -135,6 +158,14 @@ class ImageRoutes:
     async def thumbnail(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One frame as a JPEG that fits 512x512, quality 75 %. Frames count from 0."""
         await self._picture(scope, send, THUMBNAIL)
+
+    async def diagnostic(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One frame as a PNG that loses nothing, 16 bits a sample. Frames count from 0."""
+        await self._picture(scope, send, DIAGNOSTIC)
+
+    async def tiff(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One frame as a TIFF, 8 bits as shown or 16 as stored. Frames count from 0."""
+        await self._picture(scope, send, TIFF)
 
     async def _picture(self, scope: Scope, send: Send, wanted: Wanted) -> None:
         params: dict[str, Any] = scope["path_params"]
