@@ -242,7 +242,7 @@ def test_a_session_that_ends_midway_is_renewed(desk: V3Desk) -> None:
     with serving(Stub(login=("anna", "s3cret"))) as stub:
 
         def expire(handler: Handler) -> bool:
-            if len(stub.images) == 5 and "sid-1" in stub.sids:
+            if len(stub.images) >= 5 and "sid-1" in stub.sids:
                 stub.sids = {"sid-0"}
             return False
 
