@@ -93,6 +93,16 @@ class FocusRing(QWidget):
             above = above.parentWidget()
         return place & window.rect()
 
+    def _colour(self) -> str:
+        """Of the theme, or what a window (or the one it belongs to) has as its property `ringColour`."""
+        step: QWidget | None = self._window
+        while step is not None:
+            own = step.property("ringColour")
+            if isinstance(own, str):
+                return own
+            step = step.parentWidget()
+        return tokens().primary
+
     def paintEvent(self, _event: QPaintEvent) -> None:
         if self._on is None:
             return
@@ -102,7 +112,7 @@ class FocusRing(QWidget):
         edge = QRectF(self.rect()).adjusted(1, 1, -1, -1)
         with QPainter(self) as painter:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(QPen(QColor(tokens().primary), WIDTH))
+            painter.setPen(QPen(QColor(self._colour()), WIDTH))
             painter.drawRoundedRect(ring & edge, RADIUS + reach, RADIUS + reach)
 
 

@@ -12,6 +12,7 @@ from core.dicom.ports import Source
 from core.dicom.refs import Found
 from core.errors import KnownError, NotRenderable, Unreachable
 from core.imaging.attributes import ImageAttributes
+from core.imaging.budget import Budget
 from core.imaging.geometry import Order, slice_order
 from core.imaging.image import Frame, ImageObject
 
@@ -53,6 +54,7 @@ class Stack:
         self._slots = [Slot(f, n) for f in ordered for n in range(max(1, f.header.number_of_frames))]
         self._source = source
         self._budget = budget
+        self._shared: Budget | None = None
         self._ready = ready
         self._changed = threading.Condition()
         self._frames: dict[Slot, Frame] = {}
@@ -124,6 +126,27 @@ class Stack:
         with self._changed:
             return len(self._frames)
 
+    def share(self, budget: Budget) -> None:
+        """Keep frames within what all members of *budget* have together, until `close`."""
+        self._shared = budget
+        budget.join(self)
+
+    def allow(self, budget: int) -> None:
+        """Keep at most *budget* bytes from now on; what will be wanted last gives way."""
+        with self._changed:
+            self._budget = budget
+            for slot in sorted(self._frames, key=self._rank, reverse=True):
+                if self._bytes <= budget or len(self._frames) == 1:
+                    break
+                self._bytes -= self._frames.pop(slot).nbytes
+            self._changed.notify_all()
+
+    @property
+    def allowed(self) -> int:
+        """Bytes it may keep."""
+        with self._changed:
+            return self._budget
+
     def arrange(self) -> Order:
         """Read every header and order the slots by geometry where that is consistent; says what it found.
 
@@ -139,6 +162,8 @@ class Stack:
 
     def close(self) -> None:
         """End the threads and forget the frames."""
+        if self._shared is not None:
+            self._shared.leave(self)
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -14,6 +14,7 @@ import pytest
 from core.dicom.header import read_header
 from core.dicom.refs import FileRef, Found
 from core.errors import KnownError, NotRenderable, Unreachable
+from core.imaging.budget import MOST, SMALLEST_PART, Budget
 from core.imaging.stack import Stack
 from core.media import samples
 from tests.core.imaging_objects import file_of, grey_ramp
@@ -112,6 +113,37 @@ def test_the_cache_stays_within_its_budget_and_keeps_what_is_near() -> None:
         assert stack.peek(0) is None
         stack.get(0)
         assert stack.peek(0) is not None
+
+
+def test_open_stacks_share_one_budget() -> None:
+    source = ct(20)
+    one = 64 * 64 * 2
+    budget = Budget(40 * SMALLEST_PART)
+    first, second = Stack(source, found(source), threads=0), Stack(source, found(source), threads=0)
+    with first, second:
+        first.share(budget)
+        assert first.allowed == 40 * SMALLEST_PART
+        second.share(budget)
+        second.share(budget)  # twice is once
+        assert first.allowed == second.allowed == 20 * SMALLEST_PART
+        for n in range(20):
+            first.get(n)
+        first.allow(4 * one + 100)
+        assert 1 <= first.cached() <= 4 and first.peek(19) is not None and first.peek(0) is None
+        second.close()
+        assert first.allowed == 40 * SMALLEST_PART
+
+
+def test_however_many_are_open_each_may_keep_something() -> None:
+    source = ct(1)
+    budget = Budget(2 * SMALLEST_PART)
+    stacks = [Stack(source, found(source), threads=0) for _ in range(5)]
+    for stack in stacks:
+        stack.share(budget)
+    assert {stack.allowed for stack in stacks} == {SMALLEST_PART}
+    for stack in stacks:
+        stack.close()
+    assert 0 < Budget().total <= MOST
 
 
 def test_read_ahead_with_a_small_budget_comes_to_rest() -> None:

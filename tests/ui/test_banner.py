@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from pytestqt.qtbot import QtBot
 
 from ui.models.people import (
     age_in_years,
@@ -15,6 +16,8 @@ from ui.models.people import (
     person_name,
     size_text,
 )
+from ui.models.study_view import PatientText, SeriesView
+from ui.widgets.banner import PatientBanner
 
 
 @pytest.mark.parametrize(
@@ -59,3 +62,29 @@ def test_sizes() -> None:
     assert [size_text(n) for n in (0, 1, 999, 525_000, 214_000_000, 1_200_000_000)] == [
         "0 kB", "1 kB", "1 kB", "525 kB", "214 MB", "1.2 GB",
     ]  # fmt: skip
+
+
+def test_a_name_from_right_to_left_keeps_its_direction_to_itself(qtbot: QtBot) -> None:
+    line = banner_text("قباني^لنزار", "M", "", "7")
+    assert line.startswith("\u2068") and line.endswith("\u2069 · M · no birth date · ID 7")
+    assert not line.isascii() and "\u2068" not in banner_text("Müller^Anna", "F", "", "7")
+    banner = PatientBanner()
+    qtbot.addWidget(banner)
+    banner.resize(600, 40)
+    banner.show_patient(PatientText("قباني^لنزار", "7"))
+    banner.show()
+    picture = banner.grab().toImage()
+    used = [
+        x
+        for x in range(picture.width())
+        if any(picture.pixelColor(x, y) != picture.pixelColor(599, 0) for y in range(picture.height()))
+    ]
+    assert used[0] < 20 and used[-1] < 400  # at the left, like every other patient
+
+
+def test_a_film_counts_its_frames() -> None:
+    def series(count: int, frames: int) -> str:
+        return SeriesView("1", 1, "XA", "", count, lambda: b"", frames=frames).size
+
+    assert series(1, 96) == "96 frames" and series(1, 1) == "1 image"
+    assert series(3, 288) == "3 images" and series(2, 0) == "2 images"

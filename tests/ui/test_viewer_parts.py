@@ -234,15 +234,16 @@ def test_buttons_of_the_mouse() -> None:
 def test_presets_by_modality_and_key() -> None:
     ct = picture(presets=(Preset("", 40, 400, 1), Preset("LUNG", -600, 1500, 2)))
     names = [name for name, _, _ in choices(ct)]
-    assert names[0] == "Automatic" and names[2].startswith("LUNG")
-    assert len(names) == 3 + len(CT_PRESETS)
+    assert names[:2] == ["Automatic", "Automatic, each image by itself"] and names[3].startswith("LUNG")
+    assert len(names) == 4 + len(CT_PRESETS)
     assert choice_for(Do.PRESET_AUTO, ct) == AUTOMATIC
     second = choice_for(Do.PRESET_FILE_2, ct)
     assert second is not None and second.file_number == 2
     brain = choice_for(Do.PRESET_3, ct)
     assert brain is not None and (brain.center, brain.width) == (35, 110)
     mr = picture(facts=Facts(modality="MR"))
-    assert [name for name, _, _ in choices(mr)] == ["Automatic"]
+    assert [name for name, _, _ in choices(mr)] == names[:2]
+    assert len(choices(picture(total=1, facts=Facts(modality="MR")))) == 1  # of one image both are the same
     assert choice_for(Do.PRESET_3, mr) is None
     assert choices(picture(colour=True)) == [] and choices(None) == []
 

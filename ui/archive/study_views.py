@@ -117,6 +117,7 @@ def _series_view(study: ArchiveStudy, series: SeriesRow) -> SeriesView:
         len(series.images),
         thumbnail,
         document,
+        sum(max(1, image.frame_count) for image in series.images),
     )
 
 

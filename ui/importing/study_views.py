@@ -70,6 +70,7 @@ def _series_view(scan: Scan, series: Series) -> SeriesView:
         len(series.instances),
         partial(_thumbnail, scan, middle),
         partial(_document, scan, middle) if is_pdf else None,
+        sum(max(1, found.header.number_of_frames) for found in series.instances),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import date
 
 from PySide6.QtCore import QCoreApplication, QLocale
@@ -36,6 +37,15 @@ def person_name(name: str) -> str:
 def all_groups(name: str) -> str:
     """Every component group, one a line: what a tooltip shows."""
     return "\n".join(_group_text(group) for group in components(name)) or _tr("(no name)")
+
+
+def in_line(name: str) -> str:
+    """*name* to be written beside other words: one in Arabic or Hebrew keeps its direction to itself.
+
+    Unicode isolates (UAX #9): without them such a name turns the whole line round.
+    """
+    turned = any(unicodedata.bidirectional(sign) in ("R", "AL") for sign in name)
+    return f"\u2068{name}\u2069" if turned else name
 
 
 def iso_date(value: str) -> str:
@@ -76,7 +86,8 @@ def birth_text(birth_date: str, today: date | None = None) -> str:
 def banner_text(name: str, sex: str, birth_date: str, patient_id: str) -> str:
     """`MÜLLER, Anna · F · 1950-03-01 (76) · ID 12345`: who this is, in one line."""
     identity = _tr("ID {id}").format(id=patient_id) if patient_id.strip() else _tr("no ID")
-    return " · ".join(part for part in (person_name(name), sex, birth_text(birth_date), identity) if part)
+    who = in_line(person_name(name))
+    return " · ".join(part for part in (who, sex, birth_text(birth_date), identity) if part)
 
 
 def size_text(count: int) -> str:
@@ -92,3 +103,8 @@ def size_text(count: int) -> str:
 def images_text(count: int) -> str:
     """`1 image`, `412 images`."""
     return _tr("1 image") if count == 1 else _tr("{n} images").format(n=QLocale().toString(count))
+
+
+def frames_text(count: int) -> str:
+    """`1 frame`, `96 frames`."""
+    return _tr("1 frame") if count == 1 else _tr("{n} frames").format(n=QLocale().toString(count))

@@ -7,7 +7,6 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
-from ui.models.people import images_text
 from ui.models.study_view import SeriesView
 from ui.widgets.thumbnails import Thumbnails
 
@@ -61,7 +60,7 @@ class SeriesList(QAbstractListModel):
             case Qt.ItemDataRole.DisplayRole:
                 return series.title
             case Qt.ItemDataRole.ToolTipRole | Qt.ItemDataRole.AccessibleTextRole:
-                parts = (series.modality, series.title, images_text(series.count))
+                parts = (series.modality, series.title, series.size)
                 return " · ".join(part for part in parts if part)
             case _ if role == SERIES_ROLE:
                 return series

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from core.dicom.refs import Skipped
-from ui.models.people import all_groups, banner_text, iso_date, person_name
+from ui.models.people import all_groups, banner_text, frames_text, images_text, iso_date, person_name
 
 if TYPE_CHECKING:
     from core.imaging.stack import Stack
@@ -74,6 +74,12 @@ class SeriesView:
     count: int
     thumbnail: Callable[[], bytes]
     document: Callable[[], bytes] | None = None
+    frames: int = 0  # of all its images together, 0 = not known
+
+    @property
+    def size(self) -> str:
+        """`206 images`, or `96 frames` of the one image that is a film or a volume."""
+        return frames_text(self.frames) if self.count == 1 and self.frames > 1 else images_text(self.count)
 
     @property
     def title(self) -> str:

@@ -31,6 +31,7 @@ _EXTRA = f"""
 def dress(widget: QWidget) -> None:
     """Give *widget* and everything in it the dark look."""
     widget.setPalette(palette(DARK))
+    widget.setProperty("ringColour", DARK.primary)
     widget.setStyleSheet(stylesheet(DARK) + _EXTRA)
 
 

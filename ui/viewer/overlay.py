@@ -16,7 +16,7 @@ TEXT = QColor("#E8EBEE")
 MUTED = QColor("#A2ACB8")
 WARN = QColor("#F2B84B")
 SHADOW = QColor(0, 0, 0, 210)
-VEIL = QColor(11, 13, 16, 120)
+VEIL = QColor(11, 13, 16, 170)
 MARGIN = 10.0
 NICE_MM = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 

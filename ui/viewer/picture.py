@@ -54,7 +54,11 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which window: the image's own number 1, 2, …, a fixed one, or (0) an automatic one."""
+    """Which window: the image's own number 1, 2, …, a fixed one, or an automatic one.
+
+    0 is automatic and held: the same for all pictures of a series, so that brightness does not pump while
+    scrolling. -1 is automatic for each picture by itself.
+    """
 
     file_number: int = 1
     center: float = 0.0
@@ -68,6 +72,7 @@ class Choice:
 
 
 AUTOMATIC = Choice(file_number=0)
+AUTOMATIC_EACH = Choice(file_number=-1)
 AS_THE_IMAGE_SAYS = Choice()
 
 
@@ -115,6 +120,9 @@ class Frames(Protocol):
 
     def window(self, picture: Picture, choice: Choice) -> tuple[float, float, str] | None:
         """Centre, width and name of the window *choice* means here; None for colour."""
+
+    def level(self, picture: Picture) -> None:
+        """Hold the automatic window of this picture for the whole series from now on."""
 
     def grey(self, picture: Picture, choice: Choice) -> Pixels:
         """The picture as uint8 (rows, columns) or (rows, columns, 3)."""

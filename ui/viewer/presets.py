@@ -6,7 +6,7 @@ from PySide6.QtCore import QCoreApplication
 
 from core.imaging.voi import CT_PRESETS
 from ui.viewer.commands import PRESET_KEYS, Do
-from ui.viewer.picture import AUTOMATIC, Choice, Picture
+from ui.viewer.picture import AUTOMATIC, AUTOMATIC_EACH, Choice, Picture
 
 
 def _tr(text: str) -> str:
@@ -18,6 +18,8 @@ def choices(picture: Picture | None) -> list[tuple[str, Choice, Do | None]]:
     if picture is None or picture.colour or picture.source is None:
         return []
     found: list[tuple[str, Choice, Do | None]] = [(_tr("Automatic"), AUTOMATIC, Do.PRESET_AUTO)]
+    if picture.total > 1:
+        found.append((_tr("Automatic, each image by itself"), AUTOMATIC_EACH, None))
     keys = {1: Do.PRESET_FILE_1, 2: Do.PRESET_FILE_2}
     for preset in picture.presets:
         name = preset.name or _tr("Image {n}").format(n=preset.file_number)

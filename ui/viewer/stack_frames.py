@@ -17,9 +17,10 @@ from core.imaging.viewport import Patch, window_patch
 from core.imaging.voi import Voi, VoiFunction, auto_voi
 from ui.viewer.camera import Shape
 from ui.viewer.facts import edges_of, facts_of
-from ui.viewer.picture import Choice, Picture, Pixels, Preset
+from ui.viewer.picture import AUTOMATIC_EACH, Choice, Picture, Pixels, Preset
 
 ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
+EACH = "Auto, each image"
 IN_SPACE = {"CT", "MR", "PT", "NM"}  # series of these are bodies in slices: begin in the middle
 
 
@@ -39,6 +40,7 @@ class StackFrames:
         self._closed = False
         self._buffer: Pixels | None = None
         self._automatic: tuple[Frame, Voi] | None = None
+        self._held: dict[object, Voi] = {}
         self._warnings: tuple[str, ...] = ()
         self._rearranged: Callable[[], None] = lambda: None
         self.total = max(1, len(stack))
@@ -97,7 +99,14 @@ class StackFrames:
             return None
         voi = self._voi(frame, choice)
         plain = voi.as_window()
-        return plain.center, plain.width, choice.name or voi.name
+        name = EACH if choice == AUTOMATIC_EACH else choice.name or voi.name
+        return plain.center, plain.width, name
+
+    def level(self, picture: Picture) -> None:
+        """Hold the automatic window of this picture for all like it."""
+        frame = picture.source
+        if isinstance(frame, Frame) and not frame.is_colour:
+            self._held[_kind(frame)] = self._auto(frame)
 
     def grey(self, picture: Picture, choice: Choice) -> Pixels:
         """The windowed picture; grey ones lie in a buffer that the next call uses again."""
@@ -170,10 +179,19 @@ class StackFrames:
         if choice.fixed and choice.name:
             return Voi(choice.center, choice.width, VoiFunction.LINEAR, name=choice.name)
         if choice.fixed:
-            return (vois[0] if vois else self._auto(frame)).moved(choice.center, choice.width)
+            return (vois[0] if vois else self._held_for(frame)).moved(choice.center, choice.width)
         if 0 < choice.file_number <= len(vois):
             return vois[choice.file_number - 1]
-        return self._auto(frame)
+        if choice == AUTOMATIC_EACH:
+            return self._auto(frame)
+        return self._held_for(frame)
+
+    def _held_for(self, frame: Frame) -> Voi:
+        """The automatic window of the first such picture that was shown, for all of them."""
+        kind = _kind(frame)
+        if kind not in self._held:
+            self._held[kind] = self._auto(frame)
+        return self._held[kind]
 
     def _auto(self, frame: Frame) -> Voi:
         if self._automatic is None or self._automatic[0] is not frame:
@@ -207,6 +225,12 @@ class StackFrames:
         document = slot.found.header.sop_class_uid == ENCAPSULATED_PDF
         facts = facts_of(slot, ImageAttributes())
         return Picture(index, self.total, failure, facts, slot=slot, reason=reason, document=document)
+
+
+def _kind(frame: Frame) -> object:
+    """What pictures have in common that can share one automatic window."""
+    grey = frame.grey
+    return frame.pixels.dtype.kind, grey.bits_stored, grey.inverted, grey.modality.unit
 
 
 def _nobody(_index: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject
 
 from core.errors import NotFound
+from core.imaging.budget import Budget
 from ui.models.study_view import StudyView
 from ui.state import WindowState
 from ui.tasks import Tasks
@@ -18,6 +19,7 @@ class Viewers(QObject):
         super().__init__(parent)
         self._tasks = tasks
         self._state = state
+        self.budget = Budget()
         self.windows: dict[str, ViewerWindow] = {}
 
     def open(self, study: StudyView, series_uid: str) -> ViewerWindow:
@@ -42,7 +44,14 @@ class Viewers(QObject):
     def _new(self, study: StudyView) -> ViewerWindow:
         if study.stack is None:
             raise NotFound("study", self.tr("The pictures of this study cannot be reached."))
-        window = ViewerWindow(study, study.stack, self._tasks, state=self._state, on_closed=study.release)
+        window = ViewerWindow(
+            study,
+            study.stack,
+            self._tasks,
+            state=self._state,
+            budget=self.budget,
+            on_closed=study.release,
+        )
         window.closed.connect(lambda: self.windows.pop(study.uid, None))
         self.windows[study.uid] = window
         return window

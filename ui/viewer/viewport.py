@@ -23,7 +23,7 @@ from ui.viewer.canvas import Canvas
 from ui.viewer.corners import Density, Looking, corners
 from ui.viewer.gestures import Tool
 from ui.viewer.mouse import Mouse
-from ui.viewer.picture import AS_THE_IMAGE_SAYS, Choice, Frames, Picture
+from ui.viewer.picture import AS_THE_IMAGE_SAYS, AUTOMATIC, Choice, Frames, Picture
 from ui.viewer.player import Player
 
 BUSY_AFTER_MS = 150
@@ -205,7 +205,10 @@ class Viewport(QWidget):
         self._touched()
 
     def set_choice(self, choice: Choice) -> None:
-        """Use another window."""
+        """Use another window; the automatic one is made for the picture that is seen, and then held."""
+        if choice == AUTOMATIC and self.frames is not None and self.picture is not None:
+            self.frames.level(self.picture)
+            self.canvas.forget()
         self.choice = choice
         self._touched()
 

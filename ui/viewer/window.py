@@ -29,6 +29,7 @@ from ui.widgets.opening import Opener
 from ui.widgets.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
+    from core.imaging.budget import Budget
     from core.imaging.stack import Stack
 
 DRAG_SETTING = "viewer/drag-down-darker"
@@ -54,6 +55,7 @@ class ViewerWindow(QWidget):
         *,
         state: WindowState | None = None,
         opener: Opener | None = None,
+        budget: Budget | None = None,
         on_closed: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(parent, Qt.WindowType.Window)
@@ -62,6 +64,7 @@ class ViewerWindow(QWidget):
         self._tasks = tasks
         self._state = state
         self._opener = opener or Opener()
+        self._budget = budget
         self._on_closed = on_closed
         self._loading: dict[Viewport, str] = {}
         self._gone = False
@@ -151,7 +154,10 @@ class ViewerWindow(QWidget):
     def _make_frames(self, uid: str) -> Frames:
         from ui.viewer.stack_frames import StackFrames  # numpy and codecs: only where pictures are shown
 
-        frames = StackFrames(self._stacks(uid))
+        stack = self._stacks(uid)
+        if self._budget is not None:
+            stack.share(self._budget)
+        frames = StackFrames(stack)
         if self._gone:  # closed meanwhile: nobody will ask for it
             frames.close()
         return frames

@@ -8,7 +8,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from ui.models.people import birth_text
+from ui.models.people import birth_text, in_line
 from ui.models.study_view import PatientText, StudyView
 
 BREAK_EVERY = 20  # characters of one word; hardly a name has more
@@ -48,9 +48,10 @@ class PatientBanner(QLabel):
             self.tr("ID {id}").format(id=patient.patient_id) if patient.patient_id else self.tr("no ID")
         )
         rest = [patient.sex, birth_text(patient.birth_date), identity]
-        parts = [f"<b style='font-size:large'>{escape(breakable(patient.shown_name))}</b>"]
+        name = in_line(breakable(patient.shown_name))
+        parts = [f"<b style='font-size:large'>{escape(name)}</b>"]
         parts += [f"<span style='white-space:nowrap'>{escape(part)}</span>" for part in rest if part]
-        self.setText(" · ".join(parts))
+        self.setText(f"<div dir='ltr'>{' · '.join(parts)}</div>")
         self.setToolTip(patient.all_names)
         self.setAccessibleName(self.tr("Patient: {who}").format(who=patient.banner))
 

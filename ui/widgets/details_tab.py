@@ -57,12 +57,13 @@ class DetailsTab(QWidget):
         self.table.setWordWrap(False)
         self.table.verticalHeader().hide()
         header = self.table.horizontalHeader()
-        header.setStretchLastSection(True)
         header.setHighlightSections(False)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        for column, width in enumerate((190, 116, 200)):
+        header.setMinimumSectionSize(60)
+        for column, width in enumerate((186, 100)):
             self.table.setColumnWidth(column, width)
+        for column in (2, 3):  # value and original characters share what is left: both are always seen
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
         self.copy.setToolTip(self.tr("Copy the selected rows, or all rows if none is selected"))
         self.copy.clicked.connect(lambda: self.copy_rows())
         shortcut = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.table)

@@ -6,7 +6,6 @@ from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QRect, Q
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPainterPath, QPalette, QPen
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
-from ui.models.people import images_text
 from ui.models.series_list import SERIES_ROLE, THUMBNAIL_ROLE
 from ui.models.study_view import SeriesView
 from ui.theme import DARK, tokens
@@ -93,7 +92,7 @@ class SeriesCard(QStyledItemDelegate):
         small.setBold(True)
         painter.setFont(small)
         metrics = QFontMetrics(small)
-        for text, right in ((series.modality, False), (str(series.count), True)):
+        for text, right in ((series.modality, False), (str(max(series.count, series.frames)), True)):
             if not text:
                 continue
             badge = QRectF(0, 0, metrics.horizontalAdvance(text) + 10, metrics.height() + 2)
@@ -129,7 +128,7 @@ class SeriesCard(QStyledItemDelegate):
         muted.setAlphaF(0.68)
         painter.setPen(muted)
         shown = "● " if series.uid in self.opened else ""
-        text = metrics.elidedText(shown + images_text(series.count), mode, width)
+        text = metrics.elidedText(shown + series.size, mode, width)
         painter.drawText(line, Qt.AlignmentFlag.AlignHCenter, text)
 
 
