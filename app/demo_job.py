@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -20,6 +21,7 @@ from core.net.credentials import Token
 from core.net.v3_client import V3Client
 from core.scan.result import Scan
 from core.scan.scanner import Scanner
+from core.scan.zip_files import ZipFiles
 from core.upload.backoff import Pace
 from core.upload.ledger import Ledger
 from core.upload.local_files import LocalFiles
@@ -128,11 +130,9 @@ class Sending:
             report.check("the ledger knows of the unfinished upload", job is not None, True)
             if job is None:
                 raise KnownError("The ledger does not know of the unfinished upload.")
-            files = LocalFiles(job)
-            try:
+            with closing(ZipFiles()) as zip_files:
+                files = LocalFiles(job, zip_files.open)
                 receipt = result_of(run(job, _destination(door), opener=files.open))
-            finally:
-                files.close()
             report.check("uploads left unfinished", len(ledger.unfinished()), 0)
         (study,) = receipt.studies
         total = self.study.instances

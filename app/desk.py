@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from app.embedded import EmbeddedArchive, State, Wishes
@@ -14,6 +15,7 @@ from core.errors import NotFound, Unreachable
 from core.net.credentials import Access, Credentials, Token
 from core.net.v3_client import V3Client
 from core.scan.scanner import Scan
+from core.scan.zip_files import ZipFiles
 from core.settings import Settings
 from core.upload.control import Control
 from core.upload.destinations import Found, connect, find
@@ -167,11 +169,9 @@ class Job:
         destination = self._uploads.open(self._job, self.where)
         if self._opener is not None:
             return (yield from run(self._job, destination, self._control, opener=self._opener))
-        files = LocalFiles(self._job)
-        try:
+        with closing(ZipFiles()) as zip_files:
+            files = LocalFiles(self._job, zip_files.open)
             return (yield from run(self._job, destination, self._control, opener=files.open))
-        finally:
-            files.close()
 
     def pause(self) -> None:
         """Send nothing more for now."""

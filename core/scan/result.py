@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from core.dicom.refs import FileRef, Found, Skipped, SkipReason
 from core.dicom.tree import Tree
-from core.errors import BadInput, NotFound
-from core.scan import sentences
+from core.errors import NotFound
+
+if TYPE_CHECKING:
+    from core.scan.zip_files import ZipFiles
 
 # What stands in the way of "everything on this disc is indexed".
 GAPS = frozenset(
@@ -40,6 +42,20 @@ class Receipt:
     complete: bool
 
 
+class _ZipFilesOnceNeeded:
+    """The ZIP files of a source; most sources have none and need not load what reads them."""
+
+    def __init__(self) -> None:
+        self._files: ZipFiles | None = None
+
+    def open(self, path: Path, member: str) -> BinaryIO:
+        if self._files is None:
+            from core.scan.zip_files import ZipFiles
+
+            self._files = ZipFiles()
+        return self._files.open(path, member)
+
+
 @dataclass(frozen=True, slots=True)
 class PathSource:
     """One path given to a scan, a `Source`: a disc, a folder, a ZIP file or a single file.
@@ -49,6 +65,7 @@ class PathSource:
 
     path: Path
     prefix: str = ""
+    zip_files: _ZipFilesOnceNeeded = field(default_factory=_ZipFilesOnceNeeded, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -79,12 +96,7 @@ class PathSource:
         path = self.file(ref)
         if not ref.member:
             return path.open("rb")
-        from core.scan import zips  # most scans need no ZIP files
-
-        try:
-            return zips.open_member(path, ref.member)
-        except zips.FAULTS as error:
-            raise BadInput(sentences.ZIP_FAULT, "Unpack the ZIP file with another program.") from error
+        return self.zip_files.open(path, ref.member)
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ ZIP_SLIP = "The name of this file leads out of its ZIP file. It was refused beca
 ZIP_BOMB = "This unpacks to an absurd size. It was refused because that may be an attack."
 ZIP_DEEP = "This ZIP file lies inside too many other ZIP files. Unpack it first."
 ZIP_METHOD = "This is packed in a way that cannot be read here. Unpack it first."
+ZIP_SHADOWED = "Another file of this name lies further back in the ZIP file, and only that one is read."
 ZIP_FAULT = "This cannot be unpacked: its ZIP file is damaged."
 
 _STARTS = (

@@ -1,4 +1,4 @@
-"""ZIP files as sources: their members are judged and opened without ever being unpacked to a folder.
+"""ZIP files as sources: their members are judged without ever being unpacked to a folder.
 
 A member inside a ZIP file inside a ZIP file is named "inner.zip!/member".
 """
@@ -11,7 +11,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import IO, BinaryIO, cast
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
@@ -59,6 +59,8 @@ def _members(
         for entry in sorted(entries, key=_offset):
             name = prefix + entry.filename
             verdict = _verdict(reader, packed, entry)
+            if packed.NameToInfo[entry.filename] is not entry:
+                verdict = Refused(SkipReason.UNREADABLE, sentences.ZIP_SHADOWED)
             if not isinstance(verdict, Packed):
                 yield name, verdict
             elif depth >= MAX_NESTED:
@@ -130,22 +132,8 @@ def unpacked(packed: ZipFile, entry: ZipInfo) -> BinaryIO:
         return cast(BinaryIO, spooled)
 
 
-def open_member(path: Path, member: str) -> BinaryIO:
-    """One member of the ZIP file at *path*, nested ones too, as `unpacked`. Raises as that, and NotFound."""
-    with ExitStack() as opened:
-        packed = opened.enter_context(ZipFile(path))
-        rest = member
-        while True:
-            entry, rest = _entry(packed, rest)
-            stream = unpacked(packed, entry)
-            if not rest:
-                return stream
-            opened.enter_context(stream)
-            packed = opened.enter_context(ZipFile(stream))
-
-
-def _entry(packed: ZipFile, member: str) -> tuple[ZipInfo, str]:
-    """The member of this name, or the nested ZIP file it lies in and what remains of the name."""
+def entry_of(packed: ZipFile, member: str) -> tuple[ZipInfo, str]:
+    """The member of this name, or the nested ZIP it lies in and what remains of the name. Raises NotFound."""
     names = packed.NameToInfo
     if member in names:
         return names[member], ""

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
-from zipfile import BadZipFile, ZipFile
+from typing import BinaryIO
 
 from core.dicom.refs import FileRef
+from core.errors import NotFound
 from core.upload.job import UploadJob
 from core.upload.payload import missing
 
+OpenMember = Callable[[Path, str], BinaryIO]
+"""Opens one member of a ZIP file, nested ones too. Raises OSError, BadInput, NotFound."""
+
 
 class LocalFiles:
-    """Files and ZIP members below a job's sources; close it to let go of the ZIP files."""
+    """Files and ZIP members below a job's sources."""
 
-    def __init__(self, job: UploadJob) -> None:
+    def __init__(self, job: UploadJob, open_member: OpenMember) -> None:
         self._files = job.files()
         self._sources: Sequence[Path] = job.sources
-        self._archives: dict[Path, ZipFile] = {}
-        self._lock = threading.Lock()
+        self._open_member = open_member
 
     def open(self, ref: FileRef) -> BinaryIO:
-        """The file's bytes; the caller closes it. Raises OSError, SourceFault."""
+        """The file's bytes; the caller closes it. Raises OSError, BadInput, SourceFault."""
         for path in self._candidates(ref):
             if path.is_file():
                 return self._member(path, ref.member) if ref.member else path.open("rb")
         raise missing()
-
-    def close(self) -> None:
-        """Close the ZIP files."""
-        with self._lock:
-            archives, self._archives = list(self._archives.values()), {}
-        for archive in archives:
-            archive.close()
 
     def _candidates(self, ref: FileRef) -> Iterator[Path]:
         if ref in self._files:
@@ -46,10 +40,7 @@ class LocalFiles:
             yield source.parent / ref.path
 
     def _member(self, path: Path, member: str) -> BinaryIO:
-        with self._lock:
-            try:
-                if path not in self._archives:
-                    self._archives[path] = ZipFile(path)
-                return cast(BinaryIO, self._archives[path].open(member))
-            except (KeyError, BadZipFile, NotImplementedError, RuntimeError) as error:
-                raise missing() from error
+        try:
+            return self._open_member(path, member)
+        except NotFound as error:
+            raise missing() from error

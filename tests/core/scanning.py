@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
-from core.media.samples import SampleStudy, part10, uid, write_ct_series
+from core.media.samples import SampleStudy, ct_slice, part10, uid, write_ct_series
 from core.scan.scanner import Scan, Scanner, ScanProgress
 
 
@@ -71,3 +73,20 @@ def _record(kind: str, **elements: object) -> Dataset:
     for keyword, value in elements.items():
         setattr(record, keyword, value)
     return record
+
+
+def packed(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A ZIP file."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def slices(study: SampleStudy, count: int, series: int = 1) -> dict[str, bytes]:
+    """Some files of one series, by name."""
+    return {
+        f"S{series}/IM{n}": part10(ct_slice(study, series=series, instance=n, size=16))
+        for n in range(1, count + 1)
+    }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import io
+import os
+import threading
 import zipfile
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from pydicom.uid import JPEG2000Lossless
@@ -12,23 +14,8 @@ from pydicom.uid import JPEG2000Lossless
 from core.dicom.refs import FileRef
 from core.errors import BadInput, NotFound
 from core.media.samples import SampleStudy, ct_slice, part10, write_ct_series
-from core.scan import zips
-from tests.core.scanning import reasons, scanned, taken, write_disc
-
-
-def packed(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", method) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return out.getvalue()
-
-
-def slices(study: SampleStudy, count: int, series: int = 1) -> dict[str, bytes]:
-    return {
-        f"S{series}/IM{n}": part10(ct_slice(study, series=series, instance=n, size=16))
-        for n in range(1, count + 1)
-    }
+from core.scan import zip_files, zips
+from tests.core.scanning import packed, reasons, scanned, slices, taken, write_disc
 
 
 @pytest.mark.parametrize(
@@ -60,6 +47,80 @@ def test_archives_in_folders_and_in_archives(tmp_path: Path, study: SampleStudy)
     with result.open(FileRef("more.zip", "deep/inner.zip!/S2/IM1")) as stream:
         assert stream.read() == slices(study, 1, series=2)["S2/IM1"]
     assert result.receipt.files == 3
+
+
+def test_members_of_nested_archives_are_opened_without_unpacking_them_again(
+    tmp_path: Path, study: SampleStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner, again = slices(study, 8), slices(study, 8, series=2)
+    (tmp_path / "outer.zip").write_bytes(packed({"inner.zip": packed(inner), **again}))
+    result = scanned(tmp_path / "outer.zip")
+    unpacked: list[str] = []
+    plain = zip_files.unpacked
+
+    def counted(packed: zipfile.ZipFile, entry: zipfile.ZipInfo) -> BinaryIO:
+        unpacked.append(entry.filename)
+        return plain(packed, entry)
+
+    monkeypatch.setattr(zip_files, "unpacked", counted)
+    read: dict[str, bytes] = {}
+
+    def read_half(refs: list[FileRef]) -> None:
+        for ref in refs:
+            with result.open(ref) as stream:
+                read[ref.member] = stream.read()
+
+    refs = list(result.tree.refs())
+    threads = [threading.Thread(target=read_half, args=(refs[half::2],)) for half in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert read == {**{f"inner.zip!/{name}": data for name, data in inner.items()}, **again}
+    assert unpacked.count("inner.zip") == 1 and len(unpacked) == 17
+
+
+def test_an_archive_put_in_the_place_of_another_is_read_anew(tmp_path: Path, study: SampleStudy) -> None:
+    path, files = tmp_path / "a.zip", zip_files.ZipFiles()
+    path.write_bytes(packed({"in.zip": packed({"one": b"first"})}))
+    with files.open(path, "in.zip!/one") as stream:
+        assert stream.read() == b"first"
+    path.write_bytes(packed({"in.zip": packed({"one": b"another"})}))
+    with files.open(path, "in.zip!/one") as stream:
+        assert stream.read() == b"another"
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        files.open(path, "in.zip!/one")
+    files.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files in /proc")
+def test_no_archive_stays_open_so_that_the_disc_can_be_ejected(tmp_path: Path, study: SampleStudy) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(packed({"in.zip": packed(slices(study, 2)), **slices(study, 2, series=2)}))
+    result = scanned(path)
+    for ref in result.tree.refs():
+        result.open(ref).close()
+    targets = [Path(f"/proc/self/fd/{fd}").resolve() for fd in os.listdir("/proc/self/fd")]
+    assert path not in targets
+
+
+def test_of_two_members_of_one_name_only_the_one_that_can_be_opened_is_taken(
+    tmp_path: Path, study: SampleStudy
+) -> None:
+    first, second = slices(study, 2).values()
+    with (
+        zipfile.ZipFile(tmp_path / "two.zip", "w") as archive,
+        pytest.warns(UserWarning, match="Duplicate name"),
+    ):
+        archive.writestr("IM", first)
+        archive.writestr("IM", second)
+    result = scanned(tmp_path / "two.zip")
+    assert taken(result) == ["two.zip!/IM"] and list(reasons(result).values()) == ["unreadable"]
+    assert not result.receipt.complete
+    (ref,) = result.tree.refs()
+    with result.open(ref) as stream:
+        assert stream.read() == second
 
 
 def test_archives_in_too_many_archives(tmp_path: Path, study: SampleStudy) -> None:

@@ -11,12 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.errors import KnownError, NotFound
+from core.dicom.refs import FileRef
+from core.errors import KnownError, NotFound, SourceFault
+from core.media.samples import SampleStudy
+from core.scan.zip_files import ZipFiles
 from core.upload.ledger import Ledger
 from core.upload.local_files import LocalFiles
 from core.upload.nouns import ItemState, JobState
-from core.upload.picks import Attach
+from core.upload.picks import Attach, Order, Pick
 from core.upload.runner import run
+from tests.core.scanning import packed, scanned, slices
 from tests.core.upload_fakes import QUICK, Desk, FakeDestination, Store, finish
 
 DEAD_PID = 2**22 + 1  # beyond the highest a system gives
@@ -168,8 +172,6 @@ def test_what_changed_on_the_source_is_sent_as_it_is_now(tmp_path: Path) -> None
     )
     (desk.folder / "1-6").write_bytes((desk.folder / "1-1").read_bytes())
     (desk.folder / "1-5").unlink()
-    from core.upload.picks import Pick
-
     desk.ledger.renew(job, [Pick(found[0].header, (*new[:4], extra))], locate=desk.locate)
     receipt = desk.upload(FakeDestination(store), job)
     assert receipt.studies[0].expected == 6 and receipt.studies[0].verified == 5
@@ -187,17 +189,35 @@ def test_an_unfinished_job_goes_on_from_the_ledger_alone(tmp_path: Path) -> None
         assert left.id == job_id and left.sources == (str(desk.folder),)
         assert left.studies[0].patient_name == "Probe^Paula" and left.expected == 10 and left.there == 0
         job = ledger.open_job(left.id)
-        files = LocalFiles(job)
+        files = LocalFiles(job, ZipFiles().open)
         assert finish(run(job, FakeDestination(store), opener=files.open, pace=QUICK)).complete
-        files.close()
         assert not ledger.unfinished()
+
+
+def test_what_lies_in_a_zip_file_in_a_zip_file_goes_on_from_the_ledger_alone(tmp_path: Path) -> None:
+    one, two = slices(SampleStudy(), 3), slices(SampleStudy(), 1, series=2)
+    outer = packed({"portal/study.zip": packed(one), **two})
+    (tmp_path / "mail.zip").write_bytes(outer)
+    desk, store = Desk(tmp_path), Store()
+    scan = scanned(tmp_path / "mail.zip")
+    picks = [Pick.of(study) for _, study in scan.tree.studies()]
+    source = scan.sources[0]
+    job_id = desk.ledger.create(Order([source.path], "fake", picks), source.file).id
+    desk.close()
+    with Ledger(desk.ledger_path) as ledger, closing(ZipFiles()) as zip_files:
+        job = ledger.open_job(job_id)
+        files = LocalFiles(job, zip_files.open)
+        receipt = finish(run(job, FakeDestination(store), opener=files.open, pace=QUICK))
+        assert receipt.complete and receipt.studies[0].verified == 4
+        with pytest.raises(SourceFault, match="no longer on the source"):
+            files.open(FileRef("mail.zip", "portal/study.zip!/IM9"))
 
 
 def test_without_the_disc_every_file_says_so(tmp_path: Path) -> None:
     desk, store = Desk(tmp_path), Store()
     job = desk.job()
     desk.folder.rename(tmp_path / "taken out")
-    files = LocalFiles(job)
+    files = LocalFiles(job, ZipFiles().open)
     receipt = desk.upload(FakeDestination(store), job, opener=files.open)
     assert (
         len(receipt.studies[0].failed) == 5
@@ -205,7 +225,6 @@ def test_without_the_disc_every_file_says_so(tmp_path: Path) -> None:
     )
     (tmp_path / "taken out").rename(desk.folder)
     assert desk.upload(FakeDestination(store), job, opener=files.open).complete
-    files.close()
     desk.close()
 
 
