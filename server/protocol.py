@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -11,9 +11,15 @@ MAX_HEADER_BYTES = 64 << 10
 MAX_HEADERS = 200
 HEADER_TIMEOUT_S = 30.0
 """From the first byte (or the connection) to the end of the request's headers."""
+GATHER_BYTES = 1 << 20
+"""A body is handed over in pieces of this size, or as a whole: most images are smaller."""
+GATHER_S = 0.5
+"""What has arrived of a body is handed over after this time, so that a slow sender can be noticed."""
 LINGER_S = 15.0
 """How long a body nobody wants any more is read, so that its sender sees the answer."""
 
+HEAD = b"HTTP/1.1 "
+GO_ON = b"HTTP/1.1 100 "
 TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
     b"content-length: 38\r\nconnection: close\r\n\r\nThe request's headers are too large.\r\n"
@@ -30,6 +36,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._header_count = 0
         self._refused = False
         self._deadline: asyncio.TimerHandle | None = None
+        self._parts: list[bytes] = []
+        self._gathered = 0
+        self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Start the clock for the first request."""
@@ -37,8 +46,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._await(HEADER_TIMEOUT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clocks."""
         self._cancel()
+        self._forget_body()
         super().connection_lost(exc)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # the library says None, asyncio takes both
@@ -75,6 +85,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._cancel()
         if not self._refused:
             super().on_headers_complete()
+            if self.parser.get_method() != b"HEAD":
+                self.cycle.transport = cast(asyncio.Transport, _InOnePiece(self.transport))
 
     def on_body(self, body: bytes) -> None:
         """Part of the body; what comes after the answer is read for a while only."""
@@ -82,13 +94,41 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         if self.cycle.response_complete and self._deadline is None:
             self._await(LINGER_S)
-        super().on_body(body)
+            self._forget_body()
+        if self.cycle.response_complete:
+            return
+        self._parts.append(body)
+        self._gathered += len(body)
+        if self._gathered >= GATHER_BYTES:
+            self.flow.pause_reading()  # until the handler asks for more
+            self._hand_over()
+        elif self._patience is None:
+            self._patience = self.loop.call_later(GATHER_S, self._hand_over)
 
     def on_message_complete(self) -> None:
         """The body's end."""
         if not self._refused:
             self._cancel()
+            self._hand_over()
             super().on_message_complete()
+
+    def _hand_over(self) -> None:
+        """Let the handler have what arrived of the body."""
+        parts = self._parts
+        if parts and not self.cycle.response_complete:
+            if self.cycle.body:
+                parts = [bytes(self.cycle.body), *parts]
+            # bytes, as they are: the library copies what it gathers itself
+            self.cycle.body = parts[0] if len(parts) == 1 else b"".join(parts)  # type: ignore[assignment]
+            self.cycle.message_event.set()
+        self._forget_body()
+
+    def _forget_body(self) -> None:
+        self._parts = []
+        self._gathered = 0
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def _count(self, size: int) -> bool:
         self._header_bytes += size
@@ -107,3 +147,33 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+class _InOnePiece:
+    """A transport that sends the head of an answer together with the first piece of its body."""
+
+    __slots__ = ("_head", "_transport")
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        """Send, or keep for a moment if it is a head."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(HEAD) and not data.startswith(GO_ON):
+            self._head = data
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Send what is kept, and close."""
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """As the transport says."""
+        return bool(self._transport.is_closing())

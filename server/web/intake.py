@@ -35,9 +35,11 @@ class Intake:
             await asyncio.get_running_loop().run_in_executor(self._workers, self._flush)
 
     async def finish(self, keep: Callable[[Incoming], Future[T]]) -> T:
-        """Hand what arrived to *keep* and wait until it is durable. Raises what *keep* and its Future do."""
-        future = await asyncio.get_running_loop().run_in_executor(self._workers, self._hand_over, keep)
-        return await asyncio.wrap_future(future)
+        """Hand what arrived to *keep* and wait until it is durable. Raises what *keep* and its Future do.
+
+        *keep* does not wait for the disk, and less than FLUSH_BYTES stay in memory until it does.
+        """
+        return await asyncio.wrap_future(self._hand_over(keep))
 
     async def abort(self) -> None:
         """Give up what has arrived; no error if it was kept or given up already."""
