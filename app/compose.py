@@ -74,6 +74,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     from core.access.sessions import Sessions
     from server.web.app import build, build_internal
     from server.web.auth import Authenticator
+    from server.web.frames import Frames
     from server.web.guard import Guard
     from server.web.pictures import Pictures
     from server.web.services import About, Services
@@ -93,6 +94,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             archive=archive,
             authenticator=authenticator,
             pictures=Pictures(open_archive.pool, data / "archive" / "pictures", workers),
+            frames=Frames(open_archive.pool),
             workers=workers,
             about=About(__version__, site.ae_title, site.secure),
         )

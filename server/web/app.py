@@ -14,6 +14,7 @@ from server.web.errors import BAD_REQUEST, Refused
 from server.web.guard import Guard
 from server.web.middleware import Gate, refuse
 from server.web.operations import OperationRoutes
+from server.web.pages import routes as pages
 from server.web.services import Services
 from server.web.streaming import StreamingRouter
 from server.web.v3 import study
@@ -30,6 +31,7 @@ def build(services: Services, guard: Guard) -> App:
         *SessionRoutes(services).operations(),
         *OperationRoutes(services).operations(),
         *docs.operations(),
+        *pages.operations(services),
     ]
     framework = _framework(services)
     framework.include_router(study.router(services))

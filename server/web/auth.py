@@ -29,8 +29,11 @@ PROVEN_S = 5.0
 """How long a proven password is believed: proving one costs tens of milliseconds, on purpose."""
 REMEMBERED = 10_000
 
-OPEN = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json", "/api/v3/session/login"})
-OPEN_BELOW = "/docs/"
+OPEN = frozenset(
+    {"/healthz", "/readyz", "/docs", "/openapi.json", "/api/v3/session/login", "/login.html", "/view"}
+)
+OPEN_BELOW = ("/docs/", "/pages/", "/view/")
+"""A view has a secret of its own; its routes ask for that."""
 SESSIONS = "/api/v3/session/"
 NOBODY = "Say who you are: a session (sid), Basic or Bearer credentials."
 ANONYMOUS = "anonymous"
@@ -111,6 +114,7 @@ class Authenticator:
         self._open_door = open_door
         self._by_sid: Remembered[Caller] = Remembered(FRESH_S)
         self._proven: Remembered[Caller] = Remembered(PROVEN_S)
+        self._by_login: Remembered[Caller] = Remembered(FRESH_S)
         self._salt = secrets.token_bytes(32)
 
     async def identify(self, call: Call, path: str) -> None:
@@ -155,6 +159,20 @@ class Authenticator:
             account = await self._run(lambda: self._accounts.authenticate(login, password))
             found = caller_from(account)
             self._proven.put(key, found)
+        return found
+
+    async def now(self, login: str) -> Caller | None:
+        """*login* as its account is now, None if it was removed."""
+        if self._open_door:
+            return ADMINISTRATOR
+        key = login.encode("utf-8", "replace")
+        found = self._by_login.get(key)
+        if found is None:
+            account = await self._run(lambda: self._accounts.find(login))
+            if account is None:
+                return None
+            found = caller_from(account)
+            self._by_login.put(key, found)
         return found
 
     async def belongs(self, sid: str, caller: Caller) -> bool:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from core.archive.archive import Archive
 from server.web.auth import Authenticator
 from server.web.body import Limits
+from server.web.frames import Frames
 from server.web.metrics import Metrics
 from server.web.pictures import Pictures
 
@@ -34,6 +35,7 @@ class Services:
     archive: Archive
     authenticator: Authenticator
     pictures: Pictures
+    frames: Frames
     workers: ThreadPoolExecutor
     about: About
     limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,1 @@
+"""Pages a browser opens: the study link, and the viewer it leads to."""
