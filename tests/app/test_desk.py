@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import os
+import shutil
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -17,7 +20,10 @@ from core.scan.result import Scan
 from core.scan.scanner import Scanner
 from core.settings import Settings
 from core.upload.ledger import Ledger
+from ui.archive.calls import Calls
 from ui.services import ArchiveState, DestinationText, Order, Picked
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 Result = TypeVar("Result")
 STUDY = SampleStudy()
@@ -153,3 +159,81 @@ def test_the_window_gets_everything_it_needs(
     services, paths = seen[0]
     assert paths == [tmp_path] and services.archive.state is ArchiveState.OFF
     assert services.destinations is not None and services.settings.now == Settings()
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalArchive]:
+    """Another archive with its own accounts; the environment holds its password."""
+    other = LocalArchive(tmp_path / "elsewhere", Settings())
+    other.start()
+    monkeypatch.setenv("FILMJACKET_LOGIN", "admin")
+    password = (tmp_path / "elsewhere" / "initial-admin-password").read_text("utf-8").split()[-1]
+    monkeypatch.setenv("FILMJACKET_PASSWORD", password)
+    yield other
+    other.stop()
+
+
+def test_a_study_of_the_archive_is_sent_on_and_a_restart_goes_on(
+    scan: Scan, ledger: Ledger, archive: LocalArchive, elsewhere: LocalArchive, tmp_path: Path
+) -> None:
+    pdf = tmp_path / "letter.pdf"
+    pdf.write_bytes(pdf_report(["A letter"]))
+    drive(Uploads(ledger, archive).begin(order(scan, pdf=pdf)).run())
+    shutil.rmtree(tmp_path / "disc")
+    pdf.unlink()
+    sending = Calls(archive).order(DEFAULT_NAMESPACE, STUDY.uid)
+    assert sending.archived and sending.picked[0].images == 6
+    assert [path.name for path in sending.attachments[STUDY.uid]] == ["letter.pdf"]
+    url, _ = elsewhere.door()
+    first = Uploads(ledger, archive).begin(replace(sending, destination=f"v3:{url}"))
+    assert not first.sources and STUDY.patient.patient_id in first.whose
+    stopped = first.run()
+    next(stopped)
+    stopped.close()  # killed on its way
+    archive.stop()
+
+    left = Uploads(ledger, archive).unfinished()
+    assert [(job.images, list(job.sources)) for job in left] == [(6, [])]
+    receipt = drive(left[0].run())  # starts the archive it reads from by itself
+    assert receipt.complete and receipt.studies[0].verified_by == "digest"
+    there = elsewhere.client().study_detail(DEFAULT_NAMESPACE, STUDY.uid)
+    here = archive.client().study_detail(DEFAULT_NAMESPACE, STUDY.uid)
+    versions = [{i.image_uid: i.version for s in each.series for i in s.images} for each in (here, there)]
+    assert versions[0] == versions[1] and len(versions[0]) == 6
+    assert [each.name for each in there.attachments] == ["letter.pdf"]
+    assert not Uploads(ledger, archive).unfinished()
+
+
+def test_copies_of_attachments_go_when_no_job_needs_them(
+    scan: Scan, ledger: Ledger, archive: LocalArchive, tmp_path: Path
+) -> None:
+    pdf = tmp_path / "letter.pdf"
+    pdf.write_bytes(pdf_report(["A letter"]))
+    uploads = Uploads(ledger, archive)
+    drive(uploads.begin(order(scan, pdf=pdf)).run())
+    sending = Calls(archive).order(DEFAULT_NAMESPACE, STUDY.uid)
+    job = uploads.begin(replace(sending, destination="archive"))
+    copies = [path for path in (tmp_path / "outgoing").rglob("*") if path.is_file()]
+    assert [path.name for path in copies] == ["letter.pdf"]
+    assert (tmp_path / "outgoing").stat().st_mode & 0o777 == 0o700
+    for folder in (tmp_path / "outgoing").iterdir():
+        os.utime(folder, (1, 1))
+    uploads.unfinished()
+    assert copies[0].is_file()  # the job waits for it
+    job.forget()
+    uploads.unfinished()
+    assert not any((tmp_path / "outgoing").iterdir())
+
+
+def test_an_image_that_left_the_archive_fails_alone(
+    scan: Scan, ledger: Ledger, archive: LocalArchive, elsewhere: LocalArchive
+) -> None:
+    drive(Uploads(ledger, archive).begin(order(scan)).run())
+    sending = Calls(archive).order(DEFAULT_NAMESPACE, STUDY.uid)
+    url, _ = elsewhere.door()
+    job = Uploads(ledger, archive).begin(replace(sending, destination=f"v3:{url}"))
+    archive.client().delete_study(DEFAULT_NAMESPACE, STUDY.uid)
+    receipt = drive(job.run())
+    assert not receipt.complete and len(receipt.studies[0].failed) == 6
+    with pytest.raises(NotFound):
+        Calls(archive).order(DEFAULT_NAMESPACE, STUDY.uid)
