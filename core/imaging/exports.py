@@ -31,7 +31,8 @@ def stored_values(frame: Frame, size: tuple[int, int] | None = None) -> Array:
 
     Grey values are the stored ones; signed ones are raised by half the range of Bits Stored, those of
     MONOCHROME1 are subtracted from its largest value, so that 0 is black. Colours are spread from
-    8 to 16 bits. With *size* they are averaged, and exact no more. Raises NotRenderable for pixels that 16 bits cannot hold.
+    8 to 16 bits. With *size* they are averaged, and exact no more. Raises NotRenderable for pixels that 16
+    bits cannot hold.
     """
     pixels = frame.pixels
     if frame.is_colour:

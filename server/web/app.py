@@ -17,7 +17,7 @@ from server.web.operations import OperationRoutes
 from server.web.pages import routes as pages
 from server.web.services import Services
 from server.web.streaming import StreamingRouter
-from server.web.v3 import study
+from server.web.v3 import further, study
 from server.web.v3.attachments import AttachmentRoutes
 from server.web.v3.images import ImageRoutes
 from server.web.v3.session import SessionRoutes
@@ -28,6 +28,7 @@ def build(services: Services, guard: Guard) -> App:
     streaming = [
         *ImageRoutes(services).operations(),
         *AttachmentRoutes(services).operations(),
+        *further.operations(services),
         *SessionRoutes(services).operations(),
         *OperationRoutes(services).operations(),
         *docs.operations(),

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core import errors
+from core.dicom.inside import NotPdf, NotVideo
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ KINDS: tuple[tuple[type[errors.KnownError], Kind], ...] = (
     (errors.TooLarge, TOO_LARGE),
     (errors.Unsupported, UNSUPPORTED),
     (errors.BadInput, BAD_REQUEST),
+    (NotPdf, Kind(415, 39, "NOT_PDF_FILE")),
+    (NotVideo, Kind(415, 38, "NOT_VIDEO_IN_IMAGE")),
     (errors.NotRenderable, UNSUPPORTED),
     (errors.Unauthenticated, UNAUTHORIZED),
     (errors.Denied, ACCESS_DENIED),

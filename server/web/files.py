@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 from urllib.parse import quote
 
+from core.dicom.inside import Pieces
 from core.errors import StorageFault
 from server.web.body import ClientGone
 from server.web.call import Call, Headers, Receive, Send, answer
@@ -40,6 +41,15 @@ class Stored:
     pinned: bool
     file_name: str = ""
     disposition: str = "inline"
+    spans: tuple[tuple[int, int], ...] = ()
+    """Offsets and lengths, if only some pieces of the file are meant."""
+
+    def open(self) -> BinaryIO:
+        """The bytes for reading; the caller closes it. Raises OSError."""
+        file = self.path.open("rb", buffering=0)
+        return (
+            cast(BinaryIO, Pieces(cast(BinaryIO, file), self.spans)) if self.spans else cast(BinaryIO, file)
+        )
 
 
 async def send_stored(
@@ -96,7 +106,7 @@ class _Opened:
 def _open(call: Call, find: Callable[[], Stored]) -> _Opened:
     stored = find()
     try:
-        file = stored.path.open("rb", buffering=0)
+        file = stored.open()
     except OSError as error:
         raise StorageFault(
             "A stored object cannot be read from the disk.", "Run filmjacket check."
