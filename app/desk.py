@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 from app.embedded import EmbeddedArchive, State, Wishes
@@ -17,13 +17,14 @@ from core.net.v3_client import V3Client
 from core.scan.scanner import Scan
 from core.scan.zip_files import ZipFiles
 from core.settings import Settings
+from core.upload.archived_files import ArchivedFiles, fetch_attachments, sweep
 from core.upload.control import Control
 from core.upload.destinations import Found, connect, find
 from core.upload.job import UploadJob
 from core.upload.ledger import Ledger
 from core.upload.local_files import LocalFiles
-from core.upload.nouns import UploadProgress, UploadReceipt
-from core.upload.picks import Attach, Order, Pick
+from core.upload.nouns import JobState, UploadProgress, UploadReceipt
+from core.upload.picks import ArchivedStudy, Attach, Order, Pick
 from core.upload.runner import run
 from core.upload.saved import Destinations, SavedDestination
 from core.upload.target import TargetKind, parse
@@ -33,6 +34,7 @@ from ui import services as ports
 from ui.models.people import banner_text, iso_date
 
 DEFAULT_NAMESPACE = "default"
+NEEDING_FILES = (JobState.OPEN, JobState.FAILED)
 STATES = {
     State.OFF: ports.ArchiveState.OFF,
     State.STARTING: ports.ArchiveState.STARTING,
@@ -166,12 +168,9 @@ class Job:
         """Send what is not there yet, then ask the destination."""
         if self._control.cancelled:  # an earlier run was given up; this one starts afresh
             self._control = Control()
-        destination = self._uploads.open(self._job, self.where)
-        if self._opener is not None:
-            return (yield from run(self._job, destination, self._control, opener=self._opener))
-        with closing(ZipFiles()) as zip_files:
-            files = LocalFiles(self._job, zip_files.open)
-            return (yield from run(self._job, destination, self._control, opener=files.open))
+        with nullcontext(self._opener) if self._opener else self._uploads.reading(self._job) as opener:
+            destination = self._uploads.open(self._job, self.where)
+            return (yield from run(self._job, destination, self._control, opener=opener))
 
     def pause(self) -> None:
         """Send nothing more for now."""
@@ -197,12 +196,16 @@ class Uploads:
         self._ledger = ledger
         self._saved = Destinations(ledger.database)
         self._archive = archive
+        self._outgoing = ledger.folder / "outgoing"
 
     def begin(self, order: ports.Order) -> Job:
         """Write a new job. Raises KnownError."""
         found = self._found(order.destination)
-        scan: Scan = order.scan
+        scan = order.scan
         picks = [Pick.of(each.study, each.series_uids) for each in order.picked]
+        if isinstance(scan, ports.Archived):
+            study = ArchivedStudy(scan.namespace, scan.study_uid)
+            return Job(self._begin_archived(study, picks, found), self, order.destination)
         attaches = [Attach(uid, path) for uid, paths in order.attachments.items() for path in paths]
         wanted = Order(
             sources=[source.path for source in scan.sources],
@@ -214,8 +217,32 @@ class Uploads:
         job = self._ledger.create(wanted, _locator(scan))
         return Job(job, self, order.destination, scan.open)
 
+    def _begin_archived(self, study: ArchivedStudy, picks: Sequence[Pick], found: Found) -> UploadJob:
+        """A job from the local archive: its attachments are copied, its images stay there until sent."""
+        paths = fetch_attachments(self._archive.client(), study, self._outgoing)
+        wanted = Order(
+            sources=(),
+            destination=found.spec,
+            picks=picks,
+            attachments=[Attach(study.study_uid, path) for path in paths],
+            namespace=found.namespace or DEFAULT_NAMESPACE,
+            archived=study,
+        )
+        return self._ledger.create(wanted)
+
+    @contextmanager
+    def reading(self, job: UploadJob) -> Generator[Opener, None, None]:
+        """Opens the job's files from the ledger alone. Raises KnownError."""
+        if job.archived is not None:
+            with closing(ArchivedFiles(job.archived, *self._archive.door())) as archived:
+                yield archived.open
+        else:
+            with closing(ZipFiles()) as zip_files:
+                yield LocalFiles(job, zip_files.open).open
+
     def unfinished(self) -> Sequence[Job]:
         """What an earlier run left, newest first."""
+        self._sweep()
         jobs = (self._ledger.open_job(summary.id) for summary in self._ledger.unfinished())
         return [Job(job, self, self._name_of(job.destination)) for job in jobs]
 
@@ -233,6 +260,11 @@ class Uploads:
     def forget(self, job: UploadJob) -> None:
         """Take it off the ledger; what was sent stays."""
         self._ledger.forget(job.id)
+
+    def _sweep(self) -> None:
+        """Copies of attachments that went, or that nobody wants any more."""
+        jobs = (self._ledger.open_job(each.id) for each in self._ledger.jobs() if each.state in NEEDING_FILES)
+        sweep(self._outgoing, [Path(item.path) for job in jobs for item in job.attachments()])
 
     def _found(self, name: str) -> Found:
         return find(name, self._saved, os.environ)

@@ -188,6 +188,7 @@ class MainWindow(QMainWindow):
 
         self._archive = ArchivePage(self.services)
         self._archive.openViewer.connect(self.open_viewer)
+        self._archive.sendOrder.connect(self.ask_to_send)
         return self._archive
 
     def show_page(self, page: Page) -> None:
@@ -231,9 +232,14 @@ class MainWindow(QMainWindow):
         from ui.dialogs.send_sheet import SendSheet
 
         sheet = SendSheet(order, self.services, self)
-        sheet.confirmed.connect(self.sending.begin)
+        sheet.confirmed.connect(self._send_on if order.archived else self.sending.begin)
         sheet.finished.connect(lambda _code: sheet.deleteLater())
         sheet.open()
+
+    def _send_on(self, order: Order) -> None:
+        """From the archive: there is no disc to wait for, the Sent page shows how far it is."""
+        self.transfers.begin(order)
+        self.show_page(Page.SENT)
 
     def ask_to_cancel(self, transfer: Transfer) -> None:
         """Name whose sending is to be given up."""

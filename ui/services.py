@@ -92,13 +92,26 @@ class SeriesOf(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What · whose · where of one sending; *attachments* by Study Instance UID."""
+class Archived:
+    """A study of the local archive, in place of a scan. All its attachments go with it."""
 
-    scan: Scan
+    namespace: str
+    study_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What · whose · where of one sending; *attachments* by Study Instance UID, names only if *archived*."""
+
+    scan: Scan | Archived
     picked: tuple[Picked, ...]
     attachments: dict[str, tuple[Path, ...]]
     destination: str
+
+    @property
+    def archived(self) -> bool:
+        """Whether it comes from the local archive."""
+        return isinstance(self.scan, Archived)
 
 
 class Job(Protocol):
@@ -122,7 +135,7 @@ class Job(Protocol):
     def images(self) -> int: ...
     @property
     def sources(self) -> Sequence[Path]:
-        """The disc or folders it reads from."""
+        """The disc or folders it reads from; none if it reads from the local archive."""
 
     def run(self) -> Generator[UploadProgress, None, UploadReceipt]:
         """Send what is not there yet, then ask the destination; one run at a time."""

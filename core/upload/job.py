@@ -18,6 +18,7 @@ from core.dicom.refs import FileRef, Header
 from core.errors import Busy
 from core.upload.ledger_schema import attachments, instances, jobs, studies
 from core.upload.nouns import AttachmentItem, Item, ItemState, JobState, UploadReceipt
+from core.upload.picks import ArchivedStudy
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,9 @@ class UploadJob:
         self.id: int = row.id
         self.destination: str = row.destination
         self.namespace: str = row.namespace
-        self.sources: tuple[Path, ...] = tuple(Path(each) for each in json.loads(row.sources))
+        sources: list[str] = json.loads(row.sources)
+        self.archived = next((found for each in sources if (found := ArchivedStudy.parse(each))), None)
+        self.sources: tuple[Path, ...] = () if self.archived else tuple(Path(each) for each in sources)
         self.replace: bool = bool(row.replace)
         self.state = JobState(row.state)
 

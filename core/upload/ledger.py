@@ -22,7 +22,7 @@ from core.errors import NotFound
 from core.upload.job import StudySummary, UploadJob, is_running, study_summary
 from core.upload.ledger_schema import LEDGER, attachments, instances, jobs, studies
 from core.upload.nouns import ItemState, JobState
-from core.upload.picks import Attach, Order, Pick
+from core.upload.picks import ArchivedStudy, Attach, Order, Pick
 
 Locate = Callable[[FileRef], Path | None]
 """Where a file of the source lies on this machine, None if that is not known."""
@@ -62,6 +62,7 @@ class Ledger:
     """All jobs of one data folder; several processes may use it at once. Close it when done."""
 
     def __init__(self, path: Path) -> None:
+        self.folder = path.parent
         self._db = Database.open(path, LEDGER)
 
     @property
@@ -90,7 +91,7 @@ class Ledger:
                 "updated": now,
                 "destination": order.destination,
                 "namespace": order.namespace,
-                "sources": _sources(order.sources),
+                "sources": _sources(order.sources, order.archived),
                 "state": JobState.OPEN.value,
                 "replace": int(order.replace),
             }
@@ -187,8 +188,9 @@ class Ledger:
             ]
 
 
-def _sources(paths: Iterable[Path]) -> str:
-    return json.dumps(sorted({str(path.absolute()) for path in paths}))
+def _sources(paths: Iterable[Path], archived: ArchivedStudy | None = None) -> str:
+    found = {str(path.absolute()) for path in paths}
+    return json.dumps(sorted(found | {str(archived)} if archived else found))
 
 
 def _instance_rows(picks: Sequence[Pick], locate: Locate) -> dict[tuple[str, str], dict[str, object]]:

@@ -16,7 +16,9 @@ jobs = Table(
     Column("updated", Float, nullable=False),
     Column("destination", String, nullable=False),
     Column("namespace", String, nullable=False),
-    Column("sources", String, nullable=False),  # JSON array of absolute paths
+    Column(
+        "sources", String, nullable=False
+    ),  # JSON array of absolute paths, or of one archive:NAMESPACE/STUDY
     Column("state", String, nullable=False),
     Column("replace", Integer, nullable=False, default=0),
     Column("owner_pid", Integer, nullable=False, default=0),  # the process that runs it, 0 = none

@@ -10,6 +10,8 @@ from core.dicom.refs import Found, Header
 from core.dicom.tree import Study
 from core.errors import BadInput
 
+ARCHIVED = "archive:"
+
 
 @dataclass(frozen=True, slots=True)
 class Pick:
@@ -39,9 +41,30 @@ class Attach:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchivedStudy:
+    """A study of the archive in the data folder, as the source of a job."""
+
+    namespace: str
+    study_uid: str
+
+    def __str__(self) -> str:
+        """As the ledger writes it among its sources; no absolute path begins so."""
+        return f"{ARCHIVED}{self.namespace}/{self.study_uid}"
+
+    @classmethod
+    def parse(cls, text: str) -> ArchivedStudy | None:
+        """What `str` wrote, None if *text* is a path."""
+        if not text.startswith(ARCHIVED):
+            return None
+        namespace, _, study_uid = text.removeprefix(ARCHIVED).partition("/")
+        return cls(namespace, study_uid)
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """What (picks, attachments), where from (absolute source paths), where to (DEST and namespace).
 
+    *archived*: the study lies in the archive, and *sources* is empty.
     *replace*: send even where the destination holds another file under the same SOP Instance UID.
     """
 
@@ -51,6 +74,7 @@ class Order:
     attachments: Sequence[Attach] = field(default_factory=tuple)
     namespace: str = "default"
     replace: bool = False
+    archived: ArchivedStudy | None = None
 
     def __post_init__(self) -> None:
         picked = {pick.study_uid for pick in self.picks}

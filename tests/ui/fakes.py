@@ -192,7 +192,7 @@ class FakeJob:
         self.what = "CT Abdomen 2024-02-11"
         self.where = order.destination if order else "archive"
         self.images = sum(p.images for p in order.picked) if order else 412
-        self.sources: Sequence[Path] = ()
+        self.sources: Sequence[Path] = (Path("/media/disc"),)
         self.fault, self.complete = fault, complete
         self.paused = self.cancelled = self.forgotten = False
         self.go = None

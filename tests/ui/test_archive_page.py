@@ -16,6 +16,7 @@ from ui.archive.page import ArchivePage
 from ui.archive.search_line import Range, dates_of
 from ui.dialogs.decision import Decision
 from ui.models.archive_table import PAGE, ArchiveTable, Column, local_time
+from ui.services import Archived
 from ui.tasks import Tasks
 from ui.widgets.opening import Opener, kind_of, safe_name
 
@@ -277,12 +278,20 @@ def test_refreshing_keeps_the_chosen_study_and_shows_new_ones(
     assert page.panel.study is not None and page.panel.study.uid == chosen
 
 
-def test_the_sending_button_is_there_only_if_somebody_sends(qtbot: QtBot, page: ArchivePage) -> None:
-    assert not page.send_button.isVisible()
-    page.offer_sending()
-    with qtbot.waitSignal(page.sendStudy) as sent:
+def test_the_chosen_study_is_offered_for_sending_with_all_it_has(
+    qtbot: QtBot, page: ArchivePage, client: FakeClient
+) -> None:
+    choose(qtbot, page, 1)
+    row = page.model.row(1)
+    with qtbot.waitSignal(page.sendOrder) as sent:
         page.send_button.click()
-    assert sent.args[0] == page.model.row(0)
+    order = sent.args[0]
+    assert order.scan == Archived(row.namespace, row.study_uid) and order.archived
+    (picked,) = order.picked
+    assert picked.patient.header.patient_id == row.patient_id
+    detail = client.study_detail(row.namespace, row.study_uid)
+    assert picked.images == sum(len(series.images) for series in detail.series)
+    assert [path.name for path in order.attachments[row.study_uid]] == [a.name for a in detail.attachments]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from core.settings import DesktopSettings, Settings
 from tests.ui import fakes
 from ui.dialogs.decision import Decision
 from ui.dialogs.send_sheet import SendSheet
-from ui.services import DestinationText, Order, Picked, Services
+from ui.services import Archived, DestinationText, Order, Picked, Services
 from ui.tasks import Tasks
 
 CITY = DestinationText("City hospital", "v3:https://archive.example:8500", "desk", has_secret=True)
@@ -139,3 +139,17 @@ def test_a_decision_names_the_patient(qtbot: QtBot) -> None:
     assert "MÜLLER, Anna" in [label.text() for label in asked.findChildren(QLabel)]
     with qtbot.waitSignal(asked.decided, timeout=500):
         asked.yes_button.click()
+
+
+def test_a_study_of_the_archive_is_not_sent_to_where_it_is(qtbot: QtBot, services: Services) -> None:
+    order = order_of("Yamada")
+    uid = order.picked[0].study.study_instance_uid
+    archived = replace(order, scan=Archived("default", uid), attachments={uid: (Path("Befund.pdf"),)})
+    sheet = SendSheet(archived, services)
+    qtbot.addWidget(sheet)
+    assert [sheet.destination.itemData(n) for n in range(sheet.destination.count())] == [CITY.name]
+    assert "YAMADA, Tarou" in texts(sheet) and "Befund.pdf" in texts(sheet)
+    assert sheet.send_button.isEnabled() and CITY.name in sheet.send_button.text()
+    with qtbot.waitSignal(sheet.confirmed) as confirmed:
+        sheet.send_button.click()
+    assert confirmed.args[0].archived and confirmed.args[0].destination == CITY.name

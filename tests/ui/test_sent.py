@@ -182,6 +182,17 @@ def test_the_receipt_says_when_the_disc_may_go() -> None:
     assert "Keep the disc" in receipt_sentence(receipt(verified=411))
 
 
+def test_without_a_disc_the_receipt_speaks_of_none() -> None:
+    good, bad = (
+        receipt_sentence(receipt(), archived=True),
+        receipt_sentence(receipt(verified=1), archived=True),
+    )
+    assert good == "Sent 412 of 412 images to Local archive, all checked by content."
+    assert "disc" not in bad and "1 of 412" in bad
+    job = _with(fakes.FakeJob(), sources=())
+    assert "eject" not in receipt_page(Transfer("t", State.DONE, job=job, receipt=receipt()))
+
+
 def test_the_receipt_is_saved_as_text_and_as_json(qtbot: QtBot, tmp_path: Path) -> None:
     lost = receipt(verified=411, failed=(Failure("1.2.3", "DICOM/IM7", "The file is damaged."),))
     transfer = Transfer("t", State.FAILED, job=fakes.FakeJob(), receipt=lost)

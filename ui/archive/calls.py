@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.dicom.refs import Found
+from core.dicom.tree import Tree
 from core.errors import BadInput, NotFound
 from ui.archive.search_line import Search
+from ui.services import Archived, Order, Picked
 
 if TYPE_CHECKING:
     from core.net.records import Page, StudyDetail, StudyRow
@@ -36,6 +39,21 @@ class Calls:
     def detail(self, namespace: str, study_uid: str) -> StudyDetail:
         """One study with its series, images and attachments."""
         return self._archive.client().study_detail(namespace, study_uid)
+
+    def order(self, namespace: str, study_uid: str) -> Order:
+        """The study as it is now, with all its attachments, to be sent somewhere."""
+        from core.net.archive_source import ArchiveSource
+
+        client, tree = self._archive.client(), Tree()
+        with ArchiveSource(client, namespace, study_uid) as source:
+            for found in source.headers():
+                if isinstance(found, Found):
+                    tree.add(found)
+        names = tuple(Path(each.name) for each in client.study_detail(namespace, study_uid).attachments)
+        picked = tuple(Picked(patient, study) for patient, study in tree.studies())
+        if not picked:
+            raise NotFound("study", "This study has no images any more.")
+        return Order(Archived(namespace, study_uid), picked, {study_uid: names}, destination="")
 
     def attach(self, namespace: str, study_uid: str, path: Path, uploaded_by: str) -> str:
         """Add a PDF; gives back its name. Raises BadInput if it is none."""

@@ -37,11 +37,11 @@ class ArchivePage(QWidget):
 
     Signals:
         openViewer(object, str): a `StudyView` and the UID of the series to show.
-        sendStudy(object): the `StudyRow` a person wants to send on (only with `offer_sending`).
+        sendOrder(object): an `Order` a person wants to send; the sheet confirms it.
     """
 
     openViewer = Signal(object, str)
-    sendStudy = Signal(object)
+    sendOrder = Signal(object)
 
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -77,7 +77,6 @@ class ArchivePage(QWidget):
         self.list.say(self.tr("Looking…"))
         self.count.setProperty("role", "muted")
         self.delete_button.setProperty("role", "danger")
-        self.send_button.hide()
         for widget in (self.list, self.panel):
             self.splitter.addWidget(widget)
         self.splitter.setStretchFactor(0, 3)
@@ -112,13 +111,9 @@ class ArchivePage(QWidget):
         self.panel.addPdf.connect(lambda path: self.attach(Path(path)))
         self.open_button.clicked.connect(lambda: self.open())
         self.attach_button.clicked.connect(lambda: self.panel.attachments.choose())
-        self.send_button.clicked.connect(lambda: self.sendStudy.emit(self._chosen))
+        self.send_button.clicked.connect(lambda: self.send())
         self.delete_button.clicked.connect(lambda: self.delete())
         self._timer.timeout.connect(self._look_again)
-
-    def offer_sending(self) -> None:
-        """Show the button that sends a study on; whoever calls this handles `sendStudy`."""
-        self.send_button.show()
 
     # -- searching
 
@@ -274,6 +269,16 @@ class ArchivePage(QWidget):
             self._opener.open(self, name, content_type, data)
         except KnownError as error:
             self._fail(error)
+
+    def send(self) -> None:
+        """Ask where the chosen study is to be sent."""
+        row = self._chosen
+        if row is not None:
+            self._tasks.call(
+                partial(self._calls.order, row.namespace, row.study_uid),
+                done=self.sendOrder.emit,
+                failed=self._fail,
+            )
 
     def attach(self, path: Path) -> None:
         """Add a PDF to the chosen study."""

@@ -180,7 +180,8 @@ class SendSheet(QDialog):
 
     def _where(self) -> QWidget:
         box = QWidget(self)
-        names = [LOCAL_ARCHIVE] if self._services.settings.now.desktop.local_archive else []
+        here = self._services.settings.now.desktop.local_archive and not self._order.archived
+        names = [LOCAL_ARCHIVE] if here else []
         names += [each.name for each in self._services.destinations.all()]
         for name in names:
             self.destination.addItem(destination_text(name), name)

@@ -12,7 +12,7 @@ from ui.flow import FlowLayout
 from ui.icons import icon
 from ui.picture import Picture
 from ui.uploads.transfers import Transfer
-from ui.uploads.words import receipt_numbers, receipt_page, receipt_sentence
+from ui.uploads.words import receipt_numbers, receipt_page, sentence_of
 
 
 class ReceiptBar(QFrame):
@@ -77,7 +77,7 @@ class ReceiptBar(QFrame):
         self.style().polish(self)
         name, role = ("ph.check-circle-fill", "good") if good else ("ph.warning-fill", "warn")
         self._icon.show_icon(name, role)
-        self.sentence.setText(receipt_sentence(receipt))
+        self.sentence.setText(sentence_of(transfer, receipt))
         self.numbers.setText(receipt_numbers(receipt))
         self.note.setText(f"⚠ {note}" if note else "")
         self.note.setVisible(bool(note))

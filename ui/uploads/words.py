@@ -146,13 +146,20 @@ def receipt_numbers(receipt: UploadReceipt) -> str:
     return " · ".join(parts)
 
 
-def receipt_sentence(receipt: UploadReceipt) -> str:
-    """`Sent 412 of 412 images to …, all checked by content. Safe to eject.`, or what is missing."""
+def receipt_sentence(receipt: UploadReceipt, *, archived: bool = False) -> str:
+    """`Sent 412 of 412 images to …, all checked by content. Safe to eject.`, or what is missing.
+
+    *archived*: they came from the local archive, and nobody waits for a disc.
+    """
     number = QLocale().toString
     there = sum(s.verified for s in receipt.studies)
     expected = sum(s.expected for s in receipt.studies)
     to = destination_text(receipt.destination)
-    if receipt.safe_to_eject:
+    if archived and receipt.safe_to_eject:
+        sentence = _tr("Sent {n} of {all} images to {to}, all checked by content.")
+    elif archived and not receipt.complete:
+        sentence = _tr("{n} of {all} images are at {to}. Something is still missing there.")
+    elif receipt.safe_to_eject:
         sentence = _tr("Sent {n} of {all} images to {to}, all checked by content. Safe to eject.")
     elif receipt.complete:
         sentence = _tr(
@@ -163,13 +170,18 @@ def receipt_sentence(receipt: UploadReceipt) -> str:
     return sentence.format(n=number(there), all=number(expected), to=to)
 
 
+def sentence_of(transfer: Transfer, receipt: UploadReceipt) -> str:
+    """The receipt's sentence for this sending."""
+    return receipt_sentence(receipt, archived=transfer.job is not None and not transfer.job.sources)
+
+
 def receipt_page(transfer: Transfer) -> str:
     """The receipt as a text a person files: whose, what, where, counts, and each image that is missing."""
     receipt = transfer.receipt
     if receipt is None:
         return ""
     names = dict(zip((s.study_uid for s in receipt.studies), _lines(transfer), strict=False))
-    lines = [_tr("Filmjacket receipt"), "", whose(transfer), "", receipt_sentence(receipt), ""]
+    lines = [_tr("Filmjacket receipt"), "", whose(transfer), "", sentence_of(transfer, receipt), ""]
     for study in receipt.studies:
         lines.append(names.get(study.study_uid, study.study_uid))
         checked = _tr("checked by content") if study.verified_by == "digest" else _tr("checked by number")
