@@ -72,6 +72,9 @@ ESCAPES = {
 # Codecs that take the escapes themselves; pydicom counts iso_ir_58 too, and leaves escapes in its text.
 SELF_ESCAPED = frozenset({"iso2022_jp", "iso2022_jp_2"})
 
+LARGEST = 2**63 - 1
+SHORT_ENOUGH = 18  # digits; every number of so many is below LARGEST
+
 _DELIMITER = re.compile(rb"[\t\n\f\r]")  # each ends a code extension (PS3.5 6.1.2.5.3)
 _PART = re.compile(rb"^[^\x1b]+|\x1b[^\x1b]*")
 
@@ -156,16 +159,23 @@ def plain(value: bytes) -> str:
 
 
 def integer(value: bytes) -> int | None:
-    """The first value of an IS element; None if it holds no whole number."""
-    if value.isdigit():
+    """The first value of an IS element; None if it holds no whole number that a database can hold."""
+    if len(value) <= SHORT_ENOUGH and value.isdigit():
         return int(value)
     written = plain(value).split("\\", 1)[0].strip()
+    if not written.isascii() or "_" in written:
+        return None
     try:
-        return int(written) if written.isascii() and "_" not in written else None
+        return held(int(written))
     except ValueError:
         pass
     try:
         number = float(written)
     except ValueError:
         return None
-    return int(number) if number.is_integer() and "_" not in written else None
+    return held(int(number)) if number.is_integer() else None
+
+
+def held(number: int) -> int | None:
+    """*number*, or None if 64 bits do not hold it; PS3.5 6.2 allows 32, but longer ones are in use."""
+    return number if -LARGEST <= number <= LARGEST else None

@@ -133,5 +133,5 @@ def _integer(ds: FileDataset, keyword: str) -> int | None:
     if isinstance(value, MultiValue):
         value = value[0] if value else None
     if isinstance(value, int):
-        return int(value)
+        return charset.held(int(value))
     return charset.integer(str(value).encode("latin-1", "replace")) if value else None

@@ -119,6 +119,12 @@ def test_any_mixture_decodes_as_pydicom_decodes_it(terms: str, value: bytes) -> 
         (b"1_0", None),
         (b"inf", None),
         (b"\xb2", None),
+        (b"2147483648", 2147483648),
+        (b"9" * 18, 10**18 - 1),
+        (b"9" * 30, None),
+        (b"-" + b"9" * 30, None),
+        (b"1e300", None),
+        (b"9" * 6000, None),
     ],
 )
 def test_integer_strings(written: bytes, number: int | None) -> None:

@@ -68,6 +68,21 @@ def test_bad_bodies_store_nothing(served: Served, stored: Stored, name: str) -> 
     assert count(served) == before and left_over(served) == []
 
 
+@pytest.mark.parametrize("written", ["9" * 30, "-" + "9" * 29, "1e300", "9" * 6000])
+def test_an_instance_number_no_database_holds_is_none(served: Served, written: str) -> None:
+    ds = ct_slice(SampleStudy(seed=f"number {written[:3]} {len(written)}"), size=16)
+    ds.InstanceNumber = 12345678
+    opening = b"\x20\x00\x13\x00IS"
+    data = part10(ds).replace(
+        opening + b"\x08\x0012345678", opening + len(written).to_bytes(2, "little") + written.encode()
+    )
+    with served.client() as client:
+        answer = client.post(UPLOAD, content=data)
+        assert answer.status_code == 200, answer.text
+        study = client.get(f"/api/desktop/v1/studies/{NAMESPACE}/{answer.json()['study_uid']}").json()
+    assert [image["instance_number"] for image in study["series"][0]["images"]] == [None]
+
+
 @pytest.mark.parametrize(
     ("namespace", "status"),
     [
