@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, or_,
 
 from core.archive.merge import merge_studies
 from core.archive.nouns import TrashEntry
+from core.archive.overlays import forget_orders, move_layers
 from core.archive.schema import (
     attachments,
     instances,
@@ -33,7 +34,7 @@ def delete_study(
     row = {"study_id": study.id, "deleted": now, "deleted_by": actor, "expires": now + days * DAY_S}
     entry_id = connection.execute(insert(trash), row).lastrowid
     connection.execute(update(studies).where(studies.c.id == study.id).values(trash_id=entry_id))
-    _clear_conflicts_with(connection, study)
+    clear_conflicts_with(connection, study)
     return entry(connection, entry_id)
 
 
@@ -68,6 +69,7 @@ def restore(connection: Connection, entry_id: int) -> Restored:
     newer = connection.execute(_alive_id(found)).scalar()
     if newer is not None:
         needless = merge_studies(connection, study_id, newer)
+        move_layers(connection, study_id, newer)
         drop(connection, study_id)
         study_id = newer
     now = time.time()
@@ -111,6 +113,7 @@ def finish_purge(connection: Connection, entry_id: int) -> None:
     """Remove the rows, once the blobs are gone: a crash in between leaves no blob without a row."""
     study_id = connection.execute(select(trash.c.study_id).where(trash.c.id == entry_id)).scalar_one()
     connection.execute(delete(trash).where(trash.c.id == entry_id))
+    forget_orders(connection, study_id)
     drop(connection, study_id)
 
 
@@ -182,7 +185,7 @@ def _mark_conflicts_of(connection: Connection, study_id: int, found: TrashEntry)
     )
 
 
-def _clear_conflicts_with(connection: Connection, gone: Row[Any]) -> None:
+def clear_conflicts_with(connection: Connection, gone: Row[Any]) -> None:
     """Where the earlier holder of a UID was deleted, the earliest that remains is no longer in doubt."""
     held = select(instances.c.sop_uid).where(instances.c.study_id == gone.id)
     rows = connection.execute(

@@ -76,11 +76,15 @@ class Store:
         """Keep bytes that are no DICOM object; *refuse* raises before anything is flushed."""
         future: Future[T] = Future()
 
-        def keep() -> None:
+        def keep() -> Callable[[], None]:
             refuse()
             blob = self._blobs.keep(incoming)
-            written = self._database.write(lambda connection: row(connection, blob))
-            written.add_done_callback(lambda done: self._answer_blob(done, blob, future))
+
+            def write() -> None:
+                written = self._database.write(lambda connection: row(connection, blob))
+                written.add_done_callback(lambda done: self._answer_blob(done, blob, future))
+
+            return write
 
         self._start(incoming, future, keep)
         return future
@@ -90,12 +94,17 @@ class Store:
         self._pool.shutdown()
         self._lookup.close()
 
-    def _start(self, incoming: Incoming, future: Future[T], work: Callable[[], None]) -> None:
+    def _start(self, incoming: Incoming, future: Future[T], work: Callable[[], Callable[[], None]]) -> None:
+        """Have the pool do *work*, and what that returns when the writer no longer waits for it."""
         incoming.take()
 
         def run() -> None:
             try:
-                work()
+                try:
+                    write = work()
+                finally:
+                    self._database.announce(-1)
+                write()
             except Exception as error:  # whatever it is, the sender must hear of it
                 incoming.abort()
                 future.set_exception(
@@ -103,23 +112,26 @@ class Store:
                 )
 
         future.set_running_or_notify_cancel()
+        self._database.announce(1)
         try:
             self._pool.submit(run)
         except RuntimeError:  # the pool is shut
+            self._database.announce(-1)
             incoming.abort()
             future.set_exception(StorageFault("The archive is closing.", "Send it again later."))
 
-    def _object(self, incoming: Incoming, sending: Sending, future: Future[StoreResult]) -> None:
+    def _object(
+        self, incoming: Incoming, sending: Sending, future: Future[StoreResult]
+    ) -> Callable[[], None]:
+        """Read and flush; what is returned has it written down."""
         incoming.seal()
         arrival = read_arrival(incoming.content(), incoming.size)
         result = _result(incoming, arrival)
         if self._is_there(incoming, arrival):
             incoming.abort()
-            future.set_result(result(Outcome.SAME))
-            return
+            return lambda: future.set_result(result(Outcome.SAME))
         incoming.finish()
         work = _Keep(self, incoming, arrival, sending)
-        written = self._database.write(work, self._keep_all)
 
         def answer(done: Future[Placed]) -> None:
             error = done.exception()
@@ -135,7 +147,7 @@ class Store:
             self._changed()
             future.set_result(result(placed.outcome))
 
-        written.add_done_callback(answer)
+        return lambda: self._database.write(work, self._keep_all).add_done_callback(answer)
 
     def keep(self, connection: Connection, work: _Keep) -> Placed:
         """Keep one finished object, in the writer's transaction."""

@@ -14,9 +14,11 @@ from core.archive import remove
 from core.archive.blobs import LocalBlobs
 from core.archive.lock import FolderLock
 from core.archive.nouns import StudyRow, TrashEntry
+from core.archive.overlays import OVERLAYS
 from core.archive.search import study_rows
 from core.audit.log import AuditLog, Event
 from core.db.database import Database
+from core.documents import DOCUMENTS
 from core.errors import Busy, StorageFault
 
 
@@ -39,6 +41,8 @@ class Trash:
         self._days = days
         self._removal_lock = removal_lock
         self._sweep_soon = sweep_soon
+        for part in (OVERLAYS, DOCUMENTS):
+            database.ensure(part)  # what is laid over a study, and the orders it came from, go with it
 
     def delete(self, namespace: str, study_uid: str, actor: str) -> Future[TrashEntry]:
         """Take a study out of every query."""

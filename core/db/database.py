@@ -86,6 +86,10 @@ class Database:
         """
         return self._writer.submit(work, together)
 
+    def announce(self, count: int) -> None:
+        """Say that so many writes more (or fewer, below zero) will come at once: they may share a commit."""
+        self._writer.announce(count)
+
     def close(self) -> None:
         """Finish queued writes, then let go of the file; calling it again does nothing."""
         self._writer.close()
