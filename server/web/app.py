@@ -20,6 +20,7 @@ from server.web.streaming import StreamingRouter
 from server.web.v3 import further, study
 from server.web.v3.attachments import AttachmentRoutes
 from server.web.v3.images import ImageRoutes
+from server.web.v3.orders import OrderRoutes
 from server.web.v3.session import SessionRoutes
 
 
@@ -28,6 +29,7 @@ def build(services: Services, guard: Guard) -> App:
     streaming = [
         *ImageRoutes(services).operations(),
         *AttachmentRoutes(services).operations(),
+        *OrderRoutes(services).operations(),
         *further.operations(services),
         *SessionRoutes(services).operations(),
         *OperationRoutes(services).operations(),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from core.access.rights import Right
 from core.archive.nouns import CURRENT, Routing, StoredImage
+from core.archive.overlays import Overlays
 from core.errors import BadInput, NotFound
 from server.web.body import chunks
 from server.web.call import Call, Receive, Scope, Send, answer_json, call_of, caller_of
@@ -19,6 +20,7 @@ from server.web.pictures import DIAGNOSTIC, FULL, THUMBNAIL, TIFF, Wanted
 from server.web.services import Services
 from server.web.streaming import Operation
 from server.web.v3 import shapes
+from server.web.v3.overlaid import Exchange, send_overlaid
 from server.web.v3.study import STUDY
 
 TAG = "V3 storage"
@@ -40,6 +42,7 @@ class ImageRoutes:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._archive = services.archive
+        self._overlays = Overlays(services.archive.db, services.archive.audit)
 
     def operations(self) -> list[Operation]:
         """Every route of this file."""
@@ -134,8 +137,13 @@ class ImageRoutes:
         return intake
 
     async def payload(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The stored DICOM object, byte for byte."""
+        """The stored DICOM object: byte for byte, or with the values of `phi_namespace`."""
         call, params = call_of(scope), scope["path_params"]
+        if phi_namespace := call.query("phi_namespace"):
+            found = await self._services.run(lambda: self._seen_as(scope, phi_namespace))
+            if found[1]:
+                await send_overlaid(Exchange(call, receive, send, self._services.workers), *found)
+                return
 
         def find() -> Stored:
             image = self._find(scope)
@@ -144,7 +152,7 @@ class ImageRoutes:
                 bytes=image.bytes,
                 version=image.version,
                 content_type=image.content_type,
-                pinned=params["version"] != CURRENT,
+                pinned=params["version"] != CURRENT and not phi_namespace,  # an overlay may come
                 file_name=f"{image.sop_instance_uid}.dcm",
                 disposition="attachment",
             )
@@ -178,6 +186,11 @@ class ImageRoutes:
             raise NotFound("frame", f"The image has {image.frame_count} frames, counted from 0.")
         pinned = params["version"] != CURRENT
         await self._services.pictures.send(call_of(scope), send, image, wanted, pinned=pinned)
+
+    def _seen_as(self, scope: Scope, phi_namespace: str) -> tuple[StoredImage, Mapping[str, str]]:
+        params = scope["path_params"]
+        image = self._find(scope)
+        return image, self._overlays.of(params["namespace"], params["study_uid"], phi_namespace)
 
     def _find(self, scope: Scope) -> StoredImage:
         params, caller = scope["path_params"], caller_of(scope)
