@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from core.dicom.refs import FileRef, Found, Header, Skipped
 from core.errors import NotFound, StorageFault
-from core.net.records import ImageRow, SeriesRow, StudyRow
+from core.net.records import ImageRow, SeriesRow, StudyDetail
 from core.net.v3_client import V3Client
 
 DEFAULT_CACHE_BYTES = 2 * 1024**3
@@ -54,7 +54,7 @@ class ArchiveSource:
         detail = self._client.study_detail(self._namespace, self._study_uid)
         for series in detail.series:
             for image in series.images:
-                yield Found(self.ref(image), _header(detail.study, series, image), image.bytes)
+                yield Found(self.ref(image), _header(detail, series, image), image.bytes)
 
     def ref(self, image: ImageRow) -> FileRef:
         """Where *image* of this study lies."""
@@ -133,7 +133,8 @@ class ArchiveSource:
                 continue
 
 
-def _header(study: StudyRow, series: SeriesRow, image: ImageRow) -> Header:
+def _header(detail: StudyDetail, series: SeriesRow, image: ImageRow) -> Header:
+    study = detail.study
     return Header(
         sop_class_uid=image.sop_class_uid,
         sop_instance_uid=image.image_uid,
@@ -148,6 +149,7 @@ def _header(study: StudyRow, series: SeriesRow, image: ImageRow) -> Header:
         study_time=study.study_time,
         study_description=study.study_description,
         accession_number=study.accession_number,
+        institution_name=detail.institution_name,
         modality=series.modality,
         series_number=series.number,
         series_description=series.description,

@@ -178,6 +178,7 @@ class StudyDetail:
     study: StudyRow
     series: tuple[SeriesRow, ...] = ()
     attachments: tuple[AttachmentRow, ...] = ()
+    institution_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

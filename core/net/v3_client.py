@@ -197,7 +197,13 @@ class V3Client:
         series = answer.pop("series", [])
         attachments = answer.pop("attachment_list", [])
         row = read(StudyRow, answer | ({"series": len(series)} if isinstance(series, list) else {}))
-        return StudyDetail(row, read_all(SeriesRow, series), read_all(AttachmentRow, attachments))
+        institution = answer.get("institution_name")
+        return StudyDetail(
+            row,
+            read_all(SeriesRow, series),
+            read_all(AttachmentRow, attachments),
+            institution if isinstance(institution, str) else "",
+        )
 
     def details(self, namespace: str, study_uid: str) -> tuple[Element, ...]:
         """The identifying elements of the study."""

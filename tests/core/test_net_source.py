@@ -19,6 +19,7 @@ STUDY = {
     "patient_name": "Probe^Paula",
     "patient_id": "P1",
     "modalities": ["CT"],
+    "institution_name": "St. Mary",
     "series": [
         {
             "series_uid": "1.2.0",
@@ -75,11 +76,13 @@ def test_it_lists_every_image_with_what_a_tree_needs(client: V3Client) -> None:
     assert [f.ref.path for f in found] == ["1.2/1.2.1/v1", "1.2/1.2.2/v2", "1.2/1.2.3/v3"]
     header = found[1].header
     assert (header.patient_name, header.series_number, header.instance_number) == ("Probe^Paula", 2, 2)
+    assert header.institution_name == "St. Mary"
     assert source.name == "Local archive"
 
 
 def test_a_study_has_attachments_and_counts(client: V3Client) -> None:
     detail = client.study_detail("ns", "1.2")
+    assert detail.institution_name == "St. Mary"
     assert detail.study.series == 1 and detail.attachments[0].name == "report.pdf"
 
 

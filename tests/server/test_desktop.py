@@ -71,6 +71,7 @@ def test_detail_and_details(served: Served, stored: Stored) -> None:
     assert {series["modality"] for series in found["series"]} == {"CT", "US", "OT"}
     assert all(set(image) >= IMAGE for series in found["series"] for image in series["images"])
     assert isinstance(found["attachment_list"], list)
+    assert found["institution_name"] == "Sample Clinic"
     values = {element["tag"]: element["value"] for element in elements}
     assert values["(0010,0020)"] == CANARY.patient_id and {"name", "tag", "value"} <= set(elements[0])
     assert missing.status_code == 404 and error_of(missing)["kind"]["code"] == 18

@@ -88,6 +88,7 @@ def view_of(detail: StudyDetail, client: Client) -> StudyView:
         time=row.study_time,
         description=row.study_description,
         accession_number=row.accession_number,
+        institution=detail.institution_name,
         series=[_series_view(study, series) for series in sorted(detail.series, key=_order)],
         details=study.details,
         stack=study.stack,

@@ -20,6 +20,7 @@ from server.web.services import Services
 BASE = "/api/desktop/v1"
 STUDY = BASE + "/studies/{namespace}/{study_uid}"
 ORDERS = ("received", "study_date", "patient_name")
+INSTITUTION = "(0008,0080)"
 DATE = re.compile(r"\d{8}|")
 MAX_LIMIT = 1000
 MAX_UIDS = 100_000
@@ -93,6 +94,7 @@ def router(services: Services) -> APIRouter:
         return _json(
             {
                 **study_row(found.row),
+                "institution_name": archive.study_tags(namespace, study_uid).tags.get(INSTITUTION, ""),
                 "series": [_series(row) for row in found.series],
                 "attachment_list": [_attachment(each) for each in found.attachments],
             }
