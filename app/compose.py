@@ -43,6 +43,7 @@ class Open:
     data: Path
     archive: Archive
     pool: RenderPool
+    trash_days: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def opened(data: Path, chosen: ServeSettings) -> Generator[Open, None, None]:
             data, settle_after_s=chosen.settle_after_s, thumbnailer=pool, trash_days=chosen.trash_days
         )
         try:
-            yield Open(data, archive, pool)
+            yield Open(data, archive, pool, chosen.trash_days)
         finally:
             archive.close()
 
@@ -72,6 +73,7 @@ def opened(data: Path, chosen: ServeSettings) -> Generator[Open, None, None]:
 def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     """The web applications over an open archive."""
     from core.access.sessions import Sessions
+    from core.archive.removals import Removals
     from server.web.app import build, build_internal
     from server.web.auth import Authenticator
     from server.web.frames import Frames
@@ -94,6 +96,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             archive=archive,
             authenticator=authenticator,
             pictures=Pictures(open_archive.pool, data / "archive" / "pictures", workers),
+            removals=Removals(archive.db, archive.audit, days=open_archive.trash_days),
             frames=Frames(open_archive.pool),
             workers=workers,
             about=About(__version__, site.ae_title, site.secure),

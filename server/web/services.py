@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from core.archive.archive import Archive
+from core.archive.removals import Removals
 from server.web.auth import Authenticator
 from server.web.body import Limits
 from server.web.frames import Frames
@@ -35,6 +36,7 @@ class Services:
     archive: Archive
     authenticator: Authenticator
     pictures: Pictures
+    removals: Removals
     frames: Frames
     workers: ThreadPoolExecutor
     about: About

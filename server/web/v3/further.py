@@ -5,8 +5,12 @@ from __future__ import annotations
 from server.web.services import Services
 from server.web.streaming import Operation
 from server.web.v3.contents import ContentRoutes
+from server.web.v3.removal import RemovalRoutes
 
 
 def operations(services: Services) -> list[Operation]:
     """Every route of the files named here."""
-    return [*ContentRoutes(services).operations()]
+    return [
+        *ContentRoutes(services).operations(),
+        *RemovalRoutes(services).operations(),
+    ]

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from core.access.rights import Right
 from server.web.call import call_of, caller_of
-from server.web.errors import BAD_REQUEST, Refused, encode
+from server.web.errors import encode
 from server.web.services import Services
 from server.web.v3 import shapes
 
@@ -94,12 +94,16 @@ def router(services: Services) -> APIRouter:
 
     @routes.delete(STUDY, status_code=202)
     async def delete_study(request: Request, namespace: Namespace, study_uid: StudyUid) -> Response:
-        """Delete a study with its PHI, attachments and images; it stays in the trash for a while."""
+        """Delete a study with its PHI, attachments and images; it stays in the trash for a while.
+
+        keep_attachments=1 keeps its attachments.
+        """
         caller = caller_of(request.scope)
         caller.require(Right.DELETE, namespace)
         if call_of(request.scope).flag("keep_attachments"):
-            raise Refused(BAD_REQUEST, "Keeping the attachments of a deleted study is not supported.")
-        await services.durable(lambda: archive.delete_study(namespace, study_uid, actor=caller.login))
+            await services.durable(lambda: services.removals.all_images(namespace, study_uid, caller.login))
+        else:
+            await services.durable(lambda: archive.delete_study(namespace, study_uid, actor=caller.login))
         await services.run(lambda: services.pictures.forget(namespace, study_uid))
         return Response(status_code=202)
 
