@@ -45,6 +45,8 @@ export function listen(act) {
   );
   document.addEventListener("keydown", (event) => {
     const element = event.target;
+    const helping = document.getElementById("help").open;
+    if (helping && event.key !== "?" && event.key !== "h") return; // Escape is the dialog's own
     if (event.ctrlKey || event.metaKey || event.altKey || TYPING.has(element.tagName)) return;
     if (element.tagName === "INPUT" && event.key !== "Escape") return; // the slider has keys of its own
     if (event.key === " " && (element.tagName === "BUTTON" || element.tagName === "A")) return;

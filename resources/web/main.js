@@ -100,11 +100,8 @@ function start(study) {
       const off = element("overlay").classList.toggle("off");
       press("[data-do=text]", !off);
     },
-    help: () => help(element("help").hidden),
-    escape() {
-      help(false);
-      viewer.stop();
-    },
+    help,
+    escape: () => viewer.stop(),
   };
   wire(act, viewer, () => windows);
   showSeries(study.series, (series) => viewer.open(series));
@@ -112,13 +109,11 @@ function start(study) {
   element("stage").focus({ preventScroll: true });
 }
 
-function help(open) {
+/** Escape closes it too: the browser sees to that, and to the focus. */
+function help() {
   const panel = element("help");
-  if (open === !panel.hidden) return;
-  panel.hidden = !open;
-  const opener = document.querySelector("#tools [data-do=help]");
-  opener.setAttribute("aria-expanded", String(open));
-  (open ? panel.querySelector("button") : element("stage")).focus();
+  if (panel.open) panel.close();
+  else panel.showModal();
 }
 
 function wire(act, viewer, windows) {
