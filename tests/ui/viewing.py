@@ -34,6 +34,7 @@ from core.net.records import (
     StudyRow,
     TrashEntry,
 )
+from core.settings import Settings
 from ui.models.study_view import PatientText, SeriesView, StudyView
 from ui.services import ArchiveState, Services
 from ui.state import WindowState
@@ -294,7 +295,25 @@ class FakeClient:
     def trash(self) -> tuple[TrashEntry, ...]:
         """What was deleted."""
         self._called("trash")
-        return tuple(TrashEntry(r.study_uid, r.namespace, r.study_uid, deleted="2024") for r in self.trashed)
+        return tuple(
+            TrashEntry(
+                r.study_uid,
+                r.namespace,
+                r.study_uid,
+                r.patient_name,
+                r.patient_id,
+                r.images,
+                "2024-05-01T10:00:00+00:00",
+                "desk",
+                "2024-05-08T10:00:00+00:00",
+            )
+            for r in self.trashed
+        )
+
+    def purge(self, entry_id: str) -> None:
+        """Gone."""
+        self._called(f"purge {entry_id}")
+        self.trashed = [r for r in self.trashed if r.study_uid != entry_id]
 
     def restore(self, entry_id: str) -> None:
         """Back again."""
@@ -307,7 +326,8 @@ class FakeClient:
 def services_of(client: FakeClient, tasks: Tasks, state: WindowState | None = None) -> Services:
     """The part of the services that the Archive page uses."""
     archive = SimpleNamespace(state=ArchiveState.RUNNING, where="", client=lambda: client)
-    return cast("Services", SimpleNamespace(tasks=tasks, archive=archive, state=state))
+    settings = SimpleNamespace(now=Settings())
+    return cast("Services", SimpleNamespace(tasks=tasks, archive=archive, state=state, settings=settings))
 
 
 Check = Callable[[], bool]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from ui.archive.search_line import Search
 from ui.services import Archived, Order, Picked
 
 if TYPE_CHECKING:
-    from core.net.records import Page, StudyDetail, StudyRow
+    from core.net.records import Page, StudyDetail, StudyRow, TrashEntry
     from ui.services import LocalArchive
 
 LARGEST_PDF = 200 * 1024 * 1024
@@ -81,6 +82,18 @@ class Calls:
     def delete(self, namespace: str, study_uid: str) -> None:
         """Move the study to the trash."""
         self._archive.client().delete_study(namespace, study_uid)
+
+    def trash(self) -> Sequence[TrashEntry]:
+        """What was deleted and is still kept, newest first."""
+        return self._archive.client().trash()
+
+    def restore_entry(self, entry_id: str) -> None:
+        """Bring this study back."""
+        self._archive.client().restore(entry_id)
+
+    def purge(self, entry_id: str) -> None:
+        """Delete this study for good."""
+        self._archive.client().purge(entry_id)
 
     def restore(self, namespace: str, study_uid: str) -> None:
         """Bring the latest deleted study of this UID back."""

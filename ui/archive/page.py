@@ -9,18 +9,26 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.errors import KnownError, Unreachable
 from ui.archive.calls import Calls
+from ui.archive.deleting import Deleting, who_of
 from ui.archive.search_line import SearchLine
 from ui.archive.study_views import view_of
 from ui.archive.table import StudyList
-from ui.dialogs.decision import Decision
+from ui.archive.trash_view import TrashView
 from ui.icons import icon
 from ui.messages import Kind, Message, MessageBar, of_error
 from ui.models.archive_table import PAGE, ArchiveTable, StudyRowLike
-from ui.models.people import banner_text, images_text, iso_date
 from ui.services import ArchiveState, Services
 from ui.widgets.opening import Opener
 from ui.widgets.study_panel import StudyPanel
@@ -67,6 +75,17 @@ class ArchivePage(QWidget):
         self.send_button = QPushButton(icon("ph.paper-plane-tilt"), self.tr("Send to…"), self)
         self.attach_button = QPushButton(icon("ph.paperclip"), self.tr("Attach PDF…"), self)
         self.open_button = QPushButton(icon("ph.eye", "on_primary"), self.tr("Open"), self)
+        self._deleting = Deleting(
+            self._calls,
+            self._tasks,
+            self.messages,
+            lambda: services.settings.now.serve.trash_days,
+            self,
+        )
+        self.trash_button = QPushButton(icon("ph.trash"), self.tr("Deleted…"), self)
+        self.trash = TrashView(self._calls, self._tasks, self)
+        self.front = QWidget(self)
+        self.stack = QStackedWidget(self)
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_AGAIN_MS)
         self._build()
@@ -86,17 +105,25 @@ class ArchivePage(QWidget):
         actions = QHBoxLayout()
         actions.setSpacing(8)
         actions.setContentsMargins(4, 0, 4, 0)
-        actions.addWidget(self.count, 1)
+        actions.addWidget(self.count)
+        actions.addWidget(self.trash_button)
+        actions.addStretch(1)
         for button in (self.delete_button, self.send_button, self.attach_button, self.open_button):
             actions.addWidget(button)
         self.open_button.setProperty("role", "primary")
+        front = QVBoxLayout(self.front)
+        front.setContentsMargins(0, 0, 0, 0)
+        front.setSpacing(12)
+        front.addWidget(self.search)
+        front.addWidget(self.splitter, 1)
+        front.addLayout(actions)
+        for view in (self.front, self.trash):
+            self.stack.addWidget(view)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(20, 12, 20, 16)
         layout.setSpacing(12)
         layout.addWidget(self.messages)
-        layout.addWidget(self.search)
-        layout.addWidget(self.splitter, 1)
-        layout.addLayout(actions)
+        layout.addWidget(self.stack, 1)
 
     def _connect(self) -> None:
         self.search.changed.connect(lambda _search: self._look())
@@ -113,7 +140,24 @@ class ArchivePage(QWidget):
         self.attach_button.clicked.connect(lambda: self.panel.attachments.choose())
         self.send_button.clicked.connect(lambda: self.send())
         self.delete_button.clicked.connect(lambda: self.delete())
+        self._deleting.deleted.connect(self._deleted)
+        self._deleting.restored.connect(self._restored)
+        self._deleting.failed.connect(self._fail)
+        self.trash_button.clicked.connect(lambda: self.show_trash(True))
+        self.trash.back.connect(lambda: self.show_trash(False))
+        self.trash.changed.connect(self._look)
+        self.trash.said.connect(self.messages.show_message)
+        self.trash.failed.connect(self._fail)
         self._timer.timeout.connect(self._look_again)
+
+    def show_trash(self, on: bool) -> None:
+        """Show what was deleted, or the archive again."""
+        self.messages.put_away()
+        self.stack.setCurrentWidget(self.trash if on else self.front)
+        if on:
+            self.trash.look()
+        else:
+            self.list.table.setFocus()
 
     # -- searching
 
@@ -292,59 +336,24 @@ class ArchivePage(QWidget):
         )
 
     def _attached(self, row: StudyRowLike, name: str) -> None:
-        sentence = self.tr("{file} was attached to the study of {who}.").format(file=name, who=_who(row))
+        sentence = self.tr("{file} was attached to the study of {who}.").format(file=name, who=who_of(row))
         self.messages.show_message(Message(Kind.GOOD, sentence))
         self.panel.tabs.setCurrentWidget(self.panel.attachments)
         self._detail = None
         self._look()
 
     def delete(self) -> None:
-        """Ask, naming the patient and the number of images; Enter keeps the study."""
-        row = self._chosen
-        if row is None:
-            return
-        parts = (row.study_description, iso_date(row.study_date), images_text(row.images))
-        what = " · ".join(part for part in parts if part)
-        trash = self.tr("It can be restored for 7 days.")
-        question = Decision(
-            self.tr("Delete this study from the archive?"),
-            yes=self.tr("Delete {images}").format(images=images_text(row.images)),
-            no=self.tr("Keep"),
-            who=banner_text(row.patient_name, row.patient_sex, row.patient_birth_date, row.patient_id),
-            detail=f"{what}\n{trash}",
-            parent=self,
-        )
-        question.decided.connect(partial(self._delete, row))
-        question.open()
-
-    def _delete(self, row: StudyRowLike) -> None:
-        self._tasks.call(
-            partial(self._calls.delete, row.namespace, row.study_uid),
-            done=lambda _none: self._deleted(row),
-            failed=self._fail,
-        )
+        """Ask whether the chosen study is to go."""
+        if self._chosen is not None:
+            self._deleting.ask(self._chosen)
 
     def _deleted(self, row: StudyRowLike) -> None:
         place = self.model.row_of(row.namespace, row.study_uid)
         if place >= 0:
             self.model.remove(place)
-        sentence = self.tr("The study of {who} is in the trash, for 7 days.").format(who=_who(row))
-        restore = partial(self._restore, row)
-        self.messages.show_message(Message(Kind.INFO, sentence), action=self.tr("Restore"), on_action=restore)
         self._look()
 
-    def _restore(self, row: StudyRowLike) -> None:
-        self.messages.put_away()
-        self._tasks.call(
-            partial(self._calls.restore, row.namespace, row.study_uid),
-            done=lambda _none: self._restored(row),
-            failed=self._fail,
-        )
-
     def _restored(self, row: StudyRowLike) -> None:
-        self.messages.show_message(
-            Message(Kind.GOOD, self.tr("The study of {who} is back.").format(who=_who(row)))
-        )
         self._chosen = row
         self._look()
 
@@ -370,7 +379,3 @@ class ArchivePage(QWidget):
         """Nobody looks: ask nothing."""
         super().hideEvent(event)
         self._timer.stop()
-
-
-def _who(row: StudyRowLike) -> str:
-    return banner_text(row.patient_name, "", row.patient_birth_date, row.patient_id)

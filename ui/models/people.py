@@ -83,9 +83,14 @@ def birth_text(birth_date: str, today: date | None = None) -> str:
     return iso_date(birth_date) if years is None else f"{iso_date(birth_date)} ({years})"
 
 
+def id_text(patient_id: str) -> str:
+    """`ID 12345`; a sentence where it is missing."""
+    return _tr("ID {id}").format(id=patient_id) if patient_id.strip() else _tr("no ID")
+
+
 def banner_text(name: str, sex: str, birth_date: str, patient_id: str) -> str:
     """`MÜLLER, Anna · F · 1950-03-01 (76) · ID 12345`: who this is, in one line."""
-    identity = _tr("ID {id}").format(id=patient_id) if patient_id.strip() else _tr("no ID")
+    identity = id_text(patient_id)
     who = in_line(person_name(name))
     return " · ".join(part for part in (who, sex, birth_text(birth_date), identity) if part)
 
