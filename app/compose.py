@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from core.settings import ServeSettings
     from server.web.call import App
 
+HEAVY_LIMIT_S = 120.0
+"""How long a worker may take over an object as a whole."""
 WEB_THREADS = 24
 """Blocking work of requests: catalog reads, file reads, writing what arrives."""
 
@@ -43,6 +45,7 @@ class Open:
     data: Path
     archive: Archive
     pool: RenderPool
+    heavy: RenderPool
     trash_days: float
 
 
@@ -59,12 +62,12 @@ def opened(data: Path, chosen: ServeSettings) -> Generator[Open, None, None]:
     """The archive in *data* for the one process that serves it. Raises Busy, StorageFault."""
     from core.imaging.workers import RenderPool
 
-    with RenderPool() as pool:
+    with RenderPool() as pool, RenderPool(1, time_limit_s=HEAVY_LIMIT_S) as heavy:
         archive = Archive.open(
             data, settle_after_s=chosen.settle_after_s, thumbnailer=pool, trash_days=chosen.trash_days
         )
         try:
-            yield Open(data, archive, pool, chosen.trash_days)
+            yield Open(data, archive, pool, heavy, chosen.trash_days)
         finally:
             archive.close()
 
@@ -80,6 +83,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     from server.web.guard import Guard
     from server.web.pictures import Pictures
     from server.web.services import About, Services
+    from server.web.transcoding import Transcoder
 
     data, archive = open_archive.data, open_archive.archive
     accounts = accounts_of(open_archive.archive, data)
@@ -92,10 +96,12 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             token=site.token,
             open_door=site.no_auth,
         )
+        pictures = Pictures(open_archive.pool, data / "archive" / "pictures", workers)
         services = Services(
             archive=archive,
             authenticator=authenticator,
-            pictures=Pictures(open_archive.pool, data / "archive" / "pictures", workers),
+            pictures=pictures,
+            transcoder=Transcoder(open_archive.heavy, pictures),
             removals=Removals(archive.db, archive.audit, days=open_archive.trash_days),
             frames=Frames(open_archive.pool),
             workers=workers,

@@ -6,6 +6,7 @@ FilmjacketError
     │   ├── NotDicom      the bytes are no DICOM object
     │   ├── TooLarge      over a stated limit (413)
     │   └── Unsupported   understood, but of a kind this operation cannot take (415)
+    ├── NotAcceptable     there, but not in the form it was asked for (406)
     ├── NotRenderable     an object without a picture, or a picture no decoder here can read (415)
     ├── NotFound          namespace, study, series, image, frame or attachment (404)
     ├── Unauthenticated   who are you (401)
@@ -51,6 +52,10 @@ class Unsupported(BadInput):
 
 class NotRenderable(KnownError):
     """No picture can be made of this object; the message says why."""
+
+
+class NotAcceptable(KnownError):
+    """What is there cannot be given in the form asked for; the remedy names forms that would do."""
 
 
 class NotFound(KnownError):

@@ -134,3 +134,32 @@ def encode_jpeg_lossless(samples: Array) -> bytes:
     """JPEG Lossless (process 14) of uint16 grey or RGB samples."""
     encoded: bytes = _codecs().jpeg8_encode(np.ascontiguousarray(samples), lossless=True, bitspersample=16)
     return encoded
+
+
+def encode_jpeg_2000(samples: Array, bits_stored: int, *, rgb: bool) -> bytes:
+    """JPEG 2000 lossless codestream; *rgb* is transformed (RCT), other colours are not."""
+    encoded: bytes = _codecs().jpeg2k_encode(
+        samples, level=0, reversible=True, codecformat="j2k", bitspersample=bits_stored, mct=rgb, numthreads=1
+    )
+    return encoded
+
+
+def encode_jpeg_ls(samples: Array) -> bytes:
+    """JPEG-LS lossless of unsigned samples."""
+    encoded: bytes = _codecs().jpegls_encode(np.ascontiguousarray(samples))
+    return encoded
+
+
+def encode_rle(samples: Array, bits_allocated: int) -> bytes:
+    """RLE Lossless (PS3.5 annex G) of (rows, columns) or (rows, columns, 3)."""
+    from rle.utils import encode_pixel_data
+
+    encoded: bytes = encode_pixel_data(
+        np.ascontiguousarray(samples).tobytes(),
+        rows=samples.shape[0],
+        columns=samples.shape[1],
+        samples_per_pixel=samples.shape[2] if samples.ndim == 3 else 1,
+        bits_allocated=bits_allocated,
+        byteorder="<",
+    )
+    return encoded

@@ -184,6 +184,10 @@ class ImageObject:
         overlays = read_overlays(self._elements, index0, self.module, lambda: self._words(index0))
         return Frame(pixels, attributes, photometric, index0, self._tint(), overlays)
 
+    def stored(self, index0: int) -> Decoded:
+        """The samples of one frame as stored, colours unchanged where their codec allows. As `frame`."""
+        return self._decoded(index0)
+
     def _decoded(self, index0: int) -> Decoded:
         data, skip_bits = self._table.frame(index0)
         if self._encapsulated:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.errors import NotRenderable
 from core.imaging.elements import DOUBLE_FLOAT_PIXEL_DATA, FLOAT_PIXEL_DATA, PIXEL_DATA, Elements
@@ -62,6 +62,10 @@ class PixelModule:
     def frame_bits(self) -> int:
         """Size of one uncompressed frame in bits; frames of 1-bit objects need not end on a byte."""
         return self.samples_in_frame * self.bits_allocated
+
+    def shown_as(self, photometric: str) -> PixelModule:
+        """The same with another photometric interpretation."""
+        return replace(self, photometric=photometric)
 
 
 def read_pixel_module(elements: Elements, sop_class_uid: str) -> PixelModule:

@@ -14,6 +14,9 @@ from typing import NamedTuple
 EXPORTS = frozenset({"jpeg16", "png16", "png8", "tiff16", "tiff8"})
 """Kinds that `core.imaging.exports` makes."""
 
+TRANSCODE = "transcode:"
+"""Before the transfer syntax in which an object is wanted as a whole."""
+
 
 class VoiSpec(NamedTuple):
     """A window as it crosses the process border."""
@@ -89,6 +92,10 @@ def _picture(task: Task) -> bytes:
     from core.imaging.voi import Voi, VoiFunction
 
     source = task.source if isinstance(task.source, bytes) else Path(task.source)
+    if task.kind.startswith(TRANSCODE):
+        from core.imaging.transcode import transcode
+
+        return transcode(source, task.kind.removeprefix(TRANSCODE))
     image = ImageObject.open(source)
     if task.kind == "description":
         from core.imaging.describe import description

@@ -54,6 +54,7 @@ KINDS: tuple[tuple[type[errors.KnownError], Kind], ...] = (
     (errors.BadInput, BAD_REQUEST),
     (NotPdf, Kind(415, 39, "NOT_PDF_FILE")),
     (NotVideo, Kind(415, 38, "NOT_VIDEO_IN_IMAGE")),
+    (errors.NotAcceptable, Kind(406, 6, "NOT_ACCEPTABLE")),
     (errors.NotRenderable, UNSUPPORTED),
     (errors.Unauthenticated, UNAUTHORIZED),
     (errors.Denied, ACCESS_DENIED),

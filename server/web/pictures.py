@@ -9,7 +9,7 @@ import re
 import shutil
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from core.archive.nouns import StoredImage
+from core.errors import StorageFault
 from server.web.call import Call, Headers, Send, answer
 from server.web.errors import BAD_REQUEST, Refused
 from server.web.files import ASK_AGAIN, FOREVER
@@ -24,8 +25,8 @@ from server.web.files import ASK_AGAIN, FOREVER
 MAX_EDGE = 16384
 MEDIA_TYPES = {"png": "image/png", "tif": "image/tiff"}
 CACHE_BYTES = 2 << 30
-PRUNE_EVERY = 1000
-"""After so many new thumbnails the oldest are removed until the cache is within its size."""
+PRUNE_EVERY, PRUNE_AFTER_BYTES = 1000, 256 << 20
+"""After so many new entries, or bytes, the oldest are removed until the cache is within its size."""
 
 
 class Renderer(Protocol):
@@ -92,7 +93,7 @@ class Pictures:
         self._renderer = renderer
         self._folder = folder
         self._workers = workers
-        self._written = 0
+        self._written = self._unpruned = 0
         self._lock = threading.Lock()
 
     async def send(self, call: Call, send: Send, image: StoredImage, wanted: Wanted, *, pinned: bool) -> None:
@@ -122,6 +123,17 @@ class Pictures:
             await loop.run_in_executor(self._workers, self._keep, kept, body)
         return body
 
+    async def file(self, image: StoredImage, ending: str, make: Callable[[], Future[bytes]]) -> Path:
+        """Where something made of *image* as a whole is kept, made now if it is not. Raises StorageFault."""
+        path = self._study(image.namespace, image.study_uid) / f"{image.version}-{ending}"
+        loop = asyncio.get_running_loop()
+        if not await loop.run_in_executor(self._workers, path.is_file):
+            body = await asyncio.wrap_future(make())
+            await loop.run_in_executor(self._workers, self._keep, path, body)
+            if not await loop.run_in_executor(self._workers, path.is_file):
+                raise StorageFault("The disk of the archive does not take what was made.", "Free some space.")
+        return path
+
     def forget(self, namespace: str, study_uid: str) -> None:
         """Remove the thumbnails of a deleted study."""
         shutil.rmtree(self._study(namespace, study_uid), ignore_errors=True)
@@ -141,7 +153,9 @@ class Pictures:
             temporary.replace(path)
         with self._lock:
             self._written += 1
-            prune = self._written % PRUNE_EVERY == 0
+            self._unpruned += len(body)
+            prune = self._written % PRUNE_EVERY == 0 or self._unpruned > PRUNE_AFTER_BYTES
+            self._unpruned = 0 if prune else self._unpruned
         if prune:
             self.prune(CACHE_BYTES)
 

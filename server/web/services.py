@@ -15,6 +15,7 @@ from server.web.body import Limits
 from server.web.frames import Frames
 from server.web.metrics import Metrics
 from server.web.pictures import Pictures
+from server.web.transcoding import Transcoder
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ class Services:
     authenticator: Authenticator
     pictures: Pictures
     removals: Removals
+    transcoder: Transcoder
     frames: Frames
     workers: ThreadPoolExecutor
     about: About

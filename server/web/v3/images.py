@@ -19,6 +19,7 @@ from server.web.multipart import boundary_of, read_form
 from server.web.pictures import DIAGNOSTIC, FULL, THUMBNAIL, TIFF, Wanted
 from server.web.services import Services
 from server.web.streaming import Operation
+from server.web.transcoding import AS_STORED
 from server.web.v3 import shapes
 from server.web.v3.overlaid import Exchange, send_overlaid
 from server.web.v3.study import STUDY
@@ -31,7 +32,12 @@ SOURCE_AE = b"x-dicomgrid-routing-source-aetitle"
 DESTINATION_AE = b"x-dicomgrid-routing-destination-aetitle"
 VIA = b"x-filmjacket-via"
 MAX_AE_TITLE = 64
-DICOM = {200: ("application/dicom",), 206: ("application/dicom",), 404: ("application/json",)}
+DICOM = {
+    200: ("application/dicom",),
+    206: ("application/dicom",),
+    404: ("application/json",),
+    406: ("application/json",),
+}
 JPEG = {200: ("image/jpeg",), 404: ("application/json",), 415: ("application/json",)}
 FRAME = re.compile(r"(\d{1,9})(?:\.(?:jpe?g|png|tiff?))?")
 
@@ -47,6 +53,11 @@ class ImageRoutes:
     def operations(self) -> list[Operation]:
         """Every route of this file."""
         phi = {"phi_namespace": "Namespace whose PHI overlay is laid on top."}
+        whole = {
+            **phi,
+            "transfer_syntax": "UID of the transfer syntax wanted.",
+            "pretranscode": "Accepted; what was made once is kept for a while anyway.",
+        }
         exact = {
             **phi,
             "size": "max, or WIDTHxHEIGHT to fit into.",
@@ -60,7 +71,7 @@ class ImageRoutes:
             image, plain = f"{STUDY}{spelling}/version/{{version}}", spelling == SPELLINGS[0]
             frame = f"{image}/frame/{{frame}}"
             found += [
-                Operation(image, "GET", self.payload, TAG, answers=DICOM, query=phi, documented=plain),
+                Operation(image, "GET", self.payload, TAG, answers=DICOM, query=whole, documented=plain),
                 Operation(frame, "GET", self.frame, TAG, answers=JPEG, query=picture, documented=plain),
                 Operation(
                     f"{frame}/thumbnail",
@@ -139,14 +150,16 @@ class ImageRoutes:
     async def payload(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The stored DICOM object: byte for byte, or with the values of `phi_namespace`."""
         call, params = call_of(scope), scope["path_params"]
+        recoded = await self._recoded(scope)
         if phi_namespace := call.query("phi_namespace"):
             found = await self._services.run(lambda: self._seen_as(scope, phi_namespace))
             if found[1]:
-                await send_overlaid(Exchange(call, receive, send, self._services.workers), *found)
+                exchange = Exchange(call, receive, send, self._services.workers)
+                await send_overlaid(exchange, recoded or found[0], found[1])
                 return
 
         def find() -> Stored:
-            image = self._find(scope)
+            image = recoded or self._find(scope)
             return Stored(
                 path=image.path,
                 bytes=image.bytes,
@@ -158,6 +171,14 @@ class ImageRoutes:
             )
 
         await send_stored(call, receive, send, self._services.workers, find)
+
+    async def _recoded(self, scope: Scope) -> StoredImage | None:
+        """The object in the transfer syntax asked for, None to take it as stored."""
+        target = call_of(scope).query("transfer_syntax")
+        if target in AS_STORED:
+            return None
+        image = await self._services.run(lambda: self._find(scope))
+        return await self._services.transcoder.image(image, target)
 
     async def frame(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One frame as a JPEG in its original size, quality 95 %. Frames count from 0."""
