@@ -31,8 +31,7 @@ WIDTHS = (240, 140, 90, 170, 130, 170)
 class TrashView(QWidget):
     """Restore, or delete for good after a question.
 
-    Signals: `back()`; `changed()` when a study came back or went; `said(object)` a `Message`, `failed(object)`
-        an error.
+    Signals: `back()`; `changed()` when a study came back or went; `said(object)` and `failed(object)`.
     """
 
     back = Signal()
