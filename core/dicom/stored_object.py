@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,6 +35,7 @@ GROUPS = frozenset((0x0008, 0x0010, 0x0018, 0x0020, 0x0028, 0x0032, 0x0040))
 MAX_BYTES = 4096
 MAX_CHARACTERS = 1024
 CHARSET = 0x00080005
+SOP_SLOT, NUMBER_SLOT = WANTED[0x00080018], WANTED[0x00200013]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,17 @@ def _header(found: Raw, file_meta: Raw, little: bool) -> Header:
         for tag, slot in wanted.items():
             if tag in kept:
                 values[slot] = kept[tag][1]
-    return decoded(values, little)
+    sop_instance_uid, instance_number = values[SOP_SLOT], values[NUMBER_SLOT]
+    values[SOP_SLOT] = values[NUMBER_SLOT] = b""
+    return _shared(tuple(values), little)._replace(
+        sop_instance_uid=charset.plain(sop_instance_uid), instance_number=charset.integer(instance_number)
+    )
+
+
+@lru_cache(maxsize=256)
+def _shared(values: tuple[bytes, ...], little: bool) -> Header:
+    """What the objects of a series have in common."""
+    return decoded(list(values), little)
 
 
 def _all_texts(found: Raw, file_meta: Raw, little: bool) -> tuple[dict[str, str], dict[str, str]]:
@@ -148,8 +160,9 @@ def _texts(found: Raw, encodings: tuple[str, ...], little: bool) -> dict[str, st
     return texts
 
 
+@lru_cache(maxsize=2048)
 def _text(vr: bytes, value: bytes, encodings: tuple[str, ...], little: bool, signed: bool) -> str | None:
-    """A value as text, or None if its VR holds no text or number."""
+    """A value as text, or None if its VR holds no text or number; most are alike within a series."""
     if vr == b"PN":
         return charset.person_name(value, encodings)
     if vr in TEXT_VRS:
