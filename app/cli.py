@@ -16,13 +16,14 @@ from typing import Annotated
 
 import typer
 
-from core.errors import Busy, KnownError, StorageFault, Unreachable
+from core.errors import Busy, KnownError, SourceFault, StorageFault, Unreachable
 
 DONE, REFUSED, USAGE, ENVIRONMENT = 0, 1, 2, 3
 EXIT_OF: tuple[tuple[type[KnownError], int], ...] = (
     (Busy, ENVIRONMENT),
     (StorageFault, ENVIRONMENT),
     (Unreachable, ENVIRONMENT),
+    (SourceFault, ENVIRONMENT),
     (KnownError, REFUSED),
 )
 

@@ -32,6 +32,12 @@ class Timeouts:
     answer_s: float = 120.0  # from the last byte sent to the first of the answer
 
 
+class Untrusted(KnownError):
+    """The peer's certificate or encryption is not acceptable; waiting does not help."""
+
+    exit_code = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """A file in a multipart form."""
@@ -138,9 +144,9 @@ def too_slow(peer: str) -> tuple[str, str]:
     return f"{peer} took too long to answer.", "Check that it is running, then go on; what was sent is kept."
 
 
-def untrusted(peer: str) -> KnownError:
+def untrusted(peer: str) -> Untrusted:
     """The error for a peer whose certificate or encryption is not acceptable."""
-    return KnownError(
+    return Untrusted(
         f"No trusted encrypted connection to {peer} is possible.",
         "Ask its administrator for a valid certificate, and check that the name in the address is right.",
     )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from core.dicom.reader import HeaderReader
 from core.dicom.refs import FileRef, Found, Skipped, SkipReason
-from core.errors import KnownError
+from core.errors import SourceFault
 from core.scan import sentences
 from core.scan.drives import is_optical
 from core.scan.intake import Intake, shown
@@ -39,7 +39,7 @@ MAX_WORKERS = 3
 CHUNK = 250  # files handed over at a time
 
 
-class PathUnavailable(KnownError):
+class PathUnavailable(SourceFault):
     """A path to scan is not there or cannot be opened."""
 
 

@@ -188,6 +188,8 @@ def test_exit_codes_of_the_program(disc: Path, tmp_path: Path) -> None:
     wrong = filmjacket("upload", disc, "--to", "dimse:A@h:104", "--data", tmp_path / "d")
     assert wrong.returncode == 2 and "in this version" in wrong.stderr and not wrong.stdout
     assert "Traceback" not in wrong.stderr
+    gone = filmjacket("upload", disc / "not there", "--to", "archive", "--data", tmp_path / "d", "--json")
+    assert gone.returncode == 3 and "There is nothing at" in gone.stderr and not gone.stdout
 
 
 def test_no_patient_reaches_a_log(archive: ArchiveProcess, disc: Path, tmp_path: Path) -> None:

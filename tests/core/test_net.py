@@ -26,7 +26,7 @@ from core.errors import (
 from core.net import address, records
 from core.net.answers import UnknownNamespace
 from core.net.credentials import Credentials, Token
-from core.net.http import Timeouts
+from core.net.http import Timeouts, Untrusted
 from core.net.v3_client import V3Client
 from tests.core.stub_v3 import Handler, Stub, serving
 
@@ -324,3 +324,11 @@ def test_closing_wakes_a_transfer_that_waits(stub: Stub) -> None:
     thread.join(5)
     release.set()
     assert caught and not thread.is_alive()
+
+
+def test_encryption_that_cannot_be_trusted_is_the_fault_of_the_environment(stub: Stub) -> None:
+    with V3Client(stub.url.replace("http:", "https:")) as client:
+        for send in (client.status, lambda: store(client)):
+            with pytest.raises(Untrusted, match="No trusted encrypted connection") as refused:
+                send()
+            assert refused.value.exit_code == 3 and refused.value.remedy
