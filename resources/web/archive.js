@@ -50,7 +50,7 @@ export function pictureUrl(slot, look, format) {
   return `${frameUrl(slot)}?${query}`;
 }
 
-export const thumbnailUrl = (slot) => `${frameUrl(slot)}/thumbnail?size=144x144`;
+export const thumbnailUrl = (slot) => `${frameUrl(slot)}/thumbnail`;
 
 export const attachmentUrl = (each) =>
   `${base}/attachment/${encodeURIComponent(each.id)}/version/${encodeURIComponent(each.version)}`;

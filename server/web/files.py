@@ -68,13 +68,13 @@ async def send_stored(
         headers += [] if opened.unchanged else [(b"content-length", b"%d" % opened.length)]
         await answer(send, status, whole, headers)
         return
-    gone = asyncio.ensure_future(_gone(receive))
+    leaving = asyncio.ensure_future(gone(receive))
     try:
         headers.append((b"content-length", b"%d" % opened.length))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         left = opened.length
         while left:
-            if gone.done():
+            if leaving.done():
                 raise ClientGone
             chunk = await loop.run_in_executor(workers, file.read, min(CHUNK_BYTES, left))
             if not chunk:  # shorter than the catalog says: cut the answer, so that nobody takes it for whole
@@ -82,11 +82,11 @@ async def send_stored(
             left -= len(chunk)
             await send({"type": "http.response.body", "body": chunk, "more_body": left > 0})
     finally:
-        gone.cancel()
+        leaving.cancel()
         await loop.run_in_executor(workers, file.close)
 
 
-async def _gone(receive: Receive) -> None:
+async def gone(receive: Receive) -> None:
     """Returns when the client has gone."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,19 +84,30 @@ class Frames:
         self._size = 0
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._making: dict[str, asyncio.Future[bytes]] = {}
+        self._waiting: Counter[str] = Counter()
 
     async def picture(self, image: StoredImage, look: Look) -> bytes:
-        """The picture or description; called on the event loop. Raises NotRenderable, NotFound("frame")."""
+        """The picture or description; called on the event loop. Raises NotRenderable, NotFound("frame").
+
+        When everyone who waits for it has been cancelled, it is not begun any more.
+        """
         name = look.name(image.version)
         if (found := self._kept.get(name)) is not None:
             self._kept.move_to_end(name)
             return found
         making = self._making.get(name)
-        if making is None:
+        if making is None or making.cancelled():
             making = asyncio.wrap_future(self._render(image, look))
             self._making[name] = making
             making.add_done_callback(lambda done: self._made(name, done))
-        return await asyncio.shield(making)  # one of several who wait may leave
+        self._waiting[name] += 1
+        try:
+            return await asyncio.shield(making)  # one of several who wait may leave
+        finally:
+            self._waiting[name] -= 1
+            if not self._waiting[name]:
+                del self._waiting[name]
+                making.cancel()  # nothing happens if it is done
 
     def _render(self, image: StoredImage, look: Look) -> Future[bytes]:
         from core.imaging.voi import Voi, VoiFunction  # numpy comes with it: not before it is needed
@@ -109,7 +120,8 @@ class Frames:
         )
 
     def _made(self, name: str, done: asyncio.Future[bytes]) -> None:
-        del self._making[name]
+        if self._making.get(name) is done:
+            del self._making[name]
         if done.cancelled() or done.exception() is not None:
             return
         body = done.result()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import mimetypes
 import re
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from core.access.rights import Right
 from core.archive.nouns import Attachment, SeriesRow, StoredImage, StudyDetail
 from core.errors import NotFound
 from server.web.auth import Caller
+from server.web.body import ClientGone
 from server.web.call import Call, Headers, Receive, Scope, Send, answer, answer_json, call_of
 from server.web.errors import ACCESS_DENIED, BAD_REQUEST, UNAUTHORIZED, Refused
-from server.web.files import Stored, disposition_for, send_stored
+from server.web.files import Stored, disposition_for, gone, send_stored
 from server.web.frames import FORMATS, Look
 from server.web.pages.assets import send_page
 from server.web.pages.grants import Grant, Grants
@@ -81,11 +83,11 @@ class ViewerRoutes:
     async def frame(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One frame through `window=CENTER,WIDTH`, `function`, `invert`, as `format` png or jpeg."""
         number = _frame_number(scope)
-        await self._look(scope, send, Look.asked(call_of(scope), number))
+        await self._look(scope, receive, send, Look.asked(call_of(scope), number))
 
     async def description(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Size, windows, orientation and timing of one frame."""
-        await self._look(scope, send, Look(_frame_number(scope), "description"))
+        await self._look(scope, receive, send, Look(_frame_number(scope), "description"))
 
     async def thumbnail(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One frame, small."""
@@ -121,14 +123,14 @@ class ViewerRoutes:
         self._grants.end(scope["path_params"]["view"])
         await answer(send, 204)
 
-    async def _look(self, scope: Scope, send: Send, look: Look) -> None:
+    async def _look(self, scope: Scope, receive: Receive, send: Send, look: Look) -> None:
         image = await self._image(scope, look.frame)
         tag = f'"{look.name(image.version)}"'.encode()
         headers: Headers = [(b"etag", tag), (b"cache-control", HOUR)]
         if tag in call_of(scope).headers.get(b"if-none-match", b""):
             await answer(send, 304, headers=headers)
             return
-        body = await self._services.frames.picture(image, look)
+        body = await _unless_gone(receive, self._services.frames.picture(image, look))
         await answer(send, 200, body, [(b"content-type", FORMATS[look.kind]), *headers])
 
     async def _image(self, scope: Scope, frame: int) -> StoredImage:
@@ -164,6 +166,19 @@ class ViewerRoutes:
                 call.caller = Caller(grant.login, grant.role, frozenset({Right.VIEW}), spaces)
                 return grant
         return None
+
+
+async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, bytes]) -> bytes:
+    """What *work* gives; who scrolls on takes their requests back. Raises ClientGone."""
+    making, leaving = asyncio.ensure_future(work), asyncio.ensure_future(gone(receive))
+    try:
+        await asyncio.wait((making, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not making.done():
+            raise ClientGone
+        return making.result()
+    finally:
+        making.cancel()
+        leaving.cancel()
 
 
 def _secrets(call: Call) -> list[str]:
