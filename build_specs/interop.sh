@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 PATH="$PATH:/sbin:/usr/sbin"
 . build_specs/apt.sh
 missing=
-for pair in storescu:dcmtk gdcmscanner:libgdcm-tools dciodvfy:dicom3tools Orthanc:orthanc curl:curl strace:strace Xvfb:xvfb; do
+for pair in storescu:dcmtk gdcmscanner:libgdcm-tools dciodvfy:dicom3tools Orthanc:orthanc curl:curl strace:strace Xvfb:xvfb chromium:chromium; do
     command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 # shellcheck disable=SC2086
