@@ -19,7 +19,7 @@ from core.scan.zip_files import ZipFiles
 from core.settings import Settings
 from core.upload.archived_files import ArchivedFiles, fetch_attachments, sweep
 from core.upload.control import Control
-from core.upload.destinations import Found, connect, find
+from core.upload.destinations import Found, connect, find, from_environment
 from core.upload.job import UploadJob
 from core.upload.ledger import Ledger
 from core.upload.local_files import LocalFiles
@@ -31,7 +31,7 @@ from core.upload.target import TargetKind, parse
 from core.upload.tasks import Opener
 from core.upload.v3 import V3Destination
 from ui import services as ports
-from ui.models.people import banner_text, iso_date
+from ui.models.people import banner_text, study_text
 
 DEFAULT_NAMESPACE = "default"
 NEEDING_FILES = (JobState.OPEN, JobState.FAILED)
@@ -159,10 +159,7 @@ class Job:
     @property
     def what(self) -> str:
         """The studies, one a line."""
-        return "\n".join(
-            " ".join(part for part in (s.study_description, iso_date(s.study_date)) if part)
-            for s in self._studies
-        )
+        return "\n".join(study_text(s.study_description, s.study_date) for s in self._studies)
 
     def run(self) -> Generator[UploadProgress, None, UploadReceipt]:
         """Send what is not there yet, then ask the destination."""
@@ -317,7 +314,7 @@ class SavedDestinations:
 
     def _access(self, destination: ports.DestinationText, secret: str | None) -> Access:
         if not destination.login:
-            return None
+            return from_environment(os.environ)  # as a sending to it would
         if secret is None:
             secret = self._saved.password(
                 SavedDestination(destination.name, str(parse(destination.spec)), destination.login)

@@ -15,6 +15,7 @@ from ui.models.people import (
     iso_date,
     person_name,
     size_text,
+    study_text,
 )
 from ui.models.study_view import PatientText, SeriesView
 from ui.widgets.banner import PatientBanner
@@ -88,3 +89,8 @@ def test_a_film_counts_its_frames() -> None:
 
     assert series(1, 96) == "96 frames" and series(1, 1) == "1 image"
     assert series(3, 288) == "3 images" and series(2, 0) == "2 images"
+
+
+def test_one_study_is_one_line_whatever_its_images_say() -> None:
+    assert study_text("CT Abdomen", "20240211") == "CT Abdomen 2024-02-11"
+    assert study_text("", "20240211") == "Study without a title 2024-02-11" and study_text("", "")

@@ -20,11 +20,11 @@ from ui.viewer.viewport import Viewport
 
 
 def slices(count: int = 5) -> list[object]:
-    """Of the same body, each twice as bright as the one before, without a window."""
+    """Of the same body, each twice as bright as the one before, without a window or a unit."""
     made = []
     for n in range(1, count + 1):
         ds = ct_slice(SampleStudy(), instance=n, size=32, RescaleSlope=2 ** (n - 1))
-        del ds.WindowCenter, ds.WindowWidth
+        del ds.WindowCenter, ds.WindowWidth, ds.RescaleType
         made.append(ds)
     return made
 
@@ -79,3 +79,8 @@ def test_each_image_by_itself_if_wanted(qtbot: QtBot, port: Viewport) -> None:
     assert "each" in port.looking().window_name
     port.set_choice(Choice(center=40, width=400))
     assert seen(qtbot, port) == {(40, 400)}
+
+
+def test_values_of_ct_are_hounsfield_units_although_the_file_names_none(port: Viewport) -> None:
+    assert port.frames is not None and port.picture is not None
+    assert port.frames.value_at(port.picture, 0, 0).endswith(" HU")

@@ -72,9 +72,11 @@ class ArchivePage(QWidget):
         self.count = QLabel(self)
         self.splitter = QSplitter(Qt.Orientation.Horizontal, self)
         self.delete_button = QPushButton(self.tr("Delete…"), self)
-        self.send_button = QPushButton(icon("ph.paper-plane-tilt"), self.tr("Send to…"), self)
-        self.attach_button = QPushButton(icon("ph.paperclip"), self.tr("Attach PDF…"), self)
-        self.open_button = QPushButton(icon("ph.eye", "on_primary"), self.tr("Open"), self)
+        self.send_button = QPushButton(
+            icon("ph.paper-plane-tilt", before_text=True), self.tr("Send to…"), self
+        )
+        self.attach_button = QPushButton(icon("ph.paperclip", before_text=True), self.tr("Attach PDF…"), self)
+        self.open_button = QPushButton(icon("ph.eye", "on_primary", before_text=True), self.tr("Open"), self)
         self._deleting = Deleting(
             self._calls,
             self._tasks,
@@ -82,7 +84,7 @@ class ArchivePage(QWidget):
             lambda: services.settings.now.serve.trash_days,
             self,
         )
-        self.trash_button = QPushButton(icon("ph.trash"), self.tr("Deleted…"), self)
+        self.trash_button = QPushButton(icon("ph.trash", before_text=True), self.tr("Deleted…"), self)
         self.trash = TrashView(self._calls, self._tasks, self)
         self.front = QWidget(self)
         self.stack = QStackedWidget(self)
@@ -101,7 +103,7 @@ class ArchivePage(QWidget):
         self.splitter.setStretchFactor(0, 3)
         self.splitter.setStretchFactor(1, 2)
         self.splitter.setChildrenCollapsible(False)
-        self.splitter.setSizes([740, 420])
+        self.splitter.setSizes([760, 400])
         actions = QHBoxLayout()
         actions.setSpacing(8)
         actions.setContentsMargins(4, 0, 4, 0)

@@ -18,13 +18,13 @@ from PySide6.QtWidgets import (
 from ui.models.archive_table import ORDERS, ArchiveTable, Column
 
 WIDTHS = {
-    Column.PATIENT: 150,
-    Column.ID: 90,
+    Column.PATIENT: 146,
+    Column.ID: 88,
     Column.BORN: 100,
-    Column.DATE: 104,
-    Column.STUDY: 150,
-    Column.MODALITY: 86,
-    Column.IMAGES: 74,
+    Column.DATE: 102,
+    Column.STUDY: 128,
+    Column.MODALITY: 84,
+    Column.IMAGES: 70,
     Column.RECEIVED: 140,
     Column.STATE: 90,
 }

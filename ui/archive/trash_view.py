@@ -47,10 +47,12 @@ class TrashView(QWidget):
         self.model = TrashTable(self)
         self.table = QTableView(self)
         self.sentence = QLabel(self)
-        self.back_button = QPushButton(icon("ph.arrow-left"), self.tr("Back to the archive"), self)
+        self.back_button = QPushButton(
+            icon("ph.arrow-left", before_text=True), self.tr("Back to the archive"), self
+        )
         self.purge_button = QPushButton(self.tr("Delete for good…"), self)
         self.restore_button = QPushButton(
-            icon("ph.arrow-counter-clockwise", "on_primary"), self.tr("Restore"), self
+            icon("ph.arrow-counter-clockwise", "on_primary", before_text=True), self.tr("Restore"), self
         )
         self._build()
         self._enable()

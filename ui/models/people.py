@@ -95,6 +95,11 @@ def banner_text(name: str, sex: str, birth_date: str, patient_id: str) -> str:
     return " · ".join(part for part in (who, sex, birth_text(birth_date), identity) if part)
 
 
+def study_text(title: str, date: str) -> str:
+    """`CT Abdomen 2024-02-11`; never empty, so that one line is one study."""
+    return " ".join(part for part in (title or _tr("Study without a title"), iso_date(date)) if part)
+
+
 def size_text(count: int) -> str:
     """Bytes as people read them: `214 MB`, `1.2 GB`; below a megabyte in kB."""
     locale = QLocale()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QCoreApplication, QLocale
 
 from ui.importing.words import counted, studies_text, time_text
-from ui.models.people import images_text, iso_date, person_name, size_text
+from ui.models.people import images_text, person_name, size_text, study_text
 from ui.services import LOCAL_ARCHIVE, Order
 from ui.uploads.transfers import State, Transfer
 
@@ -48,7 +48,7 @@ def what_of(order: Order) -> str:
     for each in order.picked:
         header = each.study.header
         title = header.study_description or ", ".join(each.study.modalities)
-        lines.append(" ".join(part for part in (title, iso_date(header.study_date)) if part))
+        lines.append(study_text(title, header.study_date))
     return "\n".join(lines)
 
 

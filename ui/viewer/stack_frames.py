@@ -14,7 +14,7 @@ from core.imaging.image import Frame
 from core.imaging.render import window_to_u8
 from core.imaging.stack import Slot, Stack
 from core.imaging.viewport import Patch, window_patch
-from core.imaging.voi import Voi, VoiFunction, auto_voi
+from core.imaging.voi import Modality, Voi, VoiFunction, auto_voi
 from ui.viewer.camera import Shape
 from ui.viewer.facts import edges_of, facts_of
 from ui.viewer.picture import AUTOMATIC_EACH, Choice, Picture, Pixels, Preset
@@ -131,6 +131,8 @@ class StackFrames:
         if found is None:
             return "–"
         value, unit = found
+        if not unit and picture.facts.modality == "CT" and frame.grey.modality != Modality():
+            unit = "HU"  # what CT means where the file names no Rescale Type (PS3.3 C.8.2.1)
         return f"{value:.6g} {unit}".strip()
 
     def close(self) -> None:

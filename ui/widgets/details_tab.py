@@ -24,6 +24,7 @@ from ui.models.details_table import DetailsFilter, DetailsTable
 from ui.models.study_view import ElementLike
 from ui.tasks import Task, Tasks
 
+TAG_WIDTH = 112
 Source = Callable[[], Sequence[ElementLike]]
 
 
@@ -60,8 +61,7 @@ class DetailsTab(QWidget):
         header.setHighlightSections(False)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setMinimumSectionSize(60)
-        for column, width in enumerate((186, 100)):
-            self.table.setColumnWidth(column, width)
+        self.table.setColumnWidth(1, TAG_WIDTH)
         for column in (2, 3):  # value and original characters share what is left: both are always seen
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
         self.copy.setToolTip(self.tr("Copy the selected rows, or all rows if none is selected"))
@@ -114,6 +114,10 @@ class DetailsTab(QWidget):
     def showEvent(self, event: object) -> None:
         super().showEvent(event)  # type: ignore[arg-type]
         self.read()
+
+    def resizeEvent(self, event: object) -> None:
+        super().resizeEvent(event)  # type: ignore[arg-type]
+        self.table.setColumnWidth(0, min(200, max(120, (self.width() - TAG_WIDTH) // 3)))
 
     def _arrived(self, source: Source, elements: Sequence[ElementLike]) -> None:
         if source is not self._source or not isValid(self):
