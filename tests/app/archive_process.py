@@ -24,6 +24,10 @@ class ArchiveProcess:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
     def start(self) -> None:
         """Start and wait until it says that it is ready."""
         process = subprocess.Popen(
