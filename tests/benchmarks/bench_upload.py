@@ -2,9 +2,11 @@
 
 600 CT slices of 525 KB go over loopback (a) by `filmjacket upload` into a fresh `filmjacket serve`: ledger,
 sending, asking the archive what it holds; (b) by parallel `POST /instances` from a bare http.client into a
-fresh Orthanc of this machine (Debian package, its defaults). Same number of connections, interleaved rounds,
-medians. Also prints the client's peak memory. Everything lies in a temporary folder, which goes away at the
-end only: deleting thousands of files between the rounds slows the file system down for those that follow.
+fresh Orthanc of this machine (Debian package, its defaults); (c) by the same bare http.client into a fresh
+`filmjacket serve`: the transfer alone, without ledger and proof. Same number of connections, interleaved
+rounds, medians. Also prints the client's peak memory. Everything lies in a temporary folder, which goes away
+at the end only: deleting thousands of files between the rounds slows the file system down for those that
+follow.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ from core.media.samples import UID_ROOT, SampleStudy, ct_slice, part10  # noqa: 
 
 CONNECTIONS = 4
 PLACE = UID_ROOT + "1000000000"
+OUR_ROUTE = "/api/v3/storage/namespace/default/image"
+DICOM = {"Content-Type": "application/dicom"}
 ORTHANC = shutil.which("Orthanc") or "/usr/sbin/Orthanc"
 
 
@@ -107,8 +111,8 @@ def orthanc(folder: Path) -> Iterator[str]:
         process.wait(60)
 
 
-def post_all(peer: str, paths: list[Path]) -> float:
-    """Seconds for all files by POST /instances over CONNECTIONS kept connections."""
+def post_all(peer: str, paths: list[Path], route: str = "/instances") -> float:
+    """Seconds for all files by POST *route* over CONNECTIONS kept connections."""
     mine = threading.local()
     opened: list[http.client.HTTPConnection] = []
 
@@ -116,11 +120,11 @@ def post_all(peer: str, paths: list[Path]) -> float:
         if not hasattr(mine, "connection"):
             mine.connection = http.client.HTTPConnection(peer, timeout=60)
             opened.append(mine.connection)
-        mine.connection.request("POST", "/instances", path.read_bytes())
+        mine.connection.request("POST", route, path.read_bytes(), DICOM)
         answer = mine.connection.getresponse()
         answer.read()
         if answer.status != 200:
-            raise RuntimeError(f"Orthanc answered {answer.status}")
+            raise RuntimeError(f"{route} was answered {answer.status}")
 
     began = time.monotonic()
     with ThreadPoolExecutor(CONNECTIONS) as pool:
@@ -153,6 +157,7 @@ def main() -> None:
     arguments = parser.parse_args()
     ours: list[float] = []
     theirs: list[float] = []
+    bare: list[float] = []
     memory = 0.0
     with tempfile.TemporaryDirectory() as temporary:
         base = Path(temporary)
@@ -166,11 +171,25 @@ def main() -> None:
             memory = max(memory, peak)
             with orthanc(base / f"orthanc-{number}") as peer:
                 theirs.append(post_all(peer, paths))
-            print(f"round {number + 1}: filmjacket {ours[-1]:.2f} s, Orthanc {theirs[-1]:.2f} s", flush=True)
-    for name, took in (("filmjacket upload", ours), ("Orthanc POST /instances", theirs)):
+            with filmjacket(base / f"bare-{number}") as url:
+                bare.append(post_all(url.removeprefix("http://"), paths, OUR_ROUTE))
+            print(
+                f"round {number + 1}: filmjacket {ours[-1]:.2f} s, Orthanc {theirs[-1]:.2f} s, "
+                f"filmjacket with the bare client {bare[-1]:.2f} s; load {os.getloadavg()[0]:.1f}",
+                flush=True,
+            )
+    for name, took in (
+        ("filmjacket upload", ours),
+        ("Orthanc POST /instances", theirs),
+        ("filmjacket with the bare client", bare),
+    ):
         median = statistics.median(took)
         print(f"{name}: {arguments.slices / median:.0f} slices/s, {size / median:.0f} MB/s")
-    print(f"ratio {statistics.median(theirs) / statistics.median(ours):.2f}x; client peak {memory:.0f} MB")
+    print(
+        f"ratio {statistics.median(theirs) / statistics.median(ours):.2f}x, "
+        f"with the bare client {statistics.median(theirs) / statistics.median(bare):.2f}x; "
+        f"client peak {memory:.0f} MB"
+    )
 
 
 if __name__ == "__main__":

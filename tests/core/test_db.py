@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,50 @@ def test_work_in_one_batch_shares_a_commit(database: Database) -> None:
     for future in futures:
         future.result()
     assert len(commits) <= 2
+
+
+def _behind_a_gate(database: Database) -> threading.Event:
+    """Until it is set, what is written forms one batch."""
+    gate = threading.Event()
+    database.write(lambda _: gate.wait(10))
+    return gate
+
+
+def test_work_that_can_be_done_at_once_is(database: Database) -> None:
+    calls: list[int] = []
+
+    def together(connection: Connection, works: Sequence[Callable[[Connection], int]]) -> list[int]:
+        calls.append(len(works))
+        return [work(connection) for work in works]
+
+    gate = _behind_a_gate(database)
+    futures = [database.write(lambda _, n=n: n, together) for n in range(7)]
+    gate.set()
+    assert [future.result() for future in futures] == list(range(7))
+    assert calls == [7]
+
+
+def test_one_bad_piece_among_many_at_once_fails_alone(database: Database) -> None:
+    def insert_one(n: int, connection: Connection) -> int:
+        connection.execute(insert(numbers).values(n=n))
+        return n
+
+    def together(connection: Connection, works: Sequence[Callable[[Connection], int]]) -> list[int]:
+        return [work(connection) for work in works]
+
+    gate = _behind_a_gate(database)
+    futures = [database.write(partial(insert_one, n), together) for n in (1, 2, 2, 3)]
+    gate.set()
+    assert [futures[n].result() for n in (0, 1, 3)] == [1, 2, 3]
+    assert "UNIQUE" in str(futures[2].exception())
+    assert kept(database) == [1, 2, 3]
+
+
+def test_a_batch_waits_for_announced_work_but_not_for_ever(database: Database) -> None:
+    database.announce(1)
+    assert add(database, 1).result(10) == 1  # what was announced never comes
+    database.announce(-1)
+    assert kept(database) == [1]
 
 
 def test_a_failed_piece_leaves_nothing_of_itself(database: Database) -> None:
