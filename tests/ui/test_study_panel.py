@@ -221,3 +221,16 @@ def test_without_a_study_it_says_what_to_do(panel: StudyPanel, view: StudyView) 
     panel.show_study(None)
     assert panel._hint.isVisible() and not panel.banner.isVisible()
     assert panel.selected_series() == ""
+
+
+def test_value_and_original_characters_are_both_seen(
+    qtbot: QtBot, panel: StudyPanel, view: StudyView
+) -> None:
+    panel.show_study(view)
+    panel.tabs.setCurrentWidget(panel.details)
+    table = panel.details.table
+    qtbot.waitUntil(lambda: panel.details.model.rowCount() == 2)
+    for width in (440, 520, 900):
+        panel.resize(width, 640)
+        qtbot.waitUntil(lambda: table.horizontalScrollBar().maximum() == 0)
+        assert all(table.columnWidth(column) >= 60 for column in range(4))

@@ -22,9 +22,9 @@ WIDTHS = {
     Column.ID: 88,
     Column.BORN: 100,
     Column.DATE: 102,
-    Column.STUDY: 128,
+    Column.STUDY: 122,
     Column.MODALITY: 84,
-    Column.IMAGES: 70,
+    Column.IMAGES: 76,
     Column.RECEIVED: 140,
     Column.STATE: 90,
 }

@@ -117,13 +117,19 @@ class DetailsTab(QWidget):
 
     def resizeEvent(self, event: object) -> None:
         super().resizeEvent(event)  # type: ignore[arg-type]
-        self.table.setColumnWidth(0, min(200, max(120, (self.width() - TAG_WIDTH) // 3)))
+        self._fit()
+
+    def _fit(self) -> None:
+        """The name gets its share, the tag what it needs, value and original characters the rest."""
+        shares = 2 if self.table.isColumnHidden(3) else 3
+        self.table.setColumnWidth(0, min(200, max(120, (self.width() - TAG_WIDTH) // shares)))
 
     def _arrived(self, source: Source, elements: Sequence[ElementLike]) -> None:
         if source is not self._source or not isValid(self):
             return  # another study is shown by now, or nothing
         self.model.show_elements(elements)
         self.table.setColumnHidden(3, not any(element.raw for element in elements))
+        self._fit()
         self._say("" if elements else self.tr("The images name nothing."))
 
     def _failed(self, source: Source, error: Exception) -> None:
