@@ -230,7 +230,7 @@ def test_value_and_original_characters_are_both_seen(
     panel.tabs.setCurrentWidget(panel.details)
     table = panel.details.table
     qtbot.waitUntil(lambda: panel.details.model.rowCount() == 2)
-    for width in (440, 520, 900):
+    for width in (500, 560, 900):
         panel.resize(width, 640)
         qtbot.waitUntil(lambda: table.horizontalScrollBar().maximum() == 0)
-        assert all(table.columnWidth(column) >= 60 for column in range(4))
+        assert all(table.columnWidth(column) >= 104 for column in range(4))

@@ -60,7 +60,7 @@ class DetailsTab(QWidget):
         header = self.table.horizontalHeader()
         header.setHighlightSections(False)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        header.setMinimumSectionSize(60)
+        header.setMinimumSectionSize(104)
         self.table.setColumnWidth(1, TAG_WIDTH)
         for column in (2, 3):  # value and original characters share what is left: both are always seen
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
