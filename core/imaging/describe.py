@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from core.errors import NotFound
+from core.imaging.attributes import ImageAttributes
 from core.imaging.geometry import edges
 from core.imaging.image import ImageObject
 from core.imaging.voi import CT_PRESETS, Voi, auto_voi
@@ -34,7 +35,7 @@ def described(image: ImageObject, frame0: int) -> dict[str, Any]:
         "pixel_aspect": attributes.pixel_aspect,
         "colour": colour,
         "modality": attributes.modality,
-        "unit": attributes.grey.modality.unit or ("HU" if attributes.modality == "CT" else ""),
+        "unit": _unit(attributes),
         "windows": [_window(view) for view in views],
         "presets": [asdict(preset) for preset in CT_PRESETS] if attributes.modality == "CT" else [],
         "edges": asdict(sides),
@@ -66,6 +67,13 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list):
         return [_finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _unit(attributes: ImageAttributes) -> str:
+    unit = attributes.grey.modality.unit
+    if unit == "US":  # "unspecified" (PS3.3 C.11.1.1.2)
+        return ""
+    return unit or ("HU" if attributes.modality == "CT" else "")
 
 
 def _window(view: Voi) -> dict[str, Any]:

@@ -11,6 +11,7 @@ const LOSSLESS_PIXELS = 1_600_000; // larger grey pictures, and colours, travel 
 const AHEAD = 8;
 const BEHIND = 4;
 const LOOP_AHEAD = 40;
+const DESCRIBE_AFTER_MS = 60;
 const SAY_AFTER_MS = 500;
 const WHOLE_RANGE = { center: 128, width: 256, function: "LINEAR" }; // of colours
 const element = (id) => document.getElementById(id);
@@ -178,6 +179,10 @@ export class Viewer {
     this.#changed();
     const slot = this.#slot;
     if (this.playing || isKnown(slot)) return;
+    if (known(this.#series.slots[0])) {
+      await new Promise((done) => setTimeout(done, DESCRIBE_AFTER_MS)); // who scrolls by asks for none
+      if (slot !== this.#slot) return;
+    }
     try {
       await describe(slot);
     } catch {
@@ -197,10 +202,15 @@ export class Viewer {
 
   #url(place) {
     const slot = this.#series.slots[place];
-    const about = known(slot) ?? known(this.#series.slots[0]);
+    const about = this.#alike(slot);
     const large = about && (about.colour || about.rows * about.columns > LOSSLESS_PIXELS);
     const format = large || this.#dragging ? "jpeg" : "png";
     return pictureUrl(slot, this.#series.look, format);
+  }
+
+  /** What is known of a picture, else of the first one of its series: good for its shape, not for its place. */
+  #alike(slot) {
+    return known(slot) ?? known(this.#series.slots[0]);
   }
 
   #loop() {
@@ -242,7 +252,7 @@ export class Viewer {
 
   #put(url) {
     this.#shown = url;
-    this.#stage.show(this.#pictures.get(url), known(this.#slot)?.pixel_aspect);
+    this.#stage.show(this.#pictures.get(url), this.#alike(this.#slot)?.pixel_aspect);
     element("problem").hidden = element("busy").hidden = true;
     element("stage").dataset.shown = url;
     this.#tell();
