@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.access.accounts import Accounts
     from core.imaging.workers import RenderPool
     from core.settings import ServeSettings
+    from server.notify import Notifying
     from server.web.call import App
 
 HEAVY_LIMIT_S = 120.0
@@ -36,6 +37,8 @@ class Site:
     behind_proxy: bool = False
     no_auth: bool = False
     token: str = ""
+    own_ports: frozenset[int] = frozenset()
+    notify_hosts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +87,15 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     from server.web.pictures import Pictures
     from server.web.services import About, Services
     from server.web.transcoding import Transcoder
+    from server.web.wrapping import Wrapper
 
     data, archive = open_archive.data, open_archive.archive
     accounts = accounts_of(open_archive.archive, data)
     accounts.ensure_admin()
-    with ThreadPoolExecutor(WEB_THREADS, thread_name_prefix="web") as workers:
+    with (
+        ThreadPoolExecutor(WEB_THREADS, thread_name_prefix="web") as workers,
+        notifying(archive, site) as told,
+    ):
         authenticator = Authenticator(
             accounts,
             Sessions(archive.db, accounts),
@@ -102,13 +109,31 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             authenticator=authenticator,
             pictures=pictures,
             transcoder=Transcoder(open_archive.heavy, pictures),
+            wrapper=Wrapper(archive, open_archive.heavy, workers),
             removals=Removals(archive.db, archive.audit, days=open_archive.trash_days),
             frames=Frames(open_archive.pool),
             workers=workers,
             about=About(__version__, site.ae_title, site.secure),
+            notifying=told,
         )
         guard = Guard(site.host, site.allowed_hosts, site.behind_proxy)
         yield Web(build(services, guard), build_internal(services, Guard("127.0.0.1")))
+
+
+@contextmanager
+def notifying(archive: Archive, site: Site) -> Generator[Notifying, None, None]:
+    """The courier at work."""
+    from core.archive.announcing import Announcer
+    from core.net.pinned import Policy
+    from core.outbox.queue import Outbox
+    from server.notify import Courier, Notifying
+
+    outbox = Outbox(archive.db)
+    announcer = Announcer(archive.db, outbox)
+    policy = Policy(site.own_ports, site.notify_hosts)
+    with closing(Courier(archive.db, announcer, outbox, policy)) as courier:
+        courier.start()
+        yield Notifying(outbox, announcer, courier.wake)
 
 
 def accounts_of(archive: Archive, data: Path) -> Accounts:

@@ -28,6 +28,8 @@ class ServeSettings:
     settle_after_s: float = 3.0
     allowed_hosts: tuple[str, ...] = ()
     """Names people reach it by, beside its own (a reverse proxy's, for example)."""
+    notify_hosts: tuple[str, ...] = ()
+    """Hosts outside of loopback and private networks that may be notified."""
 
 
 @dataclass(frozen=True, slots=True)

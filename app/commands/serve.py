@@ -89,6 +89,8 @@ def _serve(options: Options, data: Path) -> None:
             behind_proxy=options.behind_proxy,
             no_auth=options.no_auth,
             token=order.secret if order else "",
+            own_ports=frozenset({public.port, internal.port}),
+            notify_hosts=frozenset(name.lower() for name in chosen.notify_hosts),
         )
         web = stack.enter_context(compose.web(archive, site))
         node = Node()

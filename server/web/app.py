@@ -17,9 +17,11 @@ from server.web.operations import OperationRoutes
 from server.web.pages import routes as pages
 from server.web.services import Services
 from server.web.streaming import StreamingRouter
+from server.web.trusted import Loopback
 from server.web.v3 import further, study
 from server.web.v3.attachments import AttachmentRoutes
 from server.web.v3.images import ImageRoutes
+from server.web.v3.notifications import NotificationRoutes
 from server.web.v3.orders import OrderRoutes
 from server.web.v3.session import SessionRoutes
 
@@ -44,12 +46,14 @@ def build(services: Services, guard: Guard) -> App:
 
 
 def build_internal(services: Services, guard: Guard) -> App:
-    """The application for the internal listener: probes only until its API is there."""
+    """The application for the internal listener: probes, notifications and scans; loopback is trusted."""
     streaming = OperationRoutes(services).operations()
+    if services.notifying is not None:
+        streaming += NotificationRoutes(services, services.notifying).operations()
     return Gate(
         StreamingRouter(streaming, _framework(services, None)),
         guard,
-        services.authenticator,
+        Loopback(),
         services.metrics,
     )
 

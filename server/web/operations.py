@@ -61,7 +61,9 @@ class OperationRoutes:
             "filmjacket_free_bytes": ("Free bytes on the store's disk.", status.free_bytes),
             "filmjacket_settling_studies": ("Studies the background pass has yet to do.", status.settling),
         }
-        text = self._services.metrics.text(gauges)
+        notifying = self._services.notifying
+        more = await self._services.run(notifying.figures) if notifying else {}
+        text = self._services.metrics.text(gauges | more)
         await answer(send, 200, text.encode(), [PROMETHEUS])
 
     def _probe(self) -> None:

@@ -10,12 +10,14 @@ from typing import TypeVar
 
 from core.archive.archive import Archive
 from core.archive.removals import Removals
+from server.notify import Notifying
 from server.web.auth import Authenticator
 from server.web.body import Limits
 from server.web.frames import Frames
 from server.web.metrics import Metrics
 from server.web.pictures import Pictures
 from server.web.transcoding import Transcoder
+from server.web.wrapping import Wrapper
 
 T = TypeVar("T")
 
@@ -39,11 +41,14 @@ class Services:
     pictures: Pictures
     removals: Removals
     transcoder: Transcoder
+    wrapper: Wrapper
     frames: Frames
     workers: ThreadPoolExecutor
     about: About
     limits: Limits = field(default_factory=Limits)
     metrics: Metrics = field(default_factory=Metrics)
+    notifying: Notifying | None = None
+    """Whoever tells others of changes, if anybody does."""
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do blocking work on a worker thread."""

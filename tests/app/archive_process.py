@@ -18,6 +18,7 @@ class ArchiveProcess:
     def __init__(self, data: Path) -> None:
         self.data = data
         self.port = 0
+        self.internal = ""
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -40,6 +41,7 @@ class ArchiveProcess:
             process.kill()
             process.communicate()
             raise AssertionError(f"it did not start: {line!r}")
+        self.internal = line.split("internal=")[1].split()[0]
         self.port = int(line.split("http=")[1].split()[0].rsplit(":", 1)[1])
         self._process = process
 

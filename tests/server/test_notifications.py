@@ -1,0 +1,161 @@
+"""Notifications over the internal listener: made, told once something happens, retried, seen when dead."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from core.media.samples import SampleStudy
+from tests.guards import CANARY
+from tests.server.conftest import NAMESPACE, Served, serving, store
+from tests.sink import Sink, Told
+
+API = "/internal-api/v2/study"
+QUERY = (
+    "storage_namespace={namespace}&study_uid={studyUid}&phi_namespace={phiNamespace}"
+    "&callback_url=http://127.0.0.1:1&action={event_type}&actor={actor}"
+)
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory, log_lines: list[str]) -> Iterator[Served]:
+    """An archive whose studies settle at once."""
+    with serving(tmp_path_factory.mktemp("notifying") / "data", settle_after_s=0.05) as served:
+        yield served
+
+
+@pytest.fixture
+def inside(quick: Served) -> Iterator[httpx.Client]:
+    """A client of the internal listener, without credentials."""
+    with httpx.Client(base_url=quick.internal, trust_env=False) as client:
+        yield client
+        for rule in client.get(f"{API}/notification").json()["result"]:
+            assert client.delete(f"{API}/notification/{rule['name']}").status_code == 200
+
+
+def rule(sink: Sink, method: str = "GET", body: str = "") -> dict[str, str]:
+    return {"request_method": method, "request_url": f"{sink.url}/study/notify?{QUERY}", "request_body": body}
+
+
+def actions(told: list[Told]) -> list[str]:
+    return [each.query["action"] for each in told]
+
+
+def test_rules_are_made_listed_changed_and_removed(inside: httpx.Client) -> None:
+    with Sink() as sink:
+        for name in ("one", "two"):
+            assert inside.put(f"{API}/notification/{name}", json=rule(sink)).status_code == 200
+        changed = rule(sink, "POST", "{studyUid}")
+        assert inside.put(f"{API}/notification/two", json=changed).status_code == 200
+        listed = inside.get(f"{API}/notification").json()["result"]
+        assert [each["name"] for each in listed] == ["one", "two"]
+        assert listed[1] == {"name": "two", **changed}
+        assert inside.delete(f"{API}/notification/two").status_code == 200
+        assert inside.delete(f"{API}/notification/two").status_code == 404
+        assert [each["name"] for each in inside.get(f"{API}/notification").json()["result"]] == ["one"]
+
+
+def test_what_happens_to_a_study_is_told_in_order(quick: Served, inside: httpx.Client) -> None:
+    study = SampleStudy(seed="told over http", patient=CANARY)
+    with Sink() as sink, quick.client("admin") as client:
+        inside.put(f"{API}/notification/all", json=rule(sink, "POST", '{"uid": "{study_uid}"}'))
+        stored = store(quick, study)
+        (upload,) = sink.wait(lambda told: len(told) >= 1)
+        assert upload.method == "POST" and json.loads(upload.body) == {"uid": study.uid}
+        assert upload.query == {
+            "storage_namespace": NAMESPACE,
+            "study_uid": study.uid,
+            "phi_namespace": NAMESPACE,
+            "callback_url": "http://127.0.0.1:1",
+            "action": "UPLOAD",
+            "actor": "admin",
+        }
+        order = {"order_id": "1"}
+        silent = {"X-Dicomgrid-No-Notification": "1"}
+        assert client.put(f"{stored.path}/order/his", json=order, headers=silent).status_code == 200
+        assert client.put(f"{stored.path}/order/his", json=order).status_code == 200
+        client.post(f"{stored.path}/attachment", files={"data": ("a.pdf", b"%PDF-1.4")})
+        client.delete(stored.path)
+        told = sink.wait(lambda told: "STUDY_DELETE" in actions(told))
+        assert actions(told) == ["UPLOAD", "PHI", "ATTACHMENT", "STUDY_DELETE"]
+        assert told[1].query["phi_namespace"] == "his"
+
+
+def test_only_200_counts_and_the_order_holds(quick: Served, inside: httpx.Client) -> None:
+    answers = iter([500, 204, 302])
+    study = SampleStudy(seed="retried", patient=CANARY)
+    with Sink(lambda told: next(answers, 200)) as sink, quick.client("admin") as client:
+        inside.put(f"{API}/notification/all", json=rule(sink))
+        stored = store(quick, study)
+        sink.wait(lambda told: len(told) >= 1)
+        client.delete(stored.path)
+        told = sink.wait(lambda told: "STUDY_DELETE" in actions(told), 60)
+        assert actions(told) == ["UPLOAD"] * 4 + ["STUDY_DELETE"]
+        assert {each.path for each in told} == {"/study/notify"}, "no redirect was followed"
+
+
+def test_a_scan_announces_what_was_stored(quick: Served, inside: httpx.Client) -> None:
+    scanned = store(quick, SampleStudy(seed="scanned", patient=CANARY), NAMESPACE)
+    with Sink() as sink, quick.client() as client:
+        asked: dict[str, Any] = {**rule(sink), "from_ts": 0, "to_ts": 9999999999999, "namespace": [NAMESPACE]}
+        for bounds in ({"from_ts": 5, "to_ts": 4}, {"namespace": ["nobody"]}, {}):
+            answer = inside.post(f"{API}/scan", json=asked | bounds)
+            assert answer.status_code == 202 and not answer.content
+        uid = scanned.study.uid
+        told = sink.wait(lambda told: any(each.query["study_uid"] == uid for each in told))
+        assert set(actions(told)) == {"NONE"} and told[0].query["actor"] == "system"
+        figures = client.get("/metrics").text
+        assert "filmjacket_scans_running" in figures and "filmjacket_notifications_dead 0" in figures
+
+
+def test_what_may_not_be_called_is_a_dead_letter(quick: Served, inside: httpx.Client) -> None:
+    template = {"request_method": "GET", "request_url": "http://169.254.169.254/latest/meta-data"}
+    inside.put(f"{API}/notification/metadata", json=template)
+    study = SampleStudy(seed="dead", patient=CANARY)
+    with Sink() as sink:
+        inside.put(f"{API}/notification/good", json=rule(sink))
+        store(quick, study)
+        sink.wait(lambda told: bool(told))
+        dead: list[dict[str, Any]] = []
+        while not dead:
+            dead = inside.get(f"{API}/dead-letter").json()["result"]
+        assert dead[0]["notification"] == "metadata" and dead[0]["study_uid"] == study.uid
+        assert dead[0]["event_type"] == "UPLOAD" and "link-local" in dead[0]["last_error"]
+        inside.put(f"{API}/notification/metadata", json=rule(sink, "PUT"))
+        assert inside.post(f"{API}/dead-letter/{dead[0]['id']}/resend").status_code == 202
+        assert sink.wait(lambda told: len(told) == 2)[1].method == "PUT"
+        assert inside.get(f"{API}/dead-letter").json()["result"] == []
+        assert inside.post(f"{API}/dead-letter/{dead[0]['id']}/resend").status_code == 404
+        assert inside.post(f"{API}/dead-letter/x/resend").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "notification/x", "{"),
+        ("PUT", "notification/x", "[]"),
+        ("PUT", "notification/x", '{"request_url": "http://{actor}/"}'),
+        ("PUT", "notification/scan:1", '{"request_url": "http://localhost/"}'),
+        ("PUT", "notification/" + "x" * 300, '{"request_url": "http://localhost/"}'),
+        ("POST", "scan", '{"request_url": "http://localhost/"}'),
+        ("POST", "scan", '{"request_url": "http://localhost/", "from_ts": "1", "to_ts": 2}'),
+        ("POST", "scan", '{"request_url": "http://localhost/", "from_ts": 1, "to_ts": 1e300}'),
+        ("POST", "scan", '{"request_url": "http://localhost/", "from_ts": 1, "to_ts": NaN}'),
+        ("POST", "scan", '{"request_url": "http://localhost/", "from_ts": 1, "to_ts": 2, "namespace": "a"}'),
+        ("POST", "scan", "null"),
+    ],
+)
+def test_bad_input_is_named(inside: httpx.Client, method: str, path: str, body: str) -> None:
+    answer = inside.request(method, f"{API}/{path}", content=body)
+    assert answer.status_code == 400 and answer.json()["message"]
+
+
+def test_the_internal_api_is_inside_only(quick: Served, inside: httpx.Client) -> None:
+    with quick.client() as client:
+        assert client.get(f"{API}/notification").status_code == 404
+    for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+        assert inside.get(f"{API}/notification", headers=headers).status_code == 403
