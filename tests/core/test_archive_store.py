@@ -19,7 +19,6 @@ from core.archive.nouns import Outcome, Routing, State, StudyFilter
 from core.errors import BadInput, Busy, NotDicom, NotFound, StorageFault, TooLarge
 from core.media.samples import SamplePatient, SampleStudy, ct_slice, part10, uid
 from tests.core.archive_help import NS, Failing, files_in, send, sop, store, tiny
-from tests.core.upload_fakes import wait_until
 
 
 @pytest.fixture
@@ -234,45 +233,6 @@ def test_a_failing_disk_keeps_nothing(
     assert archive.status().images == 0
     assert archive.check().ok
     assert store(archive, tiny(study)).outcome is Outcome.STORED
-
-
-def test_what_comes_at_once_is_placed_as_if_it_came_singly(
-    archive: Archive, files: Failing, study: SampleStudy
-) -> None:
-    store(archive, tiny(study, instance=1))
-    other = tiny(study, instance=50, PatientID="SOMEBODY-ELSE")
-    batch = [*(tiny(study, instance=n) for n in range(2, 12)), tiny(study, series=2, instance=1), other]
-    expected = [Outcome.STORED] * 11 + [Outcome.CONFLICT]
-    before, gate = len(files.calls), threading.Event()
-    archive.db.write(lambda _: gate.wait(10))
-    plain = [send(archive, one) for one in batch[:10]]
-    futures = [*plain, *(send(archive, one) for one in batch[10:])]
-    wait_until(lambda: files.calls[before:].count("sync") == len(batch))
-    gate.set()
-    assert [future.result(30).outcome for future in futures] == expected
-    assert files.calls[before:].count("sync_folder") <= 4  # one for each group, not one for each object
-    assert len(archive.held(NS, study.uid)) == 13
-    row = archive.study(NS, study.uid).row
-    assert (row.images, row.series) == (13, 2)
-    assert archive.check().ok
-    assert not list(archive.audit.verify())
-
-
-def test_a_disk_that_fails_a_group_keeps_none_of_it(
-    archive: Archive, files: Failing, *, tmp_path: Path, study: SampleStudy
-) -> None:
-    store(archive, tiny(study, instance=1))
-    before, gate = len(files.calls), threading.Event()
-    archive.db.write(lambda _: gate.wait(10))
-    futures = [send(archive, tiny(study, instance=n)) for n in range(2, 8)]
-    wait_until(lambda: files.calls[before:].count("sync") == 6)
-    files.fail = "sync_folder"
-    gate.set()
-    assert all(isinstance(future.exception(30), StorageFault) for future in futures)
-    files.fail = ""
-    assert len(files_in(tmp_path)) == archive.status().images == 1
-    assert archive.check().ok
-    assert store(archive, tiny(study, instance=2)).outcome is Outcome.STORED
 
 
 def test_a_failing_commit_keeps_nothing(archive: Archive, tmp_path: Path, study: SampleStudy) -> None:
