@@ -14,6 +14,8 @@ from typing import NamedTuple
 EXPORTS = frozenset({"jpeg16", "png16", "png8", "tiff16", "tiff8"})
 """Kinds that `core.imaging.exports` makes."""
 
+RASTERS = frozenset({"pdf-count", "pdf-page", "raster"})
+"""Kinds that `core.imaging.raster` makes, of files that are no DICOM objects."""
 TRANSCODE = "transcode:"
 """Before the transfer syntax in which an object is wanted as a whole."""
 
@@ -96,6 +98,8 @@ def _picture(task: Task) -> bytes:
         from core.imaging.transcode import transcode
 
         return transcode(source, task.kind.removeprefix(TRANSCODE))
+    if task.kind in RASTERS and isinstance(source, Path):
+        return _raster(task, source)
     image = ImageObject.open(source)
     if task.kind == "description":
         from core.imaging.describe import description
@@ -113,6 +117,17 @@ def _picture(task: Task) -> bytes:
     else:
         picture = render.render_frame(frame, voi, size=task.size, invert=task.invert)
     return render.png(picture) if task.kind == "png" else render.jpeg(picture, task.quality)
+
+
+def _raster(task: Task, source: Path) -> bytes:
+    """What is no DICOM object yet: a page of a PDF (*quality* is its dpi), a picture of another format."""
+    from core.imaging import raster
+
+    if task.kind == "pdf-count":
+        return raster.page_count(source)
+    return (
+        raster.page(source, task.frame0, task.quality) if task.kind == "pdf-page" else raster.picture(source)
+    )
 
 
 def _warm_up() -> None:

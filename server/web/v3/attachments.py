@@ -5,9 +5,10 @@ from __future__ import annotations
 import mimetypes
 import re
 from collections.abc import Callable
+from typing import Any
 
 from core.access.rights import Right
-from core.archive.nouns import CURRENT, StoredAttachment
+from core.archive.nouns import CURRENT, Attachment, StoredAttachment
 from core.errors import BadInput
 from server.web.body import chunks
 from server.web.call import Receive, Scope, Send, answer_json, call_of, caller_of
@@ -18,10 +19,10 @@ from server.web.multipart import Part, boundary_of, clean_name, part_of, read_fo
 from server.web.services import Services
 from server.web.streaming import Operation
 from server.web.v3 import shapes
-from server.web.v3.study import STUDY
+from server.web.v3.study import ATTACHMENT
+from server.web.v3.wrap import STATIC_IDS, images_if_any, wrapped
 
 TAG = "V3 storage"
-ATTACHMENT = f"{STUDY}/attachment"
 MAX_UPLOADER = 256
 
 
@@ -48,6 +49,8 @@ class AttachmentRoutes:
                 query={
                     "uploaded_by": "Who uploads it, if the body is not a form.",
                     "name": "Its file name, likewise.",
+                    "wrap_images": "1 makes a PDF's pages, or a picture, into images of a new series too.",
+                    "static_ids": STATIC_IDS,
                 },
             ),
             Operation(version, "GET", self.attachment, TAG, answers=answers, query=phi),
@@ -66,6 +69,7 @@ class AttachmentRoutes:
         namespace: str = scope["path_params"]["namespace"]
         caller.require(Right.ATTACH, namespace)
         content_type = call.header(b"content-type").strip()
+        wrap_images, static_ids = call.flag("wrap_images"), call.flag("static_ids")
         body = chunks(
             call, receive, limit=self._services.limits.attachment_bytes, limits=self._services.limits
         )
@@ -91,14 +95,21 @@ class AttachmentRoutes:
                 await intake.abort()
                 raise
         uploaded_by = "".join(c for c in uploaded_by if c.isprintable())[:MAX_UPLOADER] or caller.login
-        await self._keep(scope, send, intake, part, uploaded_by)
+        kept = await self._keep(scope, intake, part, uploaded_by)
+        study_uid = scope["path_params"]["study_uid"]
+        answer: dict[str, Any] = {**shapes.stored_attachment(namespace, study_uid, kept)}
+        if wrap_images:
+            actor, services = caller.login, self._services
+            made = await images_if_any(services, namespace, study_uid, kept, static=static_ids, actor=actor)
+            answer["images"] = wrapped(namespace, made)["images"] if made else []
+        await answer_json(send, 200, answer)
 
-    async def _keep(self, scope: Scope, send: Send, intake: Intake, part: Part, uploaded_by: str) -> None:
+    async def _keep(self, scope: Scope, intake: Intake, part: Part, uploaded_by: str) -> Attachment:
         namespace, study_uid = scope["path_params"]["namespace"], scope["path_params"]["study_uid"]
         try:
             if not intake.size:
                 raise BadInput("The attachment is empty: nothing was sent.", "Send a file.")
-            kept = await intake.finish(
+            return await intake.finish(
                 lambda incoming: self._archive.attach(
                     namespace,
                     study_uid,
@@ -112,7 +123,6 @@ class AttachmentRoutes:
         except BaseException:
             await intake.abort()
             raise
-        await answer_json(send, 200, shapes.stored_attachment(namespace, study_uid, kept))
 
     async def attachment(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One version of an attachment, with the content type and file name it came with."""

@@ -6,6 +6,7 @@ from server.web.services import Services
 from server.web.streaming import Operation
 from server.web.v3.contents import ContentRoutes
 from server.web.v3.removal import RemovalRoutes
+from server.web.v3.wrap import WrapRoutes
 
 
 def operations(services: Services) -> list[Operation]:
@@ -13,4 +14,5 @@ def operations(services: Services) -> list[Operation]:
     return [
         *ContentRoutes(services).operations(),
         *RemovalRoutes(services).operations(),
+        *WrapRoutes(services).operations(),
     ]

@@ -12,8 +12,7 @@ from server.web.call import Receive, Scope, Send, answer, call_of, caller_of
 from server.web.errors import BAD_REQUEST, Refused
 from server.web.services import Services
 from server.web.streaming import Operation
-from server.web.v3.attachments import ATTACHMENT
-from server.web.v3.study import STUDY
+from server.web.v3.study import ATTACHMENT, STUDY
 
 TAG = "V3 storage"
 GONE = {202: (), 404: ("application/json",)}

@@ -13,6 +13,7 @@ from server.web.services import Services
 from server.web.v3 import shapes
 
 STUDY = "/api/v3/storage/study/{namespace}/{study_uid}"
+ATTACHMENT = f"{STUDY}/attachment"
 
 Namespace = Annotated[str, Path(description="Storage namespace.")]
 StudyUid = Annotated[str, Path(description="Study Instance UID.")]
