@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+
+from sqlalchemy import Connection
 
 from core.archive.announcing import Announcer
 from core.db.database import Database
@@ -19,7 +22,9 @@ log = logging.getLogger("filmjacket.notify")
 
 WORKERS = 8
 OF_ONE_TARGET = 4
-"""So many deliveries to one receiver run at once: a slow one leaves room for the others."""
+"""So many workers serve one receiver at once: a slow one leaves room for the others."""
+AT_ONCE = 16
+"""So many deliveries a worker makes before it writes down how they went."""
 LOOK_EVERY_S = 0.5
 AFTER_A_FAULT_S = 5.0
 DELIVERED = 200
@@ -71,6 +76,7 @@ class Courier:
         self._closing = False
         self._lock = threading.Lock()
         self._busy: set[tuple[str, str, str]] = set()
+        self._running: Counter[str] = Counter()
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="courier")
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
 
@@ -104,37 +110,57 @@ class Courier:
                 self._wake.wait(wait)
 
     def _dispatch(self) -> bool:
-        """Hand due rows to the workers; whether any were."""
+        """Hand due rows to the workers, several lanes in one piece of work; whether there were any."""
+        work: list[Sequence[Delivery]] = []
         with self._lock:
-            busy = set(self._busy)
-        due: list[Delivery] = []
+            busy, running = set(self._busy), Counter(self._running)
         with self._database.read() as connection:
             for target in self._outbox.targets(connection):
+                free = OF_ONE_TARGET - running[target]
                 mine = {lane for lane in busy if lane[0] == target}
-                if len(mine) < OF_ONE_TARGET:
-                    due += self._outbox.due(connection, target, mine, OF_ONE_TARGET - len(mine))
-        for delivery in due:
+                due = self._outbox.due(connection, target, mine, free * AT_ONCE) if free > 0 else []
+                work += [due[start::free] for start in range(min(free, len(due)))]
+        for some in work:
             with self._lock:
-                self._busy.add(delivery.lane)
-            self._pool.submit(self._deliver, delivery)
-        return bool(due)
+                self._busy.update(each.lane for each in some)
+                self._running[some[0].target] += 1
+            self._pool.submit(self._deliver, some)
+        return bool(work)
 
-    def _deliver(self, delivery: Delivery) -> None:
+    def _deliver(self, some: Sequence[Delivery]) -> None:
+        """Tell one after the other and write down how it went; stop where the receiver is in trouble."""
+        told: list[Delivery] = []
+        failed: list[tuple[Delivery, str, bool]] = []
         try:
-            why, final = self._attempt(delivery)
-            if why:
+            for delivery in some:
+                if self._closing:
+                    break
+                why, final = self._attempt(delivery)
+                if not why:
+                    told.append(delivery)
+                    continue
                 log.info("a notification was not delivered: %s", why)
-                self._database.write(
-                    lambda connection: self._outbox.failed(connection, delivery, why, final=final)
-                ).result()
-            else:
-                self._database.write(lambda connection: self._outbox.delivered(connection, delivery)).result()
-        except Exception as error:  # the row stays and is tried again; the pool must not lose a worker to it
-            log.warning("a delivery could not be recorded: %s", type(error).__name__)
-        finally:
-            with self._lock:
-                self._busy.discard(delivery.lane)
-            self._wake.set()
+                failed.append((delivery, why, final))
+                if not final:
+                    break
+        except Exception as error:  # what was not written down is told again; a worker must not die of it
+            log.warning("a delivery broke off: %s", type(error).__name__)
+        try:
+            self._database.write(lambda connection: self._write_down(connection, told, failed)).result()
+        except Exception as error:  # likewise
+            log.warning("deliveries could not be recorded: %s", type(error).__name__)
+        with self._lock:
+            self._busy.difference_update(each.lane for each in some)
+            self._running[some[0].target] -= 1
+        self._wake.set()
+
+    def _write_down(
+        self, connection: Connection, told: Sequence[Delivery], failed: Sequence[tuple[Delivery, str, bool]]
+    ) -> None:
+        for delivery in told:
+            self._outbox.delivered(connection, delivery)
+        for delivery, why, final in failed:
+            self._outbox.failed(connection, delivery, why, final=final)
 
     def _attempt(self, delivery: Delivery) -> tuple[str, bool]:
         """Why it failed ("" if it did not), and whether trying again cannot help."""

@@ -14,6 +14,7 @@ from tests.guards import CANARY
 from tests.server.conftest import NAMESPACE, Served, serving, store
 from tests.sink import Sink, Told
 
+LINK_LOCAL = "169.254.169.254"
 API = "/internal-api/v2/study"
 QUERY = (
     "storage_namespace={namespace}&study_uid={studyUid}&phi_namespace={phiNamespace}"
@@ -113,7 +114,7 @@ def test_a_scan_announces_what_was_stored(quick: Served, inside: httpx.Client) -
 
 
 def test_what_may_not_be_called_is_a_dead_letter(quick: Served, inside: httpx.Client) -> None:
-    template = {"request_method": "GET", "request_url": "http://169.254.169.254/latest/meta-data"}
+    template = {"request_method": "GET", "request_url": f"http://{LINK_LOCAL}/latest/meta-data"}
     inside.put(f"{API}/notification/metadata", json=template)
     study = SampleStudy(seed="dead", patient=CANARY)
     with Sink() as sink:
