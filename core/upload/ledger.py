@@ -8,8 +8,10 @@ asks the destination before it sends anything.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,11 +60,21 @@ class JobSummary:
     attachments: int
 
 
+def _make_private(path: Path) -> None:
+    """It names patients, so only this user may read it (0600), whatever folder it lies in."""
+    with suppress(OSError):  # the database says what is wrong
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:  # never opened here: closing it would take away the database's own locks
+            path.chmod(0o600)
+
+
 class Ledger:
     """All jobs of one data folder; several processes may use it at once. Close it when done."""
 
     def __init__(self, path: Path) -> None:
         self.folder = path.parent
+        _make_private(path)
         self._db = Database.open(path, LEDGER)
 
     @property

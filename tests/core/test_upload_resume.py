@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -252,3 +254,15 @@ def test_two_processes_share_a_ledger(tmp_path: Path) -> None:
         assert finish(work).complete
         assert other.jobs()[0].state is JobState.DONE
     desk.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+def test_only_its_user_may_read_the_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "client.db"
+    Ledger(path).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o644)
+    with Ledger(path) as ledger:
+        assert ledger.jobs() == []
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+    assert set(modes.values()) == {0o600}, modes
