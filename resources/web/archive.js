@@ -55,6 +55,10 @@ export const thumbnailUrl = (slot) => `${frameUrl(slot)}/thumbnail`;
 export const attachmentUrl = (each) =>
   `${base}/attachment/${encodeURIComponent(each.id)}/version/${encodeURIComponent(each.version)}`;
 
+/** Where the PDF inside an image lies. */
+export const documentUrl = ({ image }) =>
+  `${base}/image/${encodeURIComponent(image.uid)}/version/${encodeURIComponent(image.version)}/document`;
+
 const described = new Map();
 
 /** What is known of a frame already, of another frame of its image if need be; undefined if nothing. */

@@ -15,6 +15,7 @@ export function listen(stage, act) {
   };
 
   stage.addEventListener("pointerdown", (event) => {
+    if (event.target.closest("a")) return; // a document to open
     stage.setPointerCapture(event.pointerId);
     stage.focus({ preventScroll: true });
     down.set(event.pointerId, at(event));

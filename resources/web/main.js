@@ -25,7 +25,7 @@ function fail(message) {
   element("patient").textContent = "Filmjacket";
   element("busy").hidden = true;
   element("problem").hidden = false;
-  element("problem").textContent = message;
+  element("reason").textContent = message;
 }
 
 function choices(about) {

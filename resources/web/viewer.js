@@ -1,6 +1,6 @@
 // The viewer's state and what can be done with it: which picture of which series, seen through which window.
 
-import { describe, isKnown, known, pictureUrl } from "./archive.js";
+import { describe, documentUrl, isKnown, known, pictureUrl } from "./archive.js";
 import { Cine } from "./cine.js";
 import { showOverlay } from "./overlay.js";
 import { Pictures } from "./pictures.js";
@@ -268,7 +268,7 @@ export class Viewer {
       this.#stage.clear();
       element("busy").hidden = true;
       element("problem").hidden = false;
-      element("problem").textContent = `No picture\n${problem}`;
+      this.#refuse(problem);
       delete element("stage").dataset.shown;
       this.#tell();
     } else {
@@ -278,6 +278,13 @@ export class Viewer {
       delete element("stage").dataset.shown;
       this.#tell();
     }
+  }
+
+  #refuse(problem) {
+    const { document: inside } = this.#slot.image;
+    element("reason").textContent = inside ? problem : `No picture\n${problem}`;
+    element("document").hidden = !inside;
+    if (inside) element("document").href = documentUrl(this.#slot);
   }
 
   #tell() {
@@ -309,7 +316,7 @@ export class Viewer {
     clearTimeout(this.#saying);
     this.#saying = setTimeout(() => {
       const window = this.#window();
-      const problem = element("problem").hidden ? "" : ` ${element("problem").textContent.replace("\n", ": ")}`;
+      const problem = element("problem").hidden ? "" : ` ${element("reason").textContent.replace("\n", ": ")}`;
       const words = `Picture ${place + 1} of ${series.slots.length}, ${series.title}.`;
       const seen = window ? ` Window centre ${number(window.center)}, width ${number(window.width)}.` : "";
       element("now").textContent = words + seen + problem;

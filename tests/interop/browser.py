@@ -194,6 +194,11 @@ class Browser:
             if event["method"] == "Log.entryAdded" and event["params"]["entry"]["level"] == "error"
         ]
 
+    def pages(self) -> list[str]:
+        """Addresses of all tabs."""
+        found = self.call("Target.getTargets")["targetInfos"]
+        return [target["url"] for target in found if target["type"] == "page"]
+
     def history(self) -> list[str]:
         """Every address in the page's history."""
         return [entry["url"] for entry in self.call("Page.getNavigationHistory")["entries"]]

@@ -179,9 +179,16 @@ def test_patient_documents_cine_and_what_has_no_picture(served: Served, tmp_path
         browser.until(lambda: int(place(browser).split()[0]) > 6, "the loop runs")
         browser.press("p")
         browser.press("n")
-        reason = browser.until(lambda: browser.text("problem"), "the reason")
-        assert reason.startswith("No picture\n") and len(reason) > 20
+        reason = browser.until(lambda: browser.text("reason"), "the reason")
+        assert "encapsulated PDF" in reason
         assert not browser.run("document.getElementById('problem').hidden")
+        pdf = browser.run(
+            "fetch(document.getElementById('document').href).then((r) => r.text()).then((t) => t.slice(0, 5))"
+        )
+        assert pdf == "%PDF-"
+        left, top, width, height = browser.box("document")
+        browser.drag((left + width / 2, top + height / 2))
+        browser.until(lambda: len(browser.pages()) == 2, "a tab of its own")
 
 
 def test_a_narrow_screen_has_room_for_all(served: Served, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from app import compose
 from core.imaging.image import ImageObject
 from core.imaging.render import render
 from core.imaging.voi import Voi
-from core.media.samples import SampleStudy, pdf_report
+from core.media.samples import SampleStudy, encapsulated_pdf, part10, pdf_report
 from server.web.pages.grants import IDLE_S, LONGEST_S, TOKEN_S, Grant, Grants
 from tests.server.conftest import NAMESPACE, PASSWORDS, STUDY, Served, Stored, error_of, serving, store
 
@@ -302,6 +302,18 @@ def test_attachments_open_or_are_saved(served: Served, view: httpx.Client, store
     assert answers["Findings.pdf"].headers["content-disposition"].startswith("inline")
     assert answers["Findings.pdf"].content.startswith(b"%PDF")
     assert answers["page.html"].headers["content-disposition"].startswith("attachment")
+
+
+def test_a_pdf_comes_out_of_its_object(served: Served, view: httpx.Client, stored: Stored) -> None:
+    pdf = pdf_report(["Inside"])
+    with served.client() as client:
+        data = part10(encapsulated_pdf(STUDY, pdf, series=9))
+        kept = client.post(f"/api/v3/storage/namespace/{NAMESPACE}/image", content=data).json()
+    answer = view.get(f"image/{kept['image_uid']}/version/{kept['image_version']}/document")
+    assert answer.content == pdf and answer.headers["content-type"] == "application/pdf"
+    assert view.get(frame(stored).replace("frame/0", "document")).status_code == 404
+    images = [image for series in view.get("study").json()["series"] for image in series["images"]]
+    assert [image["uid"] for image in images if image["document"]] == [kept["image_uid"]]
 
 
 def test_files_of_the_pages_are_asked_for_again(served: Served) -> None:

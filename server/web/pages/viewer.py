@@ -25,9 +25,11 @@ from server.web.streaming import Handler, Operation
 
 VIEW = "/view/{view}"
 FRAME = VIEW + "/image/{image_uid}/version/{version}/frame/{frame}"
+DOCUMENT = VIEW + "/image/{image_uid}/version/{version}/document"
 ATTACHMENT = VIEW + "/attachment/{attachment_id}/version/{version}"
 NUMBER = re.compile(r"\d{1,9}")
 HOUR = b"private, max-age=3600"
+ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 ENDED = "This view has ended. Open the study from its link again."
 PHI = {
     "patient_name": "(0010,0010)",
@@ -54,6 +56,7 @@ class ViewerRoutes:
             (VIEW + "/study", "GET", self.study),
             (FRAME, "GET", self.frame),
             (FRAME + "/description", "GET", self.description),
+            (DOCUMENT, "GET", self.document),
             (FRAME + "/thumbnail", "GET", self.thumbnail),
             (ATTACHMENT, "GET", self.attachment),
             (VIEW + "/end", "POST", self.end),
@@ -94,6 +97,15 @@ class ViewerRoutes:
         image = await self._image(scope, number := _frame_number(scope))
         pictures = self._services.pictures
         await pictures.send(call_of(scope), send, image, THUMBNAIL.at(number), pinned=True)
+
+    async def document(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The PDF inside an image that is none."""
+        image = await self._image(scope, 0)
+        if image.sop_class_uid != ENCAPSULATED_PDF:
+            raise NotFound("document", "There is no PDF in this object.")
+        body = await self._services.run(lambda: _document(image))
+        headers = [(b"content-type", b"application/pdf"), (b"content-disposition", b"inline")]
+        await answer(send, 200, body, headers)
 
     async def attachment(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An attachment: shown if a browser can without running it, else saved."""
@@ -181,6 +193,15 @@ async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, bytes]) -> by
         leaving.cancel()
 
 
+def _document(image: StoredImage) -> bytes:
+    from core.dicom.encapsulated import (
+        encapsulated_document,
+    )  # it needs pydicom, which nothing else here does
+
+    with image.open() as file:
+        return encapsulated_document(file)
+
+
 def _secrets(call: Call) -> list[str]:
     pairs = (pair.strip().partition("=") for pair in call.header(b"cookie").split(";"))
     return [value for name, _, value in pairs if name == "view"][:4]
@@ -219,6 +240,7 @@ def _series(row: SeriesRow) -> dict[str, Any]:
                 "number": image.instance_number,
                 "frames": max(1, image.frame_count),
                 "conflict": image.conflict,
+                "document": image.sop_class_uid == ENCAPSULATED_PDF,
             }
             for image in row.images
         ],
