@@ -79,6 +79,7 @@ def opened(data: Path, chosen: ServeSettings) -> Generator[Open, None, None]:
 def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     """The web applications over an open archive."""
     from core.access.sessions import Sessions
+    from core.archive.parts import Parts
     from core.archive.removals import Removals
     from server.web.app import build, build_internal
     from server.web.auth import Authenticator
@@ -110,6 +111,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             pictures=pictures,
             transcoder=Transcoder(open_archive.heavy, pictures),
             wrapper=Wrapper(archive, open_archive.heavy, workers),
+            parts=Parts(data / "archive" / "parts"),
             removals=Removals(archive.db, archive.audit, days=open_archive.trash_days),
             frames=Frames(open_archive.pool),
             workers=workers,

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from core.archive.archive import Archive
+from core.archive.operations import Operations
+from core.archive.parts import Parts
 from core.archive.removals import Removals
 from server.notify import Notifying
 from server.web.auth import Authenticator
@@ -42,6 +44,8 @@ class Services:
     removals: Removals
     transcoder: Transcoder
     wrapper: Wrapper
+    parts: Parts
+    operations: Operations
     frames: Frames
     workers: ThreadPoolExecutor
     about: About

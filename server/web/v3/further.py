@@ -5,7 +5,10 @@ from __future__ import annotations
 from server.web.services import Services
 from server.web.streaming import Operation
 from server.web.v3.contents import ContentRoutes
+from server.web.v3.download import DownloadRoutes
+from server.web.v3.parts import PartRoutes
 from server.web.v3.removal import RemovalRoutes
+from server.web.v3.restructuring import RestructuringRoutes
 from server.web.v3.wrap import WrapRoutes
 
 
@@ -15,4 +18,7 @@ def operations(services: Services) -> list[Operation]:
         *ContentRoutes(services).operations(),
         *RemovalRoutes(services).operations(),
         *WrapRoutes(services).operations(),
+        *RestructuringRoutes(services, services.operations).operations(),
+        *PartRoutes(services).operations(),
+        *DownloadRoutes(services).operations(),
     ]
