@@ -187,6 +187,23 @@ def test_a_view_shows_its_study(view: httpx.Client, stored: Stored) -> None:
     assert frames == {"CT": 1, "US": 12, "OT": 1}
 
 
+def test_the_link_names_whose_words_are_shown(served: Served) -> None:
+    study = SampleStudy(seed="the link and an order", patient=STUDY.patient)
+    kept = store(served, study)
+    with served.client("staff") as client:
+        told = client.put(
+            f"{kept.path}/order/elsewhere", json={"patient_name": "Order^Olga", "order_id": "7"}
+        )
+        assert told.status_code == 200
+    names = []
+    for phi_namespace in ("", "elsewhere"):
+        token = token_of(served, study=f"{NAMESPACE}/{study.uid}", phinamespace=phi_namespace)
+        with served.anonymous() as client:
+            where = client.get("/view", params={"q": token}).headers["location"]
+            names.append(client.get(f"{where}/study").json()["patient_name"])
+    assert names == [STUDY.patient.name, "Order^Olga"]
+
+
 def test_a_frame_is_what_the_core_renders(view: httpx.Client, stored: Stored) -> None:
     image = ImageObject.open(io.BytesIO(stored.files["ct"]))
     own = view.get(frame(stored))
