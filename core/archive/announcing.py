@@ -157,16 +157,14 @@ class Announcer:
 
     def _take(self, connection: Connection, targets: Sequence[str], rows: Sequence[Row[Any]]) -> None:
         self._outbox.add(connection, targets, list(_told_at_once(rows)))
-        for row in rows:
-            if row.action in ARRIVALS:
-                event = Event.HARVEST if json.loads(row.detail).get("via") == DIMSE else Event.UPLOAD
-                values = {"event": str(event), "actor": row.actor}
-                statement = sqlite_insert(arrivals).values(
-                    namespace=row.namespace, study_uid=row.study_uid, **values
-                )
-                connection.execute(
-                    statement.on_conflict_do_update(index_elements=["namespace", "study_uid"], set_=values)
-                )
+        latest = {(row.namespace, row.study_uid): row for row in rows if row.action in ARRIVALS}
+        for (namespace, study_uid), row in latest.items():
+            event = Event.HARVEST if json.loads(row.detail).get("via") == DIMSE else Event.UPLOAD
+            values = {"event": str(event), "actor": row.actor}
+            statement = sqlite_insert(arrivals).values(namespace=namespace, study_uid=study_uid, **values)
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=["namespace", "study_uid"], set_=values)
+            )
         _move_cursor(connection, rows[-1].id)
 
     def _arrived(self, connection: Connection, targets: Sequence[str], rows: Sequence[Row[Any]]) -> None:
