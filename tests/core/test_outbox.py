@@ -230,7 +230,7 @@ def test_what_came_by_dimse_is_a_harvest(archive: Archive, box: Outbox) -> None:
 
 def test_a_scan_announces_its_span_with_bounded_backlog(archive: Archive, box: Outbox) -> None:
     total = MOST_WAITING_OF_A_SCAN + 1500
-    archive.db.write(lambda connection: _many_studies(connection, total)).result(20)
+    archive.db.write(lambda connection: many_studies(connection, total)).result(20)
     announcer = Announcer(archive.db, box)
     span, narrow = Span(100.0, 1e12, None), Span(100.0, 110.0, ["many"])
     empty = [Span(5.0, 4.0, None), Span(100.0, 110.0, ["other"]), Span(100.0, 110.0, [])]
@@ -253,7 +253,8 @@ def test_a_scan_announces_its_span_with_bounded_backlog(archive: Archive, box: O
     assert {row.event for row in rows(archive)} == {"NONE"}
 
 
-def _many_studies(connection: Connection, count: int) -> None:
+def many_studies(connection: Connection, count: int) -> None:
+    """As many settled studies without images."""
     connection.execute(namespaces.insert().values(name="many", created=0))
     empty = dict.fromkeys(
         (column.name for column in studies.c if str(column.type) == "VARCHAR"), ""
