@@ -265,6 +265,24 @@ def render(
 
 
 @app.command()
+def export(
+    *,
+    what: Annotated[str, typer.Argument(help="A path, or a study of the archive.", metavar="PATH|STUDY_UID")],
+    out: Annotated[Path, typer.Option("--out", help="A new or empty folder, FILE.zip or FILE.iso.")],
+    namespace: Annotated[str, typer.Option(help="Namespace of the study.")] = "",
+    no_viewer: Annotated[bool, typer.Option("--no-viewer", help="Leave out the page for browsers.")] = False,
+    data: Data = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write interchange media, and read it back."""
+    from app.commands import export as command
+
+    options = command.Options(what, out, namespace, not no_viewer, data, as_json)
+    _finish(lambda: command.run(options), verbose)
+
+
+@app.command()
 def check(
     *,
     data: Data = None,

@@ -134,6 +134,10 @@ class Pictures:
                 raise StorageFault("The disk of the archive does not take what was made.", "Free some space.")
         return path
 
+    def start(self, path: Path, wanted: Wanted) -> Future[bytes]:
+        """Starts making a picture of the object at *path*; nothing is kept of it."""
+        return self._renderer.render(path, wanted.frame, wanted.kind, wanted.size, wanted.quality)
+
     def forget(self, namespace: str, study_uid: str) -> None:
         """Remove the thumbnails of a deleted study."""
         shutil.rmtree(self._study(namespace, study_uid), ignore_errors=True)
