@@ -219,3 +219,6 @@ def test_attachments_that_are_no_images(served: Served, stored: Stored) -> None:
         before = client.get(f"{stored.path}/count").json()
         refused = attach(served, stored.path, b"%PDF-1.7 nothing", wrap_images="1")
         assert refused.status_code == 415 and client.get(f"{stored.path}/count").json() == before
+    for parameter in ("wrap_html_as_pdf", "return_html"):
+        assert attach(served, stored.path, b"<p>", **{parameter: "1"}).status_code == 400
+        assert attach(served, stored.path, b"<p>", **{parameter: "0"}).status_code == 200

@@ -70,6 +70,9 @@ class AttachmentRoutes:
         caller.require(Right.ATTACH, namespace)
         content_type = call.header(b"content-type").strip()
         wrap_images, static_ids = call.flag("wrap_images"), call.flag("static_ids")
+        for parameter in ("wrap_html_as_pdf", "return_html"):
+            if call.flag(parameter):
+                raise Refused(BAD_REQUEST, f"The parameter {parameter} is not supported.")
         body = chunks(
             call, receive, limit=self._services.limits.attachment_bytes, limits=self._services.limits
         )
