@@ -29,6 +29,8 @@ def run(file: Path, out: Path, frame: int = 1, window: str | None = None, size: 
     voi = None
     if window is not None and (voi := _voi(window)) is None:
         return _wrong("A window is written as CENTRE,WIDTH, for example 40,400; its width is at least 1.")
+    if file.exists() and not file.is_file():
+        return _wrong(f"{file} is no file.")
     image = ImageObject.open(file)
     if frame > image.frame_count:
         raise NotFound("frame", f"The file has {image.frame_count} frame(s); there is no frame {frame}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.dicom.file_names import shown
 from core.dicom.refs import FileRef, Found, Header, Skipped, SkipReason
 from core.errors import KnownError
 from core.scan import sentences
@@ -116,14 +117,6 @@ class Intake:
             for key, uid in instances.items()
             if key.startswith(folders) and key not in named and uid not in named
         )
-
-
-def shown(path: str) -> str:
-    """A path as it can be printed on one line: what is no text becomes replacement characters."""
-    if path.isascii() and path.isprintable():
-        return path
-    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _key(path: str) -> str:

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.dicom.file_names import shown
 from core.dicom.reader import HeaderReader
 from core.dicom.refs import FileRef, Found, Skipped, SkipReason
 from core.errors import SourceFault
 from core.scan import sentences
 from core.scan.drives import is_optical
-from core.scan.intake import Intake, shown
+from core.scan.intake import Intake
 from core.scan.reading import File, Packed, Refused, Task, Verdict, is_directory_name, read_path
 from core.scan.result import PathSource, Receipt, Scan
 from core.scan.walking import Odd, files

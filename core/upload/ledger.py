@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from core.db.database import Database
+from core.dicom.file_names import shown
 from core.dicom.refs import FileRef
 from core.errors import NotFound
 from core.upload.job import StudySummary, UploadJob, is_running, study_summary
@@ -280,7 +281,7 @@ def _attach(connection: Connection, job_id: int, attaches: Sequence[Attach]) -> 
             "job_id": job_id,
             "study_uid": each.study_uid,
             "path": str(path),
-            "name": path.name,
+            "name": shown(path.name),
             "content_type": CONTENT_TYPES.get(path.suffix.lower(), "application/octet-stream"),
             "size": path.stat().st_size if path.is_file() else 0,
             "digest": "",

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table
+from sqlalchemy import Column, Dialect, Float, ForeignKey, Index, Integer, MetaData, String, Table
+from sqlalchemy.types import TypeDecorator
 
 from core.db.database import Part
+from core.dicom.file_names import storable, stored
+
+
+class FileName(TypeDecorator[str]):
+    """A path; bytes of it that are no text come back as they were."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else storable(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else stored(value)
+
 
 metadata = MetaData()
 
@@ -57,9 +73,9 @@ instances = Table(
     Column("series_uid", String, nullable=False),
     Column("sop_class_uid", String, nullable=False),
     Column("transfer_syntax_uid", String, nullable=False),
-    Column("path", String, nullable=False),  # as the source names it
-    Column("member", String, nullable=False),  # of a ZIP file, "" = none
-    Column("file", String, nullable=False),  # absolute path of the file, or of the ZIP file; "" = not known
+    Column("path", FileName, nullable=False),  # as the source names it
+    Column("member", FileName, nullable=False),  # of a ZIP file, "" = none
+    Column("file", FileName, nullable=False),  # absolute path of the file, or of the ZIP file; "" = not known
     Column("size", Integer, nullable=False),
     Column("mtime_ns", Integer, nullable=False),  # 0 = not known
     Column("digest", String, nullable=False),  # of what was read, "" = not read
@@ -74,7 +90,7 @@ attachments = Table(
     Column("id", Integer, primary_key=True),
     Column("job_id", Integer, ForeignKey("upload_jobs.id", ondelete="CASCADE"), nullable=False),
     Column("study_uid", String, nullable=False),
-    Column("path", String, nullable=False),
+    Column("path", FileName, nullable=False),
     Column("name", String, nullable=False),
     Column("content_type", String, nullable=False),
     Column("size", Integer, nullable=False),

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import Enum
 
+from core.dicom.file_names import shown
 from core.dicom.ports import Outcome
 from core.upload.nouns import AttachmentItem, Failure, Item, ItemState, StudyProgress, StudyReceipt
 from core.upload.tasks import Read
@@ -168,12 +169,14 @@ class StudyRun:
         items = self.items.values()
         there = [item for item in items if item.state in THERE]
         failed = [
-            Failure(item.sop_uid, str(item.ref), item.reason)
+            Failure(item.sop_uid, shown(str(item.ref)), item.reason)
             for item in items
             if item.state is ItemState.FAILED
         ]
         failed += [
-            Failure("", each.path, each.reason) for each in self.attachments if each.state is ItemState.FAILED
+            Failure("", shown(each.path), each.reason)
+            for each in self.attachments
+            if each.state is ItemState.FAILED
         ]
         return StudyReceipt(
             study_uid=self.study_uid,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -69,3 +70,12 @@ def test_what_cannot_be_shown_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         run(ct, tmp_path / "nowhere" / "a.png")
     assert {p.name for p in tmp_path.iterdir()} == {"ct.dcm", "text.dcm"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes of POSIX")
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "."):
+        assert run(tmp_path / name, tmp_path / "out.png") == 2
+    assert capsys.readouterr().err.count("is no file.") == 2
+    assert not (tmp_path / "out.png").exists()
