@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from core.archive.announcing import Announcer
 from core.db.database import Database
-from core.errors import FilmjacketError, Unreachable
+from core.errors import Unreachable
 from core.net.pinned import NotAllowed, Policy, send
 from core.outbox.queue import Delivery, Outbox
 from core.outbox.templates import Request
@@ -103,7 +103,7 @@ class Courier:
             try:
                 if not (self._announcer.turn() | self._dispatch()):
                     wait = LOOK_EVERY_S
-            except FilmjacketError as error:
+            except Exception as error:  # telling must go on when the disk or one row gives trouble
                 log.warning("notifying was put off: %s", type(error).__name__)
                 wait = AFTER_A_FAULT_S
             if not self._closing and wait:

@@ -20,6 +20,8 @@ from core.dicom.recoding import (
     dictionary_vr,
     encoded,
     header_of,
+    is_sequence,
+    is_text,
     padded,
     recoded_element,
 )
@@ -133,7 +135,7 @@ def _pieces(start: Start, values: Mapping[int, str]) -> list[Piece]:
     for index, (at, element) in enumerate(found):
         if element.tag in changed:
             made[index] = changed[element.tag]
-        elif recoding and element.length and not _is_bulk(element):
+        elif recoding and element.length and _has_text(element):
             raw = view.take(at, element.end - at)
             again = recoded_element(raw, dialect, encodings)
             if again != raw:
@@ -192,8 +194,9 @@ def _raw_charset(view: View, found: list[_Found]) -> bytes:
     return b""
 
 
-def _is_bulk(element: Element) -> bool:
-    return element.tag >> 16 == 0x7FE0 or element.vr in (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV")
+def _has_text(element: Element) -> bool:
+    tag, vr = element.tag, element.vr
+    return tag >> 16 != 0x7FE0 and (is_text(tag, vr) or is_sequence(tag, vr, element.length))
 
 
 def _element(

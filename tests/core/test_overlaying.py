@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +39,7 @@ SYNTAXES = (
 )
 NAME, PATIENT_ID, ACCESSION, DESCRIPTION = 0x00100010, 0x00100020, 0x00080050, 0x00081030
 SPONSOR, UNHEARD_OF = 0x00120010, 0x00120001
+SMALL = 60_000
 PIXELS = bytes(range(256)) * 16
 
 
@@ -234,3 +236,39 @@ def test_what_an_overlay_may_set() -> None:
     assert checked(tag_of("00100030"), " 19991231 ") == "19991231"
     assert checked(tag_of("0010,1000"), "a\\b") == "a\\b"
     assert checked(tag_of("(0010,4000)"), "two\nlines") == "two\nlines"
+
+
+def test_real_files_keep_everything_else(testdata: Path) -> None:
+    """Small real files of every kind, with a name that most of their character sets cannot hold."""
+    looked = 0
+    for path in sorted(p for p in testdata.rglob("*") if p.is_file() and p.stat().st_size < SMALL):
+        try:
+            found = read_object(path)
+            if found.truncated or not found.header.sop_instance_uid:
+                continue  # no archive takes these in
+        except BadInput:
+            continue
+        data = path.read_bytes()
+        before, after = flat(data), flat(laid(data, {NAME: "Żółw^山田"}))
+        spared = {NAME, 0x00080005} | {tag for tag in before if not tag & 0xFFFF}
+        different = [tag for tag in before.keys() | after.keys() if before.get(tag) != after.get(tag)]
+        assert set(different) <= spared and after[NAME] == "Żółw^山田", path.name
+        looked += 1
+    assert looked > 20
+
+
+def flat(data: bytes) -> dict[int, Any]:
+    """Values by tag, sequences as lists of the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _flat(dcmread(io.BytesIO(data), force=True))
+
+
+def _flat(ds: Dataset) -> dict[int, Any]:
+    found: dict[int, Any] = {}
+    for e in ds:
+        if e.VR == "SQ":
+            found[int(e.tag)] = [_flat(item) for item in e.value]
+        else:
+            found[int(e.tag)] = e.value if e.VR == "UN" else str(e.value)
+    return found
