@@ -15,6 +15,8 @@ from core.errors import NotFound, StorageFault
 
 if TYPE_CHECKING:
     from core.access.accounts import Accounts
+    from core.archive.operations import Operations
+    from core.archive.removals import Removals
     from core.imaging.workers import RenderPool
     from core.settings import ServeSettings
     from server.notify import Notifying
@@ -105,6 +107,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             open_door=site.no_auth,
         )
         pictures = Pictures(open_archive.pool, data / "archive" / "pictures", workers)
+        removals = Removals(archive.db, archive.audit, days=open_archive.trash_days)
         services = Services(
             archive=archive,
             authenticator=authenticator,
@@ -112,7 +115,8 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             transcoder=Transcoder(open_archive.heavy, pictures),
             wrapper=Wrapper(archive, open_archive.heavy, workers),
             parts=Parts(data / "archive" / "parts"),
-            removals=Removals(archive.db, archive.audit, days=open_archive.trash_days),
+            removals=removals,
+            operations=operations_of(open_archive, removals),
             frames=Frames(open_archive.pool),
             workers=workers,
             about=About(__version__, site.ae_title, site.secure),
@@ -120,6 +124,21 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
         )
         guard = Guard(site.host, site.allowed_hosts, site.behind_proxy)
         yield Web(build(services, guard), build_internal(services, Guard("127.0.0.1")))
+
+
+def operations_of(open_archive: Open, removals: Removals) -> Operations:
+    """What makes studies out of studies; pixels are decoded in worker processes."""
+    from core.archive.blobs import LocalBlobs
+    from core.archive.derive import Maker
+    from core.archive.operations import Operations
+    from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
+    from core.imaging.repainting import Repainter
+    from core.imaging.worker import TRANSCODE
+
+    heavy, archive = open_archive.heavy, open_archive.archive
+    repainter = Repainter(lambda data: heavy.render(data, 0, TRANSCODE + EXPLICIT_LITTLE_UID).result())
+    maker = Maker(archive, LocalBlobs(open_archive.data / "archive"), repainter)
+    return Operations(archive, maker, removals)
 
 
 @contextmanager

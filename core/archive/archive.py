@@ -72,7 +72,6 @@ class Archive:
         thumbnailer: Thumbnailer | None,
         trash_days: float,
     ) -> None:
-        """Use `open`."""
         self._data = data
         self._lock = lock
         self._blobs = blobs
@@ -80,7 +79,7 @@ class Archive:
         self.audit = AuditLog(database)
         self._removal_lock = database.path.with_name("removal.lock")
         self._settler: settle.Settler | None = None
-        self._store = Store(database, blobs, self.audit, self._changed)
+        self._store = Store(database, blobs, self.audit, self.changed)
         self._trash = Trash(
             database,
             blobs,
@@ -381,7 +380,8 @@ class Archive:
         if self._lock is None:
             raise Busy("The archive is open for reading only.", "Stop the process that serves it first.")
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Tell the background that a study has changed."""
         if self._settler is not None:
             self._settler.changed()
 

@@ -40,17 +40,25 @@ class Removals:
 
         With the last image goes the study, unless it has attachments.
         """
+        return self._database.write(
+            lambda connection: self.take(connection, namespace, study_uid, sop_uids, actor)
+        )
 
-        def work(connection: Connection) -> TrashEntry:
-            study = study_row(connection, namespace, study_uid)
-            rows = _rows_of(connection, study.id, sop_uids)
-            if not study.attachments and not _others(connection, study.id, rows):
-                return self._whole(connection, study, actor)
-            twin = _twin(connection, study)
-            _move_images(connection, study, twin, rows)
-            return self._done(connection, study, twin, actor, "images deleted")
+    def take(
+        self, connection: Connection, namespace: str, study_uid: str, sop_uids: Collection[str], actor: str
+    ) -> TrashEntry:
+        """The same, as a part of a transaction."""
+        study = study_row(connection, namespace, study_uid)
+        rows = _rows_of(connection, study.id, sop_uids)
+        if not study.attachments and not _others(connection, study.id, rows):
+            return self._whole(connection, study, actor)
+        twin = _twin(connection, study)
+        _move_images(connection, study, twin, rows)
+        return self._done(connection, study, twin, actor, "images deleted")
 
-        return self._database.write(work)
+    def take_study(self, connection: Connection, namespace: str, study_uid: str, actor: str) -> TrashEntry:
+        """Remove a study as a whole, as a part of a transaction. Raises NotFound."""
+        return self._whole(connection, study_row(connection, namespace, study_uid), actor)
 
     def all_images(self, namespace: str, study_uid: str, actor: str) -> Future[TrashEntry]:
         """Remove every image and keep the attachments; without any, the study goes."""
