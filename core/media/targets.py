@@ -144,6 +144,7 @@ class IsoTarget:
         with image.open("rb") as file:
             while chunk := file.read(CHUNK):
                 yield chunk
+        self.close()
 
     def close(self) -> None:
         """Remove what was kept."""

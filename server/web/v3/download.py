@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
@@ -54,6 +55,8 @@ class DownloadRoutes:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._archive = services.archive
+        self._space = self._archive.db.path.parent / "media"
+        shutil.rmtree(self._space, ignore_errors=True)  # what a process that was killed left there
 
     def operations(self) -> list[Operation]:
         """Every route of this file."""
@@ -130,8 +133,7 @@ class DownloadRoutes:
         return replace(call, query_string=both, _query=None)
 
     def _target(self, kind: str) -> Target:
-        space = self._archive.db.path.parent / "media"
-        return IsoTarget("IMAGES", space) if kind == "iso" else ZipTarget()
+        return IsoTarget("IMAGES", self._space) if kind == "iso" else ZipTarget()
 
     def _recorded(self, login: str, namespace: str, study_uid: str, kind: str) -> Future[None]:
         audit = self._archive.audit
