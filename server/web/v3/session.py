@@ -1,10 +1,11 @@
-"""V3 sessions: login, logout, user, ttl, as the API's services answer them (POST only, refusals are 412)."""
+"""V3 sessions: login, logout, user, ttl, permissions as the API has them (POST only, refusals are 412)."""
 
 from __future__ import annotations
 
 from urllib.parse import parse_qsl
 
 from core.access.lockout import LockedOut
+from core.access.rights import Right
 from core.errors import BadInput, Unauthenticated
 from server.web.auth import Caller
 from server.web.body import MAX_DOCUMENT, chunks, parse_json, read_document
@@ -43,6 +44,7 @@ class SessionRoutes:
             Operation(f"{BASE}/logout", "POST", self.logout, TAG, answers=ANSWERS),
             Operation(f"{BASE}/user", "POST", self.user, TAG, answers=ANSWERS),
             Operation(f"{BASE}/ttl", "POST", self.ttl, TAG, answers=ANSWERS),
+            Operation(f"{BASE}/permissions", "POST", self.permissions, TAG, body=FORM, answers=ANSWERS),
         ]
 
     async def login(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,6 +88,16 @@ class SessionRoutes:
         seconds = self._authenticator.seconds_left(caller)
         await answer_json(send, 200, {"status": "OK", "ttl": seconds})
 
+    async def permissions(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What the user may do, each right 1 or 0; field namespace_id asks for one namespace."""
+        call = call_of(scope)
+        fields = await self._fields(call, receive)
+        caller = call.caller or await self._by_sid(fields.get("sid", ""))
+        namespace = fields.get("namespace_id", "")
+        within = not namespace or caller.namespaces is None or namespace in caller.namespaces
+        rights = {right.value: int(within and right in caller.rights) for right in Right}
+        await answer_json(send, 200, {"status": "OK", "permissions": rights, **_person(caller)})
+
     async def _prove(self, login: str, password: str) -> Caller:
         try:
             return await self._authenticator.prove(login, password, anew=True)
@@ -99,7 +111,9 @@ class SessionRoutes:
         call = call_of(scope)
         if call.caller is not None:
             return call.caller
-        sid = (await self._fields(call, receive)).get("sid", "")
+        return await self._by_sid((await self._fields(call, receive)).get("sid", ""))
+
+    async def _by_sid(self, sid: str) -> Caller:
         found = await self._authenticator.by_sid(sid) if sid else None
         if found is None:
             raise Unauthenticated("There is no such session, or it has ended.", "Log in again.")
