@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ambra_sdk.api import Api
-from ambra_sdk.exceptions.storage import StudyNotFound
+from ambra_sdk.exceptions.storage import NotPdfFile, NotVideoInImage, StudyNotFound
 from ambra_sdk.storage.storage import Storage
 
 url, login, password, dicom, pdf = sys.argv[1:]
@@ -26,6 +26,35 @@ with open(pdf, "rb") as data:
     attached = study.post_attachment(**whole, opened_file=("report.pdf", data, "application/pdf"))
 attachment = attached.json() if hasattr(attached, "json") else dict(attached)
 schema = study.schema(**whole)
+
+
+def refused(method, error):
+    try:
+        method(**one)
+    except error:
+        return True
+    return False
+
+
+def wrapped():
+    with open(pdf, "rb") as data:
+        return image.wrap(
+            engine_fqdn=host, namespace="default", opened_file=data, render_wrapped_pdf=True
+        ).status_code
+
+
+def in_parts():
+    upload = image.multipart_initiate(engine_fqdn=host)["upload_uuid"]
+    data, size = Path(dicom).read_bytes(), 10_000
+    for number, at in enumerate(range(0, len(data), size)):
+        image.multipart_chunk_upload(
+            engine_fqdn=host, upload_uuid=upload, bytes_part=data[at : at + size], chunk_number=number
+        )
+    return image.multipart_complete(
+        engine_fqdn=host, namespace="default", upload_uuid=upload, file_size=len(data)
+    ).status_code
+
+
 said = {
     "sid": bool(api.sid),
     "stored": dict(stored),
@@ -41,6 +70,26 @@ said = {
     ).content
     == Path(pdf).read_bytes(),
     "latest_pdf": study.latest(**whole).content == Path(pdf).read_bytes(),
+    "count": study.count(**whole).image_count,
+    "json": study.image_json(**one).tag_by_name("Manufacturer").value,
+    "study_json": len(study.json(**whole)),
+    "attribute": len(study.attribute(**one, groups="8,0x10").tags) > 10,
+    "diagnostic": study.diagnostic(**one, frame_number=0).content[:4].hex(),
+    "tiff": study.frame_tiff(**one, frame_number=0, depth=16).content[:4].hex(),
+    "cadsr": image.cadsr(**one).json(),
+    "refused": [refused(study.pdf, NotPdfFile), refused(study.video, NotVideoInImage)],
+    "recoded": len(image.dicom_payload(**one, transfer_syntax="1.2.840.10008.1.2.5").content) > 1000,
+    "wrapped": wrapped(),
+    "in_parts": in_parts(),
+    "as_images": study.attachment_image(
+        **whole, attachment_uid=attachment["attachment_guid"], version=attachment["attachment_version"]
+    ).study_uid,
+    "detached": study.delete_attachment(
+        **whole, attachment_id=attachment["attachment_guid"], hash_arg=attachment["attachment_version"]
+    ).status_code,
+    "cache": study.cache(**whole).status_code,
+    "image_deleted": study.delete_image(**whole, image_uid=stored.image_uid).status_code,
+    "images_left": study.count(**whole).image_count,
     "deleted": study.delete(**whole).status_code,
 }
 try:
