@@ -11,10 +11,10 @@ export class Problem extends Error {
 }
 
 /** A response that is fine. Throws Problem, or AbortError if `signal` says so. */
-export async function ask(url, signal) {
+export async function ask(url, signal, method = "GET") {
   let response;
   try {
-    response = await fetch(url, { signal, credentials: "same-origin" });
+    response = await fetch(url, { method, signal, credentials: "same-origin" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem("The archive does not answer. Check the connection.");
@@ -49,6 +49,9 @@ export function pictureUrl(slot, look, format) {
   if (look.invert) query.set("invert", "1");
   return `${frameUrl(slot)}?${query}`;
 }
+
+/** End the view. Throws Problem. */
+export const endView = () => ask(`${base}/end`, undefined, "POST");
 
 export const thumbnailUrl = (slot) => `${frameUrl(slot)}/thumbnail`;
 

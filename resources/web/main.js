@@ -1,6 +1,6 @@
 // Starts the viewer: reads the study, wires tools, gestures and keys to it.
 
-import { readStudy } from "./archive.js";
+import { endView, readStudy } from "./archive.js";
 import { listen as listenToGestures } from "./gestures.js";
 import { listen as listenToKeys } from "./keys.js";
 import { markSeries, showAttachments, showBanner, showSeries } from "./strip.js";
@@ -101,6 +101,13 @@ function start(study) {
       press("[data-do=text]", !off);
     },
     help,
+    async end() {
+      try {
+        await endView();
+      } finally {
+        location.replace("/login.html"); // a view that has ended already is as good
+      }
+    },
     escape: () => viewer.stop(),
   };
   wire(act, viewer, () => windows);

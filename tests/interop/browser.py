@@ -41,6 +41,7 @@ os.execv(sys.argv[3], sys.argv[3:])
 """
 """Chromium's debugging pipe is descriptors 3 (commands) and 4 (answers)."""
 PATIENCE_S = 20.0
+NAVIGATED = "Inspected target navigated"
 KEYS = {"ArrowDown": 40, "ArrowUp": 38, "Home": 36, "End": 35, "Escape": 27}
 
 
@@ -101,6 +102,8 @@ class Browser:
         while True:
             answer = self._read()
             if answer.get("id") == self._number:
+                if NAVIGATED in answer.get("error", {}).get("message", ""):
+                    return self.call(method, **params)  # asked of a page that was just leaving
                 assert "error" not in answer, f"{method}: {answer['error']}"
                 result: dict[str, Any] = answer["result"]
                 return result

@@ -159,6 +159,10 @@ def test_nothing_of_the_link_stays(served: Served, tmp_path: Path) -> None:
         assert all("415" in line for line in said) and len(said) == 1
         browser.open(here)
         assert shown(browser, "/frame/0")  # the address alone opens it again, in this browser
+        browser.run("document.querySelector('[data-do=end]').click()")
+        browser.until(lambda: browser.run("location.pathname") == "/login.html", "the way out")
+        browser.open(here)
+        assert "This view has ended." in browser.run("document.body.textContent")
 
 
 def test_patient_documents_cine_and_what_has_no_picture(served: Served, tmp_path: Path) -> None:
