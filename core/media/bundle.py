@@ -15,6 +15,7 @@ from core.dicom.header import read_header
 from core.dicom.inside import NotPdf, Pieces, pdf_in
 from core.dicom.overlaying import Overlaid
 from core.dicom.refs import Header
+from core.dicom.syntaxes import transfer_syntax
 from core.errors import KnownError, SourceFault, StorageFault
 from core.media.changing import READ_FAULTS, Changes, Item, changed, seekable
 from core.media.fileset import FileSet, keys_of, record_type
@@ -102,6 +103,7 @@ class Bundle:
         self._files = FileSet(plan.label, flat=plan.flat)
         self._contents = Contents()
         self._to_show: list[_Shown] = []
+        self._without: set[str] = set()
 
     def run(self) -> Iterator[bytes]:
         """Make everything. Raises StorageFault; closing the generator gives up."""
@@ -181,7 +183,7 @@ class Bundle:
             known[key] = Pictured(header, f"IHE_PDI/S{len(known) + 1:06}")
         series = known[key]
         series.objects += 1
-        if not header.rows or not header.columns:
+        if not header.rows or not header.columns or transfer_syntax(header.transfer_syntax_uid).video:
             return
         count = max(1, header.number_of_frames)
         frames = range(count) if count <= MOST_FRAMES else _spread(count)
@@ -206,7 +208,9 @@ class Bundle:
             data = future.result()
         except (KnownError, CancelledError) as error:
             reason = error.message if isinstance(error, KnownError) else "Rendering has been shut down."
-            self.failures.append(Failure(f"picture {shown.frame + 1} of {shown.item.name}", reason))
+            if shown.item.name not in self._without:  # one line tells enough of an object
+                self._without.add(shown.item.name)
+                self.failures.append(Failure(f"picture of {shown.item.name}", reason))
             return
         shown.series.count += 1
         yield from self._small(f"{shown.series.folder}/I{shown.series.count:06}.JPG", data)

@@ -222,10 +222,11 @@ def test_a_picture_that_cannot_be_made_is_told_and_the_image_is_there(tmp_path: 
         future.set_exception(NotRenderable("No decoder."))
         return future
 
-    bundle = Bundle(PLAN, several(tmp_path)[:1], [], failing, ZipTarget())
+    cine = item(samples.ultrasound_cine(ANNA, size=32), "cine")
+    bundle = Bundle(PLAN, [*several(tmp_path)[:1], cine], [], failing, ZipTarget())
     medium = zipfile.ZipFile(io.BytesIO(b"".join(bundle.run())))
     assert "DICOM/PT000001/ST000001/SE000001/IM000001" in medium.namelist()
-    assert [one.reason for one in bundle.failures] == ["No decoder."]
+    assert [one.name for one in bundle.failures] == ["picture of o0", "picture of cine"]
     assert "without a picture" in medium.read("INDEX.HTM").decode()
 
 

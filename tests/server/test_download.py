@@ -116,6 +116,19 @@ def test_anonymized(client: httpx.Client, loaded: Stored) -> None:
     assert CANARY.patient_id.encode() not in everything and b"CANARYACC" not in everything
 
 
+def test_the_values_of_an_overlay_reach_files_directory_and_page(
+    client: httpx.Client, loaded: Stored
+) -> None:
+    order = {"patient_name": "Über^Lay", "patient_mrn": "OVER-1"}
+    client.put(f"{loaded.path}/order/his", json=order).raise_for_status()
+    query = {"phi_namespace": "his", "image_uid": loaded.images["ct"]["image_uid"]}
+    with medium(client.get(f"{loaded.path}/download", params=query)) as packed:
+        out = dcmread(io.BytesIO(packed.read(dicom(packed.namelist())[0])))
+        assert "Über^Lay".encode() in packed.read("DICOMDIR") and b"OVER-1" in packed.read("INDEX.HTM")
+    assert (out.PatientName, out.PatientID) == ("Über^Lay", "OVER-1")
+    assert out.PixelData == dcmread(io.BytesIO(loaded.files["ct"])).PixelData
+
+
 def test_one_file_lost_from_the_disk_is_told_inside(
     client: httpx.Client, served: Served, tmp_path: Path
 ) -> None:
