@@ -51,7 +51,10 @@ EVENTS = {
     "order associated": Event.PHI,
 }
 """Actions of the audit log that are told at once."""
-ARRIVALS = frozenset({Outcome.STORED.value, Outcome.NEW_VERSION.value, Outcome.CONFLICT.value})
+ARRIVALS = frozenset(
+    {Outcome.STORED.value, Outcome.NEW_VERSION.value, Outcome.CONFLICT.value}
+    | {"split", "merged", "cloned", "anonymized", "cropped"}
+)
 """Those that are told once the study has settled."""
 DIMSE = "dimse"
 SYSTEM = "system"

@@ -101,11 +101,13 @@ class Deidentifier:
     def _act(self, ds: Dataset, element: DataElement, action: Action) -> bool:
         """Do what the table says; False if the element is to be removed."""
         sequence = element.VR == "SQ"
-        if action is Action.X or (sequence and action in (Action.XD, Action.XZD)):
+        if action is Action.X or (sequence and action is Action.XD):
             return False
+        if sequence and action is Action.XZD and "ContentSequence" not in ds:
+            return False  # reports alone must have them, if empty (PS3.3 C.17.1)
         if action is Action.U or (action is Action.D and element.VR == "UI"):
             self._replace_uids(element)
-        elif action in (Action.Z, Action.XZ):
+        elif action in (Action.Z, Action.XZ) or (sequence and action is Action.XZD):
             element.value = [] if sequence else ("" if element.VR not in DUMMIES else None)
         elif sequence and int(element.tag) == CONTENT_SEQUENCE:
             element.value = [_removed_content()]

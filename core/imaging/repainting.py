@@ -13,6 +13,7 @@ from core.dicom.regions import Box, Change
 from core.dicom.syntaxes import EXPLICIT_LITTLE_UID, transfer_syntax
 from core.errors import Unsupported
 from core.imaging.codecs import Array
+from core.imaging.colour import to_rgb
 from core.imaging.image import ImageObject
 from core.imaging.pixel_module import PixelModule
 
@@ -28,6 +29,8 @@ STALE = (
     "ExtendedOffsetTable",
     "ExtendedOffsetTableLengths",
 )
+IN_RGB = frozenset(("YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422"))
+"""What is written as RGB: not every IOD takes these uncompressed."""
 Uncompress = Callable[[bytes], bytes]
 
 
@@ -40,7 +43,8 @@ class Repainter:
     def __call__(self, data: bytes, change: Change) -> bytes:
         """Raises Unsupported, NotRenderable, NotAcceptable."""
         image = ImageObject.open(data)
-        if transfer_syntax(image.transfer_syntax_uid).encapsulated:
+        syntax = transfer_syntax(image.transfer_syntax_uid)
+        if syntax.encapsulated or not syntax.little:
             data = self._uncompress(data)
             image = ImageObject.open(data)
         module = image.module
@@ -66,8 +70,9 @@ def _repaint(ds: FileDataset, image: ImageObject, module: PixelModule, change: C
     frames, photometric = [], module.photometric
     for index in range(image.frame_count):
         decoded = image.stored(index)
-        photometric = "YBR_FULL" if decoded.photometric == "YBR_FULL_422" else decoded.photometric
-        samples = decoded.samples
+        samples, photometric = decoded
+        if photometric in IN_RGB and module.bits_allocated == 8:
+            samples, photometric = to_rgb(samples, photometric, module.bits_stored), "RGB"
         if change.covered:
             samples = _cover(np.array(samples), change, photometric)
         if box is not None:
@@ -112,20 +117,16 @@ def _cover(samples: Array, change: Change, photometric: str) -> Array:
             paint = _paint(change.colour, photometric, dark, bright)
         elif samples.ndim == 3:
             paint = np.where((y // SQUARE + x // SQUARE) % 2, 255, 0)[..., None]
-            if photometric.startswith("YBR"):
-                paint = np.concatenate([paint, np.full_like(paint, 128), np.full_like(paint, 128)], axis=-1)
         samples[box.y : box.y + box.height, box.x : box.x + box.width] = paint
     return samples
 
 
 def _paint(colour: tuple[int, int, int], photometric: str, dark: int, bright: int) -> Any:
-    """A colour in the samples of a picture: its brightness in grey ones, YBR by PS3.3 C.7.6.3.1.2."""
+    """A colour in the samples of a picture: its brightness in grey ones."""
     red, green, blue = colour
     grey = 0.299 * red + 0.587 * green + 0.114 * blue
     if photometric == "RGB":
         return np.array(colour)
-    if photometric.startswith("YBR"):
-        return np.clip(np.rint([grey, 128 + 0.564 * (blue - grey), 128 + 0.713 * (red - grey)]), 0, 255)
     part = 1 - grey / 255 if photometric == "MONOCHROME1" else grey / 255
     return round(dark + (bright - dark) * part)
 

@@ -52,6 +52,7 @@ def test_every_row_of_the_table(nested: bool) -> None:
     for tag in ROWS:
         vr, value = value_for(tag)
         ds.add_new(tag, vr, value)
+    assert len(ds) == len(ROWS)
     if nested:
         outer = Dataset()
         outer.DerivationCodeSequence = [ds]
@@ -69,7 +70,7 @@ def test_every_row_of_the_table(nested: bool) -> None:
             assert ds[tag].is_empty, name
         elif action is Action.U:
             assert ds[tag].VR != "UI" or str(ds[tag].value).startswith("2.25."), name
-        elif tag in ds:
+        elif tag in ds and not (action is Action.XZD and ds[tag].VR == "SQ"):
             assert not ds[tag].is_empty, name
     assert not any("SECRET" in str(value) or "4711" in str(value) for value in _values(ds))
 
