@@ -13,7 +13,7 @@ from core.media.samples import SampleStudy, dataset, part10
 from tests.app.archive_process import ArchiveProcess
 from tests.sink import Sink
 
-ROUNDS = 3
+ROUNDS = 2
 STUDIES = 12
 CHANGES = 6
 
