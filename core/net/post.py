@@ -20,7 +20,8 @@ from core.net.address import Address
 from core.net.answers import Answer
 from core.net.http import Timeouts, is_cut, too_slow, unreachable, untrusted
 
-PIECE = 256 * 1024
+PIECE = 1024 * 1024
+"""Most files go in one piece: each read, hash and send gives the interpreter lock away once, not thrice."""
 HUNG_UP = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
 LARGEST_ANSWER = 4 * 1024 * 1024
 

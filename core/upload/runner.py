@@ -33,6 +33,12 @@ from core.upload.tasks import Hands, Opener
 AT_ONCE = 64
 """At most so many answers are worked off before looking at anything else."""
 
+QUEUED = 5
+"""So many tasks a connection are given out, so that none waits for the coordinator."""
+
+NAP_S = 0.005
+"""While enough is given out the coordinator sleeps: woken by every answer, it would slow the senders."""
+
 
 def run(
     job: UploadJob,
@@ -125,7 +131,7 @@ class _Run:
         if self._control.paused:
             self._tally.rest()
             return
-        limit = self._pace.connections * 2
+        limit = self._pace.connections * QUEUED
         if self._outage is not None:
             self._tally.rest()
             if self._in_flight or now < self._outage.retry_at or not self._board.ready:
@@ -145,6 +151,8 @@ class _Run:
 
     def _do(self, task: Task) -> Any:
         """In one of the threads."""
+        if task.item is not None and self._control.paused:
+            raise Stopped  # given out before the pause, not begun
         match task.kind:
             case Kind.SEND:
                 return self._hands.send(task.file)
@@ -162,6 +170,8 @@ class _Run:
                 return self._destination.held(task.study.study_uid, uids) if uids else {}
 
     def _collect(self) -> None:
+        if self._in_flight > self._pace.connections * 2:
+            time.sleep(NAP_S)
         done = self._crew.next(min(0.05, self._pace.progress_every_s))
         for _ in range(AT_ONCE):
             if done is None:
@@ -196,6 +206,8 @@ class _Run:
 
     def _failed(self, task: Task, error: Exception) -> None:
         if isinstance(error, Stopped):
+            if not self._must_stop():
+                self._board.requeue(task)
             return
         if isinstance(error, Unreachable | StorageFault):
             self._lost(task, error)
