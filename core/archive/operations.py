@@ -14,7 +14,7 @@ from sqlalchemy import Connection, update
 from core.archive import remove
 from core.archive.archive import Archive
 from core.archive.derive import Maker, Publishing, Source, phi_of
-from core.archive.nouns import SeriesRow, StoredImage
+from core.archive.nouns import CURRENT, SeriesRow, StoredImage
 from core.archive.removals import Removals
 from core.archive.schema import attachments, studies
 from core.archive.studies import study_row
@@ -22,7 +22,8 @@ from core.dicom import editing
 from core.dicom.deidentify import Deidentifier
 from core.dicom.editing import NewUids, fresh_uid
 from core.dicom.regions import Change, Regions
-from core.errors import BadInput, Conflict, NotFound
+from core.dicom.report import become_report, read_report
+from core.errors import BadInput, Conflict, NotFound, StorageFault, TooLarge
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
@@ -41,6 +42,7 @@ OF_THE_STUDY = (
     "ReferringPhysicianName",
 )
 """What merged objects take over from the study they come into (PS3.3 C.7.1, C.7.2)."""
+LARGEST_MESSAGE = 16 << 20
 
 
 class Invalid(BadInput):
@@ -202,6 +204,24 @@ class Operations:
 
         self._maker.make(sources(), self._publishing("cropped", target, uids.study[1]), self._phi(target))
         return uids.study[1]
+
+    def report(self, target: Target, guid: str) -> str:
+        """The HL7 message attached as *guid* as a structured report of the study."""
+        attached = self._archive.attachment(target.namespace, target.study_uid, guid, CURRENT)
+        if attached.attachment.bytes > LARGEST_MESSAGE:
+            raise TooLarge(f"The HL7 message is larger than {LARGEST_MESSAGE} bytes.")
+        try:
+            with attached.open() as file:
+                paragraphs = read_report(file.read())
+        except OSError as error:
+            raise StorageFault(
+                "An attachment cannot be read from the disk.", "Run filmjacket check."
+            ) from error
+        speaker = self._archive.representative(target.namespace, target.study_uid)
+        publishing = self._publishing("report made", target, target.study_uid)
+        source = Source(speaker, lambda ds: become_report(ds, paragraphs))
+        self._maker.make([source], publishing, self._phi(target))
+        return target.study_uid
 
     def _copy(
         self,

@@ -280,6 +280,32 @@ def test_a_uid_that_is_taken_is_refused_as_a_whole(served: Served) -> None:
     assert found["total"] == 1 and found["studies"][0]["images"] == 4
 
 
+MESSAGE = (
+    "MSH|^~\\&|RIS|HERE|PACS|THERE|20240211||ORU^R01|1|P|2.5\rPID|1||SAMPLE-1\rOBR|1\r"
+    "OBX|1|TX|18782-3^Findings^LN||Kein Anhalt für Frakturen \\T\\ Blutung.~Zweite Zeile\r"
+    "OBX|2|CE|IMP^Impression||A1^Unauffällig\rOBX|3|ED|PDF^Report||^APPLICATION^PDF\r"
+)
+
+
+def test_an_hl7_report_becomes_one_of_dicom(served: Served) -> None:
+    study = Study(served)
+    attached = [study.call("POST", "/attachment", content=c).json() for c in (MESSAGE.encode(), b"a note")]
+    report, note = (f"/hl7/{each['attachment_guid']}/sr" for each in attached)
+    assert study.call("POST", report).status_code == 202
+    made = next(ds for ds in read(served, study.made.uid) if ds.Modality == "SR")
+    texts = [item.TextValue for item in made.ContentSequence]
+    assert texts == [
+        "Findings: Kein Anhalt für Frakturen & Blutung.\nZweite Zeile",
+        "Impression: Unauffällig",
+    ]
+    assert made.PatientName == CANARY.name and "PixelData" not in made
+    refused = study.call("POST", note)
+    assert refused.status_code == 400 and error_of(refused)["kind"]["code"] == 5
+    gone = study.call("POST", "/hl7/0/sr")
+    assert gone.status_code == 404 and error_of(gone)["kind"]["code"] == 16
+    assert study.call("POST", report, "viewer").status_code == 403
+
+
 def test_who_may(served: Served) -> None:
     study = Study(served)
     for login in ("viewer", "modality"):

@@ -81,6 +81,9 @@ class RestructuringRoutes:
                 answers=later,
                 query=DERIVED | colour,
             ),
+            Operation(
+                f"{STUDY}/hl7/{{uuid}}/sr", "POST", self.report, TAG, answers={202: (), 404: JSON, 400: JSON}
+            ),
             Operation(f"{STUDY}/crop", "POST", self.crop, TAG, body=JSON, answers=later, query=DERIVED),
         ]
 
@@ -156,6 +159,12 @@ class RestructuringRoutes:
             )
         )
         await answer(send, 202, uid.encode(), [PLAIN])
+
+    async def report(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Make a Basic Text SR of the HL7 message that is attached to the study under this GUID."""
+        target, guid = self._target(scope), scope["path_params"]["uuid"]
+        await self._do(lambda: self._study.report(target, guid))
+        await answer(send, 202)
 
     def _target(self, scope: Scope) -> Target:
         call, caller, params = call_of(scope), caller_of(scope), scope["path_params"]
