@@ -48,7 +48,7 @@ def peak_mb(pid: int) -> float:
 
 def test_a_huge_file_passes_in_small_pieces(huge: Path, tmp_path: Path) -> None:
     with ArchiveProcess(tmp_path / "archive") as archive:
-        assert httpx.get(f"{archive.url}/readyz").status_code == 200
+        assert httpx.get(f"{archive.url}/readyz", timeout=60).status_code == 200
         before = peak_mb(archive.pid)
         uploader = subprocess.Popen(
             [sys.executable, "-m", "app", "upload", str(huge), "--to", f"v3:{archive.url}", "--json",
@@ -63,11 +63,13 @@ def test_a_huge_file_passes_in_small_pieces(huge: Path, tmp_path: Path) -> None:
         assert uploader.returncode == 0 and receipt["complete"]
         assert receipt["studies"][0]["verified_by"] == "digest"
         study = f"{archive.url}/api/v3/storage/study/default/{receipt['studies'][0]['study_uid']}"
-        (image,) = httpx.get(f"{study}/schema").json()["series"][0]["images"]
-        with httpx.stream("GET", f"{study}/image/{image['id']}/version/{image['version']}") as payload:
+        (image,) = httpx.get(f"{study}/schema", timeout=60).json()["series"][0]["images"]
+        with httpx.stream(
+            "GET", f"{study}/image/{image['id']}/version/{image['version']}", timeout=60
+        ) as payload:
             assert sum(map(len, payload.iter_raw())) == huge.stat().st_size
         thumbnail = f"{study}/image/{image['id']}/version/*/frame/{FRAMES - 1}/thumbnail"
-        assert httpx.get(thumbnail).status_code == 200
+        assert httpx.get(thumbnail, timeout=60).status_code == 200
         after = peak_mb(archive.pid)
     assert usage.ru_maxrss / 1000 < UPLOADER_MB
     assert after - before < GROWTH_MB
