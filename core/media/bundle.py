@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from core.dicom.digest import new_hash, version_of
-from core.dicom.header import read_header
 from core.dicom.inside import NotPdf, Pieces, pdf_in
 from core.dicom.overlaying import Overlaid
 from core.dicom.refs import Header
 from core.dicom.syntaxes import transfer_syntax
 from core.errors import KnownError, SourceFault, StorageFault
-from core.media.changing import READ_FAULTS, Changes, Item, changed, seekable
+from core.media.changing import READ_FAULTS, Changes, Item, changed, identified, seekable
 from core.media.fileset import FileSet, keys_of, record_type
 from core.media.page import Contents, Pictured, index, readme
 from core.media.targets import Target
@@ -129,8 +128,9 @@ class Bundle:
     def _object(self, item: Item) -> Iterator[bytes]:
         try:
             with changed(item, self._plan.changes) as data, seekable(data) as stream:
-                header = read_header(stream)
-                if self._plan.dicom and not (yield from self._unwrapped(item, header)):
+                header = identified(stream)
+                stands_for_it = yield from self._unwrapped(item, header)
+                if self._plan.dicom and not stands_for_it:
                     file_id = self._files.place(header)
                     keys = keys_of(header, stream)
                     yield from self._put(file_id, data.size, _pieces(data, item, self._plan.changes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import BinaryIO, cast
 from zipfile import BadZipFile
 
 from pydicom import dcmread
+from pydicom.config import IGNORE
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
@@ -24,10 +26,12 @@ from core.dicom.file_format import HEAD_BYTES, Raw, data_set, has_preamble, read
 from core.dicom.header import read_header
 from core.dicom.overlaying import Overlaid, overlaid
 from core.dicom.recoding import dictionary_vr
+from core.dicom.refs import Header
 from core.dicom.syntaxes import DEFLATED_UID, EXPLICIT_BIG_UID, EXPLICIT_LITTLE_UID, IMPLICIT_LITTLE_UID
 from core.dicom.view import of_stream
-from core.errors import KnownError, SourceFault, Unsupported
+from core.errors import BadInput, KnownError, SourceFault, Unsupported
 
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its lines quote values
 READ_FAULTS = (OSError, EOFError, BadZipFile, zlib.error)
 
 
@@ -126,14 +130,14 @@ def _whole(stream: BinaryIO, size: int) -> Overlaid:
     head = stream.read(HEAD_BYTES)
     if has_preamble(head):
         return Overlaid(stream, [(0, size)])
-    header = read_header(stream)
+    header = identified(stream)
     view = of_stream(stream, HEAD_BYTES, size)
     found: Raw = {}
     start = read_file_meta(view, found)
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = UID(header.sop_class_uid)
-    meta.MediaStorageSOPInstanceUID = UID(header.sop_instance_uid)
+    meta.MediaStorageSOPClassUID = UID(header.sop_class_uid, IGNORE)
+    meta.MediaStorageSOPInstanceUID = UID(header.sop_instance_uid, IGNORE)
     meta.TransferSyntaxUID = UID(
         header.transfer_syntax_uid or _as_written(data_set(view, start, b"").dialect)
     )
@@ -142,6 +146,14 @@ def _whole(stream: BinaryIO, size: int) -> Overlaid:
     out.write(b"\0" * 128 + b"DICM")
     write_file_meta_info(out, meta)
     return Overlaid(stream, [out.getvalue(), (start, size)])
+
+
+def identified(stream: BinaryIO) -> Header:
+    """The header of an object that can be told from others. Raises BadInput."""
+    header = read_header(stream)
+    if not all(header[:4]):
+        raise BadInput("The object lacks a UID, so it cannot be told from others.")
+    return header
 
 
 def _as_written(dialect: Dialect) -> str:

@@ -9,9 +9,13 @@ from io import BytesIO
 from typing import BinaryIO
 
 from pydicom import dcmread
+from pydicom.config import IGNORE
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset, write_file_meta_info
+from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 from core.dicom.refs import Header
@@ -136,8 +140,8 @@ def keys_of(header: Header, stream: BinaryIO) -> Dataset:
             if keyword in ds:
                 keys[keyword] = ds[keyword]
             elif not keyword.endswith("Sequence") and keyword not in CONDITIONAL:
-                setattr(keys, keyword, None)
-    keys.InstanceNumber = header.instance_number
+                _set(keys, keyword, None)
+    _set(keys, "InstanceNumber", header.instance_number)
     return keys
 
 
@@ -208,7 +212,7 @@ class FileSet:
                 level.below[name] = _Record(kind, key(header))
             level = level.below[name]
         if keys.InstanceNumber is None:
-            keys.InstanceNumber = len(level.below) + 1
+            _set(keys, "InstanceNumber", len(level.below) + 1)
         kind = record_type(header.sop_class_uid)
         level.below[header.sop_instance_uid] = _Record(kind, keys, file_id.replace("/", "\\"), header)
 
@@ -238,8 +242,10 @@ class FileSet:
 
     def _patient(self, header: Header) -> Dataset:
         keys = Dataset()
-        keys.PatientName = header.patient_name
-        keys.PatientID = header.patient_id or f"UNKNOWN{len(self._root.below) + 1:04}"  # must not be empty
+        _set(keys, "PatientName", header.patient_name)
+        _set(
+            keys, "PatientID", header.patient_id or f"UNKNOWN{len(self._root.below) + 1:04}"
+        )  # must not be empty
         return keys
 
     def _folder(self, path: str, prefix: str, key: tuple[str, ...]) -> str:
@@ -252,6 +258,12 @@ class FileSet:
         return self._counts[path]
 
 
+def _set(keys: Dataset, keyword: str, value: object) -> None:
+    """Set a value as it is: odd ones were so before, and nobody is to read them in a log."""
+    tag = Tag(keyword)
+    keys[tag] = DataElement(tag, dictionary_VR(tag), value, validation_mode=IGNORE)
+
+
 def _path_of(header: Header) -> tuple[str, str, str]:
     patient = f"{header.patient_id}\0{header.issuer_of_patient_id}\0{header.patient_name}"
     return patient, header.study_instance_uid, header.series_instance_uid
@@ -259,21 +271,21 @@ def _path_of(header: Header) -> tuple[str, str, str]:
 
 def _study(header: Header) -> Dataset:
     keys = Dataset()
-    keys.StudyDate = _digits(header.study_date, 8) or "19000101"  # these must not be empty
-    keys.StudyTime = header.study_time if _digits(header.study_time[:6], 6) else "000000"
-    keys.StudyDescription = header.study_description
-    keys.StudyInstanceUID = header.study_instance_uid
-    keys.StudyID = header.study_id or "1"
-    keys.AccessionNumber = header.accession_number
+    _set(keys, "StudyDate", _digits(header.study_date, 8) or "19000101")  # these must not be empty
+    _set(keys, "StudyTime", header.study_time if _digits(header.study_time[:6], 6) else "000000")
+    _set(keys, "StudyDescription", header.study_description)
+    _set(keys, "StudyInstanceUID", header.study_instance_uid)
+    _set(keys, "StudyID", header.study_id or "1")
+    _set(keys, "AccessionNumber", header.accession_number)
     return keys
 
 
 def _series(header: Header) -> Dataset:
     keys = Dataset()
-    keys.Modality = header.modality or "OT"
-    keys.SeriesDescription = header.series_description
-    keys.SeriesInstanceUID = header.series_instance_uid
-    keys.SeriesNumber = header.series_number or 0
+    _set(keys, "Modality", header.modality or "OT")
+    _set(keys, "SeriesDescription", header.series_description)
+    _set(keys, "SeriesInstanceUID", header.series_instance_uid)
+    _set(keys, "SeriesNumber", header.series_number or 0)
     return keys
 
 

@@ -239,7 +239,11 @@ def test_wrapped_documents_lie_unwrapped_beside_and_inside_only_if_wanted(tmp_pa
 def test_pictures_alone(tmp_path: Path) -> None:
     with zipped(several(tmp_path), replace(PLAN, dicom=False)) as medium:
         names = medium.namelist()
-    assert "INDEX.HTM" in names and not [name for name in names if name.startswith("DICOM")]
+    assert (
+        "INDEX.HTM" in names
+        and "DOCS/D000001.PDF" in names
+        and not [name for name in names if name.startswith("DICOM")]
+    )
 
 
 def test_anonymized_at_any_depth_with_the_same_pixels(tmp_path: Path) -> None:

@@ -78,6 +78,9 @@ said = {
     "tiff": study.frame_tiff(**one, frame_number=0, depth=16).content[:4].hex(),
     "cadsr": image.cadsr(**one).json(),
     "refused": [refused(study.pdf, NotPdfFile), refused(study.video, NotVideoInImage)],
+    "medium": study.download(**whole, bundle="dicom", include_wrapped_dicoms=True, exclude_viewer=False)
+    .content[:4]
+    .hex(),
     "recoded": len(image.dicom_payload(**one, transfer_syntax="1.2.840.10008.1.2.5").content) > 1000,
     "wrapped": wrapped(),
     "in_parts": in_parts(),

@@ -47,6 +47,7 @@ def test_a_session_of_the_vendors_client(tmp_path: Path) -> None:
     assert said["same_bytes"] and said["same_pdf"] and said["latest_pdf"]
     assert said["count"] == said["study_json"] == 1 and said["json"] == "Filmjacket samples"
     assert said["attribute"] and said["cadsr"] == [] and said["refused"] == [True, True] and said["recoded"]
+    assert said["medium"] == b"PK\3\4".hex()
     assert (said["diagnostic"], said["tiff"]) == (b"\x89PNG".hex(), b"II*\0".hex())
     assert (said["wrapped"], said["in_parts"], said["as_images"]) == (202, 200, study.uid)
     assert said["detached"] == said["cache"] == said["image_deleted"] == 202 and said["images_left"] == 1
