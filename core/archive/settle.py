@@ -30,8 +30,6 @@ log = logging.getLogger(__name__)
 
 THUMBNAIL_BOX = 512
 """Pixels; the size of V3's thumbnails."""
-LARGEST_PICTURE_BYTES = 512 << 20
-"""Larger objects get no thumbnail ahead of time: they are read whole for it."""
 AFTER_A_FAULT_S = 30.0
 
 COLUMNS = {
@@ -174,11 +172,10 @@ class Settler:
         return found
 
     def _thumbnail(self, image: Row[Any]) -> bytes | None:
-        if self._thumbnailer is None or image.bytes > LARGEST_PICTURE_BYTES:
+        if self._thumbnailer is None:
             return None
         try:
-            data = self._blobs.path(image.blob).read_bytes()
-            return self._thumbnailer.thumbnail(data, image.frames // 2, THUMBNAIL_BOX)
+            return self._thumbnailer.thumbnail(self._blobs.path(image.blob), image.frames // 2, THUMBNAIL_BOX)
         except NotRenderable:
             return None
         except (KnownError, OSError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from core.dicom.refs import FileRef, Found, Header, Skipped
@@ -49,5 +50,5 @@ class Sink(Protocol):
 class Thumbnailer(Protocol):
     """Makes small pictures of stored objects."""
 
-    def thumbnail(self, data: bytes, frame: int, box: int) -> bytes:
+    def thumbnail(self, file: Path, frame: int, box: int) -> bytes:
         """JPEG of 0-based *frame*, fitting *box* x *box* pixels. Raises NotRenderable."""

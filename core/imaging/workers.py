@@ -91,9 +91,9 @@ class RenderPool:
                 self._queue.put((Task(place, frame0, kind, size, quality, spec, invert), future))
         return future
 
-    def thumbnail(self, data: bytes, frame: int, box: int) -> bytes:
+    def thumbnail(self, file: Path, frame: int, box: int) -> bytes:
         """The `Thumbnailer` port: waits for the picture."""
-        return self.render(data, frame, "thumbnail", (box, box), 75).result()
+        return self.render(file, frame, "thumbnail", (box, box), 75).result()
 
     def pids(self) -> list[int]:
         """Process ids of the workers that live."""
