@@ -15,6 +15,7 @@ from core.errors import NotFound, StorageFault
 
 if TYPE_CHECKING:
     from core.access.accounts import Accounts
+    from core.access.changes import Changes
     from core.archive.operations import Operations
     from core.archive.removals import Removals
     from core.imaging.workers import RenderPool
@@ -105,6 +106,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             workers,
             token=site.token,
             open_door=site.no_auth,
+            changes=changes_of(data),
         )
         pictures = Pictures(open_archive.pool, data / "archive" / "pictures", workers)
         removals = Removals(archive.db, archive.audit, days=open_archive.trash_days)
@@ -161,7 +163,19 @@ def accounts_of(archive: Archive, data: Path) -> Accounts:
     """The accounts of an archive; what happens to them goes into its audit log."""
     from core.access.accounts import Accounts
 
-    return Accounts(archive.db, recorder=archive.audit.access, password_file=paths.admin_password_file(data))
+    return Accounts(
+        archive.db,
+        recorder=archive.audit.access,
+        password_file=paths.admin_password_file(data),
+        changes=changes_of(data),
+    )
+
+
+def changes_of(data: Path) -> Changes:
+    """Where every process of a data folder sees that accounts were changed."""
+    from core.access.changes import Changes
+
+    return Changes(data / "archive" / "accounts.changed")
 
 
 def existing(data: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from sqlalchemy import Connection, delete
 from tinydb import Query
 from tinydb.table import Document, Table
 
+from core.access.changes import Changes
 from core.access.lockout import LockedOut, Lockout
 from core.access.rights import GRANTABLE, RIGHTS, Right, Role
 from core.access.sessions import ACCESS, sessions
@@ -75,6 +76,7 @@ class Accounts:
         recorder: Recorder | None = None,
         password_file: Path | None = None,
         hasher: PasswordHasher | None = None,
+        changes: Changes | None = None,
     ) -> None:
         """*password_file* is where the first administrator's password is left (in DATA)."""
         database.ensure(DOCUMENTS)
@@ -83,6 +85,7 @@ class Accounts:
         self._recorder: Recorder = recorder or _record_nothing
         self._password_file = password_file
         self._hasher = hasher or PasswordHasher()
+        self._changes = changes
         self._nobody = self._hasher.hash(secrets.token_urlsafe(16))
         self._lockout = Lockout()
         self._proving = threading.BoundedSemaphore(AT_ONCE)
@@ -128,7 +131,7 @@ class Accounts:
                 connection, "account added", actor=actor, detail={"login": login, "role": str(role)}
             )
 
-        self._database.write(work).result()
+        self._write(work)
         return _account(document)
 
     def remove(self, login: str, *, actor: str = "system") -> None:
@@ -144,7 +147,7 @@ class Accounts:
             connection.execute(delete(sessions).where(sessions.c.login == login))
             self._recorder(connection, "account removed", actor=actor, detail={"login": login})
 
-        self._database.write(work).result()
+        self._write(work)
 
     def set_password(self, login: str, password: str, *, actor: str = "system") -> None:
         """Change a password and end the account's sessions. Raises NotFound, BadInput."""
@@ -156,7 +159,7 @@ class Accounts:
             connection.execute(delete(sessions).where(sessions.c.login == login))
             self._recorder(connection, "password changed", actor=actor, detail={"login": login})
 
-        self._database.write(work).result()
+        self._write(work)
         self._lockout.forget(login)
         if login == FIRST_LOGIN and self._password_file is not None:
             with suppress(OSError):  # it is of no use any more; the file says so itself
@@ -187,6 +190,11 @@ class Accounts:
         if self._hasher.check_needs_rehash(known):
             self._rehash(found, self._hasher.hash(password))
         return _account(found)
+
+    def _write(self, work: Callable[[Connection], None]) -> None:
+        self._database.write(work).result()
+        if self._changes is not None:
+            self._changes.mark()
 
     def _proves(self, known: str, password: str) -> bool:
         try:

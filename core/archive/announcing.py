@@ -160,7 +160,9 @@ class Announcer:
 
     def _take(self, connection: Connection, targets: Sequence[str], rows: Sequence[Row[Any]]) -> None:
         self._outbox.add(connection, targets, list(_told_at_once(rows)))
-        latest = {(row.namespace, row.study_uid): row for row in rows if row.action in ARRIVALS}
+        latest = {
+            (row.namespace, row.study_uid): row for row in rows if row.action in ARRIVALS and _loud(row)
+        }
         for (namespace, study_uid), row in latest.items():
             event = Event.HARVEST if json.loads(row.detail).get("via") == DIMSE else Event.UPLOAD
             values = {"event": str(event), "actor": row.actor}
@@ -234,8 +236,13 @@ def _settled(connection: Connection) -> Sequence[Row[Any]]:
 def _told_at_once(rows: Sequence[Row[Any]]) -> Iterator[Happening]:
     for row in rows:
         event = EVENTS.get(row.action)
-        if event is not None and not json.loads(row.detail).get("silent"):
+        if event is not None and _loud(row):
             yield _happening(row, event)
+
+
+def _loud(row: Row[Any]) -> bool:
+    """Whether its caller did not ask that nobody be notified."""
+    return not json.loads(row.detail).get("silent")
 
 
 def _happening(row: Row[Any], event: Event) -> Happening:

@@ -14,11 +14,12 @@ from core.archive.attachments import Label
 from core.archive.backup import back_up
 from core.archive.blobs import Blob, Incoming, LocalBlobs
 from core.archive.check import Inspector
-from core.archive.files import FileSystem
+from core.archive.files import FileSystem, make_folders
 from core.archive.lock import FolderLock
 from core.archive.nouns import (
     CURRENT,
     Attachment,
+    By,
     Page,
     Report,
     Routing,
@@ -41,7 +42,7 @@ from core.archive.trash import Trash
 from core.audit.log import AuditLog
 from core.db.database import Database
 from core.dicom.ports import Thumbnailer
-from core.errors import Busy, NotFound, StorageFault
+from core.errors import Busy, NotFound
 
 SWEEP_EVERY_S = 600.0
 """How often the trash is looked through."""
@@ -115,7 +116,7 @@ class Archive:
         With *exclusive* False another process may be serving it: reading, `check` and `backup` only.
         """
         folder = data / "archive"
-        _make_folders(data, folder)
+        make_folders(data, folder)
         lock = FolderLock(folder / "lock") if exclusive else None
         try:
             blobs = LocalBlobs(folder, files)
@@ -267,14 +268,20 @@ class Archive:
         return self._blobs.incoming(namespace, limit)
 
     def store(
-        self, incoming: Incoming, *, actor: str, via: str = "api", routing: Routing | None = None
+        self,
+        incoming: Incoming,
+        *,
+        actor: str,
+        via: str = "api",
+        routing: Routing | None = None,
+        silent: bool = False,
     ) -> Future[StoreResult]:
-        """Keep the DICOM object that was written into *incoming*, which is taken over in every case.
+        """Keep the DICOM object in *incoming*, which is taken over in every case; *silent* notifies nobody.
 
         The Future raises NotDicom, BadInput (truncated, without UIDs, DICOMDIR) or StorageFault; then nothing
         was kept. It resolves after bytes, folder entry and catalog are on disk.
         """
-        return self._store.object(incoming, Sending(actor, via, routing or Routing()))
+        return self._store.object(incoming, Sending(actor, via, routing or Routing(), silent))
 
     def attach(
         self,
@@ -286,9 +293,10 @@ class Archive:
         content_type: str,
         uploaded_by: str,
         actor: str,
+        silent: bool = False,
     ) -> Future[Attachment]:
         """Keep what was written into *incoming* as an attachment of a study. Raises NotFound("study")."""
-        label = Label(name, content_type, uploaded_by, actor)
+        label = Label(name, content_type, uploaded_by, By(actor, silent))
 
         def refuse() -> None:
             label.check()
@@ -315,10 +323,12 @@ class Archive:
 
     # Removing
 
-    def delete_study(self, namespace: str, study_uid: str, actor: str) -> Future[TrashEntry]:
+    def delete_study(
+        self, namespace: str, study_uid: str, actor: str, *, silent: bool = False
+    ) -> Future[TrashEntry]:
         """Move a study to the trash; when the Future resolves it is gone from every query."""
         self._owned()
-        return self._trash.delete(namespace, study_uid, actor)
+        return self._trash.delete(namespace, study_uid, By(actor, silent))
 
     def trash(self) -> Sequence[TrashEntry]:
         """What was deleted and is still there, newest first."""
@@ -388,13 +398,3 @@ class Archive:
     def _sweep_soon(self) -> None:
         if self._settler is not None:
             self._settler.sweep_soon()
-
-
-def _make_folders(data: Path, folder: Path) -> None:
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise StorageFault(
-            f"The data folder {data} cannot be made.", "Choose another with --data."
-        ) from error

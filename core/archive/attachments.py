@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from core.archive.blobs import Blob, Blobs
-from core.archive.nouns import CURRENT, Attachment, StoredAttachment
+from core.archive.nouns import CURRENT, Attachment, By, StoredAttachment
 from core.archive.schema import attachments, studies
 from core.archive.search import utc
 from core.audit.log import AuditLog, Event
@@ -27,7 +27,7 @@ class Label:
     name: str
     content_type: str
     uploaded_by: str
-    actor: str
+    by: By
 
     def check(self) -> None:
         """Raises BadInput for control characters or something over-long."""
@@ -66,10 +66,10 @@ def add(connection: Connection, study: Row[Any], blob: Blob, label: Label, audit
         connection,
         Event.PATIENT_RECORD,
         "attached",
-        actor=label.actor,
+        actor=label.by.actor,
         namespace=study.namespace,
         study_uid=study.study_uid,
-        detail={"guid": guid, "version": blob.version},
+        detail=label.by.detail(guid=guid, version=blob.version),
     )
     return kept
 

@@ -15,7 +15,7 @@ from core.archive.arrival import Arrival, read_arrival
 from core.archive.blobs import Blob, Incoming, LocalBlobs, fault_of
 from core.archive.contents import overlay
 from core.archive.homes import Placing
-from core.archive.nouns import Outcome, Routing, StoredImage, Via
+from core.archive.nouns import By, Outcome, Routing, StoredImage, Via
 from core.archive.together import Together
 from core.audit.log import Event
 from core.dicom.editing import Edit, read, written
@@ -46,7 +46,7 @@ class Publishing:
     """How what was made becomes visible: *also* runs in the same transaction, before it."""
 
     action: str
-    actor: str
+    by: By
     namespace: str
     study_uid: str
     detail: Mapping[str, object]
@@ -149,10 +149,10 @@ class Maker:
             connection,
             Event.INSTANCES_TRANSFERRED,
             publishing.action,
-            actor=publishing.actor,
+            actor=publishing.by.actor,
             namespace=publishing.namespace,
             study_uid=publishing.study_uid,
-            detail={**publishing.detail, "images": len(placings)},
+            detail=publishing.by.detail(**publishing.detail, images=len(placings)),
         )
         return [each.needless for each in placed if each.needless is not None]
 

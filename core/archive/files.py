@@ -8,6 +8,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
+from core.errors import StorageFault
+
 
 class FileSystem(Protocol):
     """The few operations durability depends on. Each raises OSError."""
@@ -77,3 +79,14 @@ class LocalFiles:
 
     def free_bytes(self, path: Path) -> int:
         return shutil.disk_usage(path).free
+
+
+def make_folders(data: Path, folder: Path) -> None:
+    """The data folder and the archive's in it, for their owner alone. Raises StorageFault."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StorageFault(
+            f"The data folder {data} cannot be made.", "Choose another with --data."
+        ) from error

@@ -53,6 +53,18 @@ class Routing:
 
 
 @dataclass(frozen=True, slots=True)
+class By:
+    """Who asks for a change; *silent*: nobody is to be notified of it."""
+
+    actor: str
+    silent: bool = False
+
+    def detail(self, **said: object) -> dict[str, object]:
+        """What the audit log is told beside the actor."""
+        return {**said, "silent": True} if self.silent else said
+
+
+@dataclass(frozen=True, slots=True)
 class StudyFilter:
     """Which studies to list; empty fields match all, *namespaces* None means every namespace.
 

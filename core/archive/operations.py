@@ -14,7 +14,7 @@ from sqlalchemy import Connection, update
 from core.archive import remove
 from core.archive.archive import Archive
 from core.archive.derive import Maker, Publishing, Source, phi_of
-from core.archive.nouns import CURRENT, SeriesRow, StoredImage
+from core.archive.nouns import CURRENT, By, SeriesRow, StoredImage
 from core.archive.removals import Removals
 from core.archive.schema import attachments, studies
 from core.archive.studies import study_row
@@ -59,6 +59,12 @@ class Target:
     to_namespace: str = ""
     new_study_uid: str = ""
     phi_namespace: str = ""
+    silent: bool = False
+
+    @property
+    def by(self) -> By:
+        """Who asks."""
+        return By(self.actor, self.silent)
 
     @property
     def to(self) -> str:
@@ -106,7 +112,7 @@ class Operations:
 
         def also(connection: Connection) -> None:
             if delete:
-                self._removals.take(connection, target.namespace, target.study_uid, old, target.actor)
+                self._removals.take(connection, target.namespace, target.study_uid, old, target.by)
 
         return self._copy(target, chosen, uids, "split", also)
 
@@ -145,10 +151,10 @@ class Operations:
             primary = study_row(connection, target.namespace, target.study_uid)
             for uid in others if delete else ():
                 self._take_over(connection, primary.id, target.namespace, uid)
-                self._removals.take_study(connection, target.namespace, uid, target.actor)
+                self._removals.take_study(connection, target.namespace, uid, target.by)
 
         publishing = Publishing(
-            "merged", target.actor, target.namespace, target.study_uid, {"from": list(others)}, also
+            "merged", target.by, target.namespace, target.study_uid, {"from": list(others)}, also
         )
         self._maker.make(sources, publishing, {})
         return target.study_uid
@@ -306,7 +312,7 @@ class Operations:
 
     def _publishing(self, action: str, target: Target, study_uid: str) -> Publishing:
         origin: dict[str, object] = {"from_namespace": target.namespace, "from": target.study_uid}
-        return Publishing(action, target.actor, target.to, study_uid, origin)
+        return Publishing(action, target.by, target.to, study_uid, origin)
 
     def _phi(self, target: Target) -> dict[int, str]:
         return phi_of(self._archive, target.namespace, target.study_uid, target.phi_namespace)

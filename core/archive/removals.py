@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, delete, insert, select, update
 
 from core.archive import remove
-from core.archive.nouns import CURRENT, TrashEntry
+from core.archive.nouns import CURRENT, By, TrashEntry
 from core.archive.schema import attachments, instances, phi_sets, series, studies, trash, words
 from core.archive.studies import study_row
 from core.audit.log import AuditLog, Event
@@ -33,51 +33,49 @@ class Removals:
         self._audit = audit
         self._days = days
 
-    def images(
-        self, namespace: str, study_uid: str, sop_uids: Collection[str], actor: str
-    ) -> Future[TrashEntry]:
+    def images(self, namespace: str, study_uid: str, sop_uids: Collection[str], by: By) -> Future[TrashEntry]:
         """Remove images with all their versions, or none of them if one is not there.
 
         With the last image goes the study, unless it has attachments.
         """
         return self._database.write(
-            lambda connection: self.take(connection, namespace, study_uid, sop_uids, actor)
+            lambda connection: self.take(connection, namespace, study_uid, sop_uids, by)
         )
 
     def take(
-        self, connection: Connection, namespace: str, study_uid: str, sop_uids: Collection[str], actor: str
+        self, connection: Connection, namespace: str, study_uid: str, sop_uids: Collection[str], by: By
     ) -> TrashEntry:
         """The same, as a part of a transaction."""
         study = study_row(connection, namespace, study_uid)
         rows = _rows_of(connection, study.id, sop_uids)
         if not study.attachments and not _others(connection, study.id, rows):
-            return self._whole(connection, study, actor)
+            return self._whole(connection, study, by)
         twin = _twin(connection, study)
         _move_images(connection, study, twin, rows)
-        return self._done(connection, study, twin, actor, "images deleted")
+        return self._done(connection, study, twin, by, "images deleted")
 
-    def take_study(self, connection: Connection, namespace: str, study_uid: str, actor: str) -> TrashEntry:
+    def take_study(self, connection: Connection, namespace: str, study_uid: str, by: By) -> TrashEntry:
         """Remove a study as a whole, as a part of a transaction. Raises NotFound."""
-        return self._whole(connection, study_row(connection, namespace, study_uid), actor)
+        return self._whole(connection, study_row(connection, namespace, study_uid), by)
 
-    def all_images(self, namespace: str, study_uid: str, actor: str) -> Future[TrashEntry]:
+    def all_images(self, namespace: str, study_uid: str, by: By) -> Future[TrashEntry]:
         """Remove every image and keep the attachments; without any, the study goes."""
 
         def work(connection: Connection) -> TrashEntry:
             study = study_row(connection, namespace, study_uid)
             if not study.attachments:
-                return self._whole(connection, study, actor)
+                return self._whole(connection, study, by)
             rows = list(
                 connection.execute(select(instances.c.id).where(instances.c.study_id == study.id)).scalars()
             )
             twin = _twin(connection, study)
             _move_images(connection, study, twin, rows)
-            return self._done(connection, study, twin, actor, "images deleted")
+            return self._done(connection, study, twin, by, "images deleted")
 
         return self._database.write(work)
 
     def attachment(
-        self, namespace: str, study_uid: str, guid: str, version: str, actor: str
+        self, namespace: str, study_uid: str, guid: str, version: str, by: By
     ) -> Future[TrashEntry]:
         """Remove one version of an attachment ("*" is its newest). Raises NotFound("attachment")."""
 
@@ -93,25 +91,23 @@ class Removals:
                 raise NotFound("attachment", "Attachment wasn't found by provided ids.")
             twin = _twin(connection, study)
             connection.execute(update(attachments).where(attachments.c.id == found).values(study_id=twin))
-            return self._done(connection, study, twin, actor, "attachment deleted")
+            return self._done(connection, study, twin, by, "attachment deleted")
 
         return self._database.write(work)
 
-    def _whole(self, connection: Connection, study: Row[Any], actor: str) -> TrashEntry:
+    def _whole(self, connection: Connection, study: Row[Any], by: By) -> TrashEntry:
         entry = remove.delete_study(
-            connection, study.namespace, study.study_uid, actor=actor, days=self._days
+            connection, study.namespace, study.study_uid, actor=by.actor, days=self._days
         )
-        self._record(connection, entry, actor, "deleted")
+        self._record(connection, entry, by, "deleted")
         return entry
 
-    def _done(
-        self, connection: Connection, study: Row[Any], twin: int, actor: str, action: str
-    ) -> TrashEntry:
+    def _done(self, connection: Connection, study: Row[Any], twin: int, by: By, action: str) -> TrashEntry:
         now = time.time()
         row = {
             "study_id": twin,
             "deleted": now,
-            "deleted_by": actor,
+            "deleted_by": by.actor,
             "expires": now + self._days * remove.DAY_S,
         }
         entry_id = connection.execute(insert(trash), row).lastrowid
@@ -126,18 +122,18 @@ class Removals:
         gone = connection.execute(select(studies).where(studies.c.id == twin)).one()
         remove.clear_conflicts_with(connection, gone)
         entry = remove.entry(connection, entry_id)
-        self._record(connection, entry, actor, action)
+        self._record(connection, entry, by, action)
         return entry
 
-    def _record(self, connection: Connection, entry: TrashEntry, actor: str, action: str) -> None:
+    def _record(self, connection: Connection, entry: TrashEntry, by: By, action: str) -> None:
         self._audit.record(
             connection,
             Event.STUDY_DELETED,
             action,
-            actor=actor,
+            actor=by.actor,
             namespace=entry.namespace,
             study_uid=entry.study_uid,
-            detail={"images": entry.images, "trash_id": entry.id},
+            detail=by.detail(images=entry.images, trash_id=entry.id),
         )
 
 

@@ -48,6 +48,8 @@ class Sending:
     actor: str
     via: str
     routing: Routing
+    silent: bool = False
+    """Nobody is to be notified."""
 
 
 class Store:
@@ -160,7 +162,7 @@ class Store:
         new = [each.placing() for each in keeps]
         placed = self._together.place(connection, new)
         notes = [
-            _note(what, became, each.sending.actor)
+            _note(what, became, each.sending)
             for each, what, became in zip(keeps, new, placed, strict=True)
             if became.outcome is not Outcome.SAME
         ]
@@ -226,9 +228,9 @@ class _Keep:
         return Placing(self.incoming.namespace, self.arrival, self.blob, sending.via, sending.routing)
 
 
-def _note(placing: Placing, placed: Placed, actor: str) -> Note:
+def _note(placing: Placing, placed: Placed, sending: Sending) -> Note:
     header = placing.arrival.header
-    detail = {
+    detail: dict[str, object] = {
         "series_uid": header.series_instance_uid,
         "sop_uid": header.sop_instance_uid,
         "version": placing.blob.version,
@@ -238,10 +240,12 @@ def _note(placing: Placing, placed: Placed, actor: str) -> Note:
         detail["earlier_version"] = placed.earlier_version
     if placed.reason:
         detail["reason"] = placed.reason
+    if sending.silent:
+        detail["silent"] = True
     return Note(
         Event.INSTANCES_TRANSFERRED,
         placed.outcome.value,
-        actor,
+        sending.actor,
         namespace=placing.namespace,
         study_uid=header.study_instance_uid,
         detail=detail,

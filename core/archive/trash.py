@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from core.archive import remove
 from core.archive.blobs import LocalBlobs
 from core.archive.lock import FolderLock
-from core.archive.nouns import StudyRow, TrashEntry
+from core.archive.nouns import By, StudyRow, TrashEntry
 from core.archive.overlays import OVERLAYS
 from core.archive.search import study_rows
 from core.audit.log import AuditLog, Event
@@ -44,12 +44,12 @@ class Trash:
         for part in (OVERLAYS, DOCUMENTS):
             database.ensure(part)  # what is laid over a study, and the orders it came from, go with it
 
-    def delete(self, namespace: str, study_uid: str, actor: str) -> Future[TrashEntry]:
+    def delete(self, namespace: str, study_uid: str, by: By) -> Future[TrashEntry]:
         """Take a study out of every query."""
 
         def work(connection: Connection) -> TrashEntry:
-            entry = remove.delete_study(connection, namespace, study_uid, actor=actor, days=self._days)
-            self._record(connection, "deleted", entry, actor)
+            entry = remove.delete_study(connection, namespace, study_uid, actor=by.actor, days=self._days)
+            self._record(connection, "deleted", entry, by)
             return entry
 
         future = self._database.write(work)
@@ -68,7 +68,7 @@ class Trash:
         def work(connection: Connection) -> tuple[StudyRow, tuple[str, ...]]:
             entry = remove.entry(connection, entry_id)
             restored = remove.restore(connection, entry_id)
-            self._record(connection, "restored", entry, actor)
+            self._record(connection, "restored", entry, By(actor))
             return study_rows(connection, [restored.study])[0], restored.needless
 
         answer: Future[StudyRow] = Future()
@@ -95,7 +95,7 @@ class Trash:
         def work(connection: Connection) -> None:
             entry = remove.entry(connection, entry_id)
             remove.begin_purge(connection, entry_id)
-            self._record(connection, "purged", entry, actor)
+            self._record(connection, "purged", entry, By(actor))
 
         future = self._database.write(work)
         future.add_done_callback(lambda _: self._sweep_soon())
@@ -120,13 +120,13 @@ class Trash:
             self._blobs.remove(key)
         self._database.write(lambda connection: remove.finish_purge(connection, entry_id)).result()
 
-    def _record(self, connection: Connection, action: str, entry: TrashEntry, actor: str) -> None:
+    def _record(self, connection: Connection, action: str, entry: TrashEntry, by: By) -> None:
         self._audit.record(
             connection,
             Event.STUDY_DELETED,
             action,
-            actor=actor,
+            actor=by.actor,
             namespace=entry.namespace,
             study_uid=entry.study_uid,
-            detail={"images": entry.images, "trash_id": entry.id},
+            detail=by.detail(images=entry.images, trash_id=entry.id),
         )

@@ -42,13 +42,13 @@ class Prepared:
             some = rows[start : start + most]
             text = f"{head}VALUES {', '.join([row] * len(some))}"
             values = [each[name] for each in some for name in self._order]
-            connection.connection.driver_connection.execute(text, values)  # type: ignore[union-attr]
+            connection.connection.driver_connection.execute(text, values)  # type: ignore[union-attr]  # one in use has it
 
     def on(self, connection: PoolProxiedConnection, values: Mapping[str, Any]) -> sqlite3.Cursor:
         """Run it on a connection of the driver."""
         known = {**self._fixed, **values} if self._fixed else values
         parameters = tuple([known[name] for name in self._order])
-        cursor: sqlite3.Cursor = connection.driver_connection.execute(self.text, parameters)  # type: ignore[union-attr]
+        cursor: sqlite3.Cursor = connection.driver_connection.execute(self.text, parameters)  # type: ignore[union-attr]  # likewise
         return cursor
 
 

@@ -42,7 +42,12 @@ def build(services: Services, guard: Guard) -> App:
     framework.include_router(study.router(services))
     framework.include_router(desktop.router(services))
     docs.describe(framework, streaming)
-    return Gate(StreamingRouter(streaming, framework), guard, services.authenticator, services.metrics)
+    return Gate(
+        StreamingRouter(streaming, framework, framework.routes),
+        guard,
+        services.authenticator,
+        services.metrics,
+    )
 
 
 def build_internal(services: Services, guard: Guard) -> App:

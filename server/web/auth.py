@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from core.access.accounts import Account, Accounts
+from core.access.changes import Changes
 from core.access.rights import Right
 from core.access.sessions import LIFETIME_S, Sessions
 from core.errors import Denied, Unauthenticated
@@ -24,7 +25,7 @@ from server.web.errors import ACCESS_DENIED, Refused
 T = TypeVar("T")
 
 FRESH_S = 2.0
-"""How long an account is believed before the database is asked again."""
+"""How long an account is believed before the database is asked again; a change is seen at once."""
 PROVEN_S = 5.0
 """How long a proven password is believed: proving one costs tens of milliseconds, on purpose."""
 REMEMBERED = 10_000
@@ -106,6 +107,7 @@ class Authenticator:
         *,
         token: str = "",
         open_door: bool = False,
+        changes: Changes | None = None,
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
@@ -116,6 +118,8 @@ class Authenticator:
         self._proven: Remembered[Caller] = Remembered(PROVEN_S)
         self._by_login: Remembered[Caller] = Remembered(FRESH_S)
         self._salt = secrets.token_bytes(32)
+        self._changes = changes
+        self._seen = changes.count() if changes else 0
 
     async def identify(self, call: Call, path: str) -> None:
         """Set `call.caller`. Raises Unauthenticated without credentials, Refused (403) for a dead sid."""
@@ -139,14 +143,14 @@ class Authenticator:
         """Whose session it is, None if it is dead."""
         if self._open_door:
             return ADMINISTRATOR
-        key = sid.encode("utf-8", "replace")
+        key, seen = sid.encode("utf-8", "replace"), self._as_of()
         found = self._by_sid.get(key)
         if found is None:
             account = await self._run(lambda: self._sessions.find(sid))
             if account is None:
                 return None
             found = caller_from(account, sid)
-            self._by_sid.put(key, found)
+            self._remember(self._by_sid, key, found, seen)
         return found
 
     async def prove(self, login: str, password: str, *, anew: bool = False) -> Caller:
@@ -154,26 +158,41 @@ class Authenticator:
         if self._open_door:
             return ADMINISTRATOR
         key = hmac.digest(self._salt, f"{login}\0{password}".encode("utf-8", "replace"), "sha256")
+        seen = self._as_of()
         found = None if anew else self._proven.get(key)
         if found is None:
             account = await self._run(lambda: self._accounts.authenticate(login, password))
             found = caller_from(account)
-            self._proven.put(key, found)
+            self._remember(self._proven, key, found, seen)
         return found
 
     async def now(self, login: str) -> Caller | None:
         """*login* as its account is now, None if it was removed."""
         if self._open_door:
             return ADMINISTRATOR
-        key = login.encode("utf-8", "replace")
+        key, seen = login.encode("utf-8", "replace"), self._as_of()
         found = self._by_login.get(key)
         if found is None:
             account = await self._run(lambda: self._accounts.find(login))
             if account is None:
                 return None
             found = caller_from(account)
-            self._by_login.put(key, found)
+            self._remember(self._by_login, key, found, seen)
         return found
+
+    def _as_of(self) -> int:
+        """How many changes of accounts there have been; after a new one nothing is remembered."""
+        count = self._changes.count() if self._changes else 0
+        if count != self._seen:
+            self._seen = count
+            for remembered in (self._by_sid, self._proven, self._by_login):
+                remembered.forget()
+        return count
+
+    def _remember(self, where: Remembered[Caller], key: bytes, caller: Caller, seen: int) -> None:
+        """Keep *caller*, unless accounts were changed while they were looked up."""
+        if self._as_of() == seen:
+            where.put(key, caller)
 
     async def belongs(self, sid: str, caller: Caller) -> bool:
         """Whether *sid* is a living session of *caller*'s."""

@@ -20,6 +20,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 JSON = (b"content-type", b"application/json")
+SILENT = b"x-dicomgrid-no-notification"
 FLAGS = {"1": True, "true": True, "yes": True, "": False, "0": False, "false": False, "no": False}
 
 
@@ -53,6 +54,11 @@ class Call:
                 raise Refused(BAD_REQUEST, "The query has too many parameters.") from error
         values = self._query.get(name)
         return values[-1] if values else default
+
+    @property
+    def silent(self) -> bool:
+        """Whether the caller wants nobody notified of what this request does."""
+        return self.header(SILENT).strip().lower() not in ("", "0", "false", "no")
 
     def queries(self, name: str) -> list[str]:
         """Every value of a query parameter."""

@@ -17,6 +17,7 @@ from server.web.call import JSON, App, Call, Headers, Message, Receive, Scope, S
 from server.web.errors import (
     BAD_REQUEST,
     FORBIDDEN,
+    METHOD_NOT_ALLOWED,
     OF_STATUS,
     UNAUTHORIZED,
     UNKNOWN,
@@ -152,7 +153,7 @@ class Refusal:
 def refuse(error: Exception, scope: Scope) -> Refusal:
     """The answer to *error*, with the identifiers of the request's path."""
     if isinstance(error, HTTPException):
-        error = _from_http(error)
+        error = _from_http(error, scope)
     kind = kind_of(error)
     headers = [JSON, *(error.headers if isinstance(error, Refused) else ())]
     if kind.status == UNAUTHORIZED.status:
@@ -173,10 +174,12 @@ def error_document(error: Exception, scope: Scope, kind: Kind) -> dict[str, Any]
     return value
 
 
-def _from_http(error: HTTPException) -> Refused:
+def _from_http(error: HTTPException, scope: Scope) -> Refused:
     """A framework's own refusal (no such route, method not allowed) as ours."""
     kind = OF_STATUS.get(error.status_code) or Kind(
         error.status_code, BAD_REQUEST.code, BAD_REQUEST.readable_status
     )
     headers = [(k.lower().encode(), v.encode()) for k, v in (error.headers or {}).items()]
+    if kind is METHOD_NOT_ALLOWED and (allowed := scope["state"].get("allowed")):
+        headers = [(b"allow", allowed().encode())]  # a route knows its own methods only
     return Refused(kind, SENTENCES.get(error.status_code, str(error.detail)), headers=headers)

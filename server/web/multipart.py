@@ -45,8 +45,13 @@ class Form:
 
 
 def boundary_of(content_type: str) -> bytes | None:
-    """The boundary of a Content-Type, whatever the type before it says; None if it has none."""
+    """The boundary of a Content-Type, whatever the type before it says; None if it has none.
+
+    Raises Refused (400) where the type is multipart, which cannot be read without (RFC 2046 5.1.1).
+    """
     match = BOUNDARY.match(content_type)
+    if match is None and content_type.lstrip().lower().startswith("multipart/"):
+        raise Refused(BAD_REQUEST, "The Content-Type is multipart and names no boundary.")
     return (match[1] or match[2]).encode("latin-1") if match else None
 
 

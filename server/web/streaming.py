@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.routing import Route, Router
+from starlette.routing import BaseRoute, Match, Route, Router
 
 from server.web.call import App, Receive, Scope, Send
 
@@ -40,14 +40,25 @@ class _Endpoint:
 class StreamingRouter:
     """Operations first, then *rest*; errors of both are raised to the gate."""
 
-    def __init__(self, operations: Iterable[Operation], rest: App) -> None:
+    def __init__(self, operations: Iterable[Operation], rest: App, others: Sequence[BaseRoute] = ()) -> None:
+        """*others* are the routes of *rest*: what an address takes is the same wherever it is served."""
         routes = [Route(each.path, _Endpoint(each.handler), methods=[each.method]) for each in operations]
         self._router = Router(routes, redirect_slashes=False, default=rest)
+        self._all: tuple[BaseRoute, ...] = (*routes, *others)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         scope["app"] = self  # tells the routes to raise what they refuse
+        scope["state"]["allowed"] = lambda: self._allowed(scope)
         await self._router(scope, receive, send)
+
+    def _allowed(self, scope: Scope) -> str:
+        """Every method the address of *scope* takes, as the header Allow has it."""
+        found: set[str] = set()
+        for route in self._all:
+            if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
+                found |= route.methods or set()
+        return ", ".join(sorted(found | ({"HEAD"} if "GET" in found else set())))
 
 
 def documented(operations: Iterable[Operation]) -> dict[str, dict[str, Any]]:

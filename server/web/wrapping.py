@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from core.archive.archive import Archive
-from core.archive.nouns import StoreResult
+from core.archive.nouns import By, StoreResult
 from core.errors import NotFound, NotRenderable, TooLarge, Unsupported
 from core.media import wrap
 from core.media.movie import read_movie
@@ -42,7 +42,7 @@ class Order:
     """What is to become of a file: of a PDF the *document* itself, its *pages* as images, or both."""
 
     namespace: str
-    actor: str
+    by: By
     place: Place
     document: bool = True
     pages: bool = False
@@ -122,7 +122,7 @@ class Wrapper:
             with self._archive.incoming(order.namespace) as incoming:
                 for piece in pieces:
                     incoming.write(piece)
-                return self._archive.store(incoming, actor=order.actor, via="api")
+                return self._archive.store(incoming, actor=order.by.actor, silent=order.by.silent)
 
         return await asyncio.wrap_future(await self._run(put))
 

@@ -1,7 +1,7 @@
 """The curl lines of the V3 storage document, for the routes there are, run as written.
 
 Host, port, file names and what stands in braces are filled in; lines the document breaks over the page are
-joined. `--form uploaded_by "Uploader Name"` is its one typing error: curl wants `uploaded_by=...`.
+joined. What is mended beyond that stands in tests/api_documents/errata.md.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The curl lines of the V3 storage document for orders, notifications and scans, run as written.
 
 Host, port, file names and what stands in braces are filled in; lines the document breaks over the page are
-joined. Mended: the remarks in its RelevantData document, which JSON does not have, and the bracketed list of
-alternatives in the query of the order search, of which one is taken.
+joined. What is mended beyond that stands in tests/api_documents/errata.md.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from core.media.samples import pdf_report
-from tests.server.conftest import Served, Stored, error_of
+from tests.server.conftest import NAMESPACE, Served, Stored, error_of
 
 PDF = pdf_report(["An attachment"])
 KEYS = {"namespace", "study_uid", "attachment_guid", "attachment_version", "source_label"}
@@ -127,6 +127,18 @@ def test_file_names(served: Served, stored: Stored, sent: str, plain: str, full:
     assert f'filename="{plain}"' in got.headers["content-disposition"]
     if full:
         assert got.headers["content-disposition"].endswith(f"filename*=UTF-8''{quote(full)}")
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data", "Multipart/Mixed; charset=utf-8"])
+def test_a_form_without_a_boundary_is_no_attachment(
+    served: Served, stored: Stored, content_type: str
+) -> None:
+    with served.client() as client:
+        before = client.get(f"{stored.path}/count").json()
+        for path in (f"{stored.path}/attachment", f"/api/v3/storage/namespace/{NAMESPACE}/image"):
+            refused = client.post(path, content=PDF, headers={"content-type": content_type})
+            assert refused.status_code == 400 and "boundary" in error_of(refused)["message"]
+        assert client.get(f"{stored.path}/count").json() == before
 
 
 def test_missing_attachments(served: Served, stored: Stored) -> None:

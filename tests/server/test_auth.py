@@ -139,6 +139,30 @@ def test_a_removed_session_opens_nothing(served: Served, stored: Stored) -> None
         assert client.get(f"{stored.path}/schema", params={"sid": sid}).status_code == 403
 
 
+def test_what_another_process_changes_about_accounts_holds_at_once(served: Served, stored: Stored) -> None:
+    """A password that was proven, and a session, of an account that is removed or given another password."""
+    from app import compose
+
+    path = f"{stored.path}/schema"
+    with compose.reading(served.data) as archive, served.anonymous() as client:
+        accounts = compose.accounts_of(archive, served.data)
+        for change in ("removed", "password"):
+            accounts.add("leaving", "a long secret", "staff")
+            by = {"auth": ("leaving", "a long secret")}
+            form = {"login": "leaving", "password": "a long secret"}
+            sid = client.post(f"{SESSION}/login", data=form).json()["sid"]
+            client.cookies.clear()
+            assert client.get(path, **by).status_code == client.get(path, **by).status_code == 200
+            assert client.get(path, params={"sid": sid}).status_code == 200
+            if change == "password":
+                accounts.set_password("leaving", "another long secret")
+            else:
+                accounts.remove("leaving")
+            assert client.get(path, **by).status_code == 401
+            assert client.get(path, params={"sid": sid}).status_code == 403
+        accounts.remove("leaving")
+
+
 def test_roles(served: Served, stored: Stored) -> None:
     data = part10(ct_slice(SampleStudy(seed="roles", patient=CANARY)))
     attach = {"files": {"data": ("a.txt", b"text")}}

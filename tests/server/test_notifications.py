@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
+from zlib import crc32
 
 import httpx
 import pytest
 
-from core.media.samples import SampleStudy
+from core.media.samples import SampleStudy, pdf_report
 from tests.guards import CANARY
-from tests.server.conftest import NAMESPACE, Served, serving, store
+from tests.server.conftest import NAMESPACE, Served, objects, serving, store
 from tests.sink import Sink, Told
 
 LINK_LOCAL = "169.254.169.254"
@@ -160,3 +161,66 @@ def test_the_internal_api_is_inside_only(quick: Served, inside: httpx.Client) ->
         assert client.get(f"{API}/notification").status_code == 404
     for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
         assert inside.get(f"{API}/notification", headers=headers).status_code == 403
+
+
+def test_a_caller_can_have_nobody_told(quick: Served, inside: httpx.Client) -> None:
+    """Every route that would notify heeds the header; a loud upload afterwards shows that nothing came."""
+    study = SampleStudy(seed="silent", patient=CANARY)
+    files = list(objects(study).values())
+    storage = "/api/v3/storage"
+    with Sink() as sink, quick.client() as client:
+        inside.put(f"{API}/notification/all", json=rule(sink))
+        client.headers["X-Dicomgrid-No-Notification"] = "1"
+        answers = [client.post(f"{storage}/namespace/{NAMESPACE}/image", content=data) for data in files[:2]]
+        path = f"{storage}/study/{NAMESPACE}/{study.uid}"
+        upload = client.get(f"{storage}/multipart/initiate").json()["upload_uuid"]
+        part = {"X-AmbraHealth-part-checksum": str(crc32(files[2])), "X-File-Size": str(len(files[2]))}
+        client.post(
+            f"{storage}/multipart/{upload}", content=files[2], headers={**part, "X-File-Name": "00000"}
+        )
+        answers.append(
+            client.post(
+                f"{storage}/multipart/{upload}/complete",
+                params={"namespace": NAMESPACE},
+                headers={"X-File-Size": str(len(files[2]))},
+            )
+        )
+        pdf = pdf_report(["Silent"])
+        tags = json.dumps({"(0020,000D)": study.uid})
+        answers.append(
+            client.post(
+                f"{storage}/namespace/{NAMESPACE}/wrap",
+                files={"file": ("a.pdf", pdf)},
+                data={"tags": tags},
+                headers={"X-File-Size": str(len(pdf))},
+            )
+        )
+        attached = client.post(
+            f"{path}/attachment", params={"wrap_images": 1}, files={"data": ("a.pdf", pdf)}
+        )
+        kept = attached.json()
+        version = f"{path}/attachment/{kept['attachment_guid']}/version/{kept['attachment_version']}"
+        answers += [attached, client.post(f"{version}/image"), client.delete(version)]
+        copies = [
+            client.post(f"{path}/clone"),
+            client.post(f"{path}/split"),
+            client.post(f"{path}/anonymize"),
+        ]
+        others = [copy.text for copy in copies]
+        answers += copies
+        answers.append(client.get(f"{path}/merge", params={"secondary_study_uid": others[0]}))
+        uid = answers[0].json()["image_uid"]
+        answers.append(client.delete(f"{path}/image/{uid}"))
+        answers.append(client.request("DELETE", f"{path}/images", content=answers[1].json()["image_uid"]))
+        answers.append(client.delete(path))
+        answers += [client.delete(f"{storage}/study/{NAMESPACE}/{other}") for other in others]
+        assert [answer.status_code for answer in answers if answer.status_code not in (200, 202)] == []
+        loud = store(quick, SampleStudy(seed="loud", patient=CANARY))
+        told = sink.wait(lambda told: bool(told))
+        client.headers["X-Dicomgrid-No-Notification"] = "0"
+        client.delete(loud.path)
+        told = sink.wait(lambda told: "STUDY_DELETE" in actions(told))
+    assert [(each.query["action"], each.query["study_uid"]) for each in told] == [
+        ("UPLOAD", loud.study.uid),
+        ("STUDY_DELETE", loud.study.uid),
+    ]

@@ -223,7 +223,9 @@ def test_methods_that_are_not_there(served: Served, stored: Stored) -> None:
             client.get("/api/v3/session/login"),
         ]
         nothing = client.get("/api/v3/storage/nothing")
-    for response in refused:
-        assert response.status_code == 405 and response.headers["allow"]
+        several = client.patch(f"{stored.path}/attachment/x/version/y")
+    for response, allowed in zip(refused, ("GET, HEAD", "POST", "GET, HEAD", "POST"), strict=True):
+        assert response.status_code == 405 and response.headers["allow"] == allowed
         error_of(response)
+    assert several.status_code == 405 and several.headers["allow"] == "DELETE, GET, HEAD"
     assert nothing.status_code == 404 and error_of(nothing)["kind"]["code"] == 3

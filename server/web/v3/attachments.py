@@ -20,7 +20,7 @@ from server.web.services import Services
 from server.web.streaming import Operation
 from server.web.v3 import shapes
 from server.web.v3.study import ATTACHMENT
-from server.web.v3.wrap import STATIC_IDS, images_if_any, wrapped
+from server.web.v3.wrap import STATIC_IDS, by_of, images_if_any, wrapped
 
 TAG = "V3 storage"
 MAX_UPLOADER = 256
@@ -102,8 +102,9 @@ class AttachmentRoutes:
         study_uid = scope["path_params"]["study_uid"]
         answer: dict[str, Any] = {**shapes.stored_attachment(namespace, study_uid, kept)}
         if wrap_images:
-            actor, services = caller.login, self._services
-            made = await images_if_any(services, namespace, study_uid, kept, static=static_ids, actor=actor)
+            made = await images_if_any(
+                self._services, namespace, study_uid, kept, static=static_ids, by=by_of(scope)
+            )
             answer["images"] = wrapped(namespace, made)["images"] if made else []
         await answer_json(send, 200, answer)
 
@@ -121,6 +122,7 @@ class AttachmentRoutes:
                     content_type=content_type_of(part),
                     uploaded_by=uploaded_by,
                     actor=caller_of(scope).login,
+                    silent=call_of(scope).silent,
                 )
             )
         except BaseException:

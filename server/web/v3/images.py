@@ -121,7 +121,9 @@ class ImageRoutes:
             if not intake.size:
                 raise BadInput("The request has no body: nothing was sent.", "Send a DICOM object.")
             result = await intake.finish(
-                lambda incoming: self._archive.store(incoming, actor=caller.login, via=via, routing=routing)
+                lambda incoming: self._archive.store(
+                    incoming, actor=caller.login, via=via, routing=routing, silent=call.silent
+                )
             )
         except BaseException:
             await intake.abort()

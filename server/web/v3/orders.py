@@ -18,7 +18,6 @@ from server.web.v3.study import STUDY
 TAG = "V3 storage"
 ORDER = "/api/v3/storage/order/{order_namespace}"
 ASSOCIATION = f"{STUDY}/order/{{order_namespace}}"
-SILENT = b"x-dicomgrid-no-notification"
 PLAIN = (b"content-type", b"text/plain; charset=utf-8")
 TEXT = {200: ("text/plain",), 400: ("application/json",)}
 MOST = 1000
@@ -84,7 +83,7 @@ class OrderRoutes:
                     params["order_namespace"],
                     message,
                     actor=caller.login,
-                    silent=is_silent(call),
+                    silent=call.silent,
                 )
             )
         except BadField as error:
@@ -115,7 +114,7 @@ class OrderRoutes:
                 params["order_namespace"],
                 params["association_id"],
                 actor=caller.login,
-                silent=is_silent(call),
+                silent=call.silent,
             )
         )
         await answer(send, 202)
@@ -126,11 +125,6 @@ class OrderRoutes:
             return raw.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise Refused(BAD_JSON, f"The body is no valid UTF-8 at byte {error.start}.") from error
-
-
-def is_silent(call: Call) -> bool:
-    """Whether the caller wants nobody notified."""
-    return call.header(SILENT).strip().lower() not in ("", "0", "false", "no")
 
 
 def _hit(hit: Hit) -> dict[str, Any]:

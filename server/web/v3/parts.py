@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 
 from core.access.rights import Right
-from core.archive.nouns import Routing, StoreResult
+from core.archive.nouns import By, StoreResult
 from core.archive.parts import LARGEST_PART
 from core.dicom.header import read_header
 from core.errors import BadInput
@@ -101,7 +101,8 @@ class PartRoutes:
         done = False
         try:
             if endpoint == "image":
-                result = await self._image(namespace, pieces, call.query("study_uid"), caller.login)
+                by = By(caller.login, call.silent)
+                result = await self._image(namespace, pieces, call.query("study_uid"), by)
                 status, value = 200, dict(shapes.stored_image(result))
             else:
                 status, value = 202, await self._wrap(scope, namespace, pieces)
@@ -110,9 +111,7 @@ class PartRoutes:
             await self._services.run(lambda: self._parts.end(upload, done=done))
         await answer_json(send, status, value)
 
-    async def _image(
-        self, namespace: str, pieces: Iterator[bytes], study_uid: str, actor: str
-    ) -> StoreResult:
+    async def _image(self, namespace: str, pieces: Iterator[bytes], study_uid: str, by: By) -> StoreResult:
         def put() -> Future[StoreResult]:
             with self._archive.incoming(namespace) as incoming:
                 for piece in pieces:
@@ -121,7 +120,7 @@ class PartRoutes:
                     incoming.flush()
                     if read_header(incoming.path).study_instance_uid != study_uid:
                         raise BadInput("The image belongs to another study than the one named.")
-                return self._archive.store(incoming, actor=actor, via="api", routing=Routing())
+                return self._archive.store(incoming, actor=by.actor, silent=by.silent)
 
         return await self._services.durable(put)
 

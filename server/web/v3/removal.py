@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from core.access.rights import Right
-from core.archive.nouns import TrashEntry
+from core.archive.nouns import By, TrashEntry
 from server.web.body import read_document
 from server.web.call import Receive, Scope, Send, answer, call_of, caller_of
 from server.web.errors import BAD_REQUEST, Refused
@@ -40,7 +40,7 @@ class RemovalRoutes:
     async def image(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Delete one image with all its versions; with the last one the study goes."""
         uid = scope["path_params"]["image_uid"]
-        await self._remove(scope, send, lambda n, s, actor: self._removals.images(n, s, [uid], actor))
+        await self._remove(scope, send, lambda n, s, by: self._removals.images(n, s, [uid], by))
 
     async def images(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Delete several images, all or none of them; the body holds their UIDs with commas."""
@@ -51,14 +51,12 @@ class RemovalRoutes:
         uids = [uid for uid in uids if uid]
         if not uids or any(len(uid) > LONGEST_UID for uid in uids):
             raise Refused(BAD_REQUEST, "The body must hold the UIDs of images, with commas between them.")
-        await self._remove(scope, send, lambda n, s, actor: self._removals.images(n, s, uids, actor))
+        await self._remove(scope, send, lambda n, s, by: self._removals.images(n, s, uids, by))
 
     async def attachment(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Delete one version of an attachment."""
         guid, version = scope["path_params"]["attachment_id"], scope["path_params"]["version"]
-        await self._remove(
-            scope, send, lambda n, s, actor: self._removals.attachment(n, s, guid, version, actor)
-        )
+        await self._remove(scope, send, lambda n, s, by: self._removals.attachment(n, s, guid, version, by))
 
     async def cache(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forget what was made of a study's images ahead of time; it is made again when asked for."""
@@ -69,11 +67,12 @@ class RemovalRoutes:
         await answer(send, 202)
 
     async def _remove(
-        self, scope: Scope, send: Send, start: Callable[[str, str, str], Future[TrashEntry]]
+        self, scope: Scope, send: Send, start: Callable[[str, str, By], Future[TrashEntry]]
     ) -> None:
         namespace, study_uid = scope["path_params"]["namespace"], scope["path_params"]["study_uid"]
         caller = caller_of(scope)
         caller.require(Right.DELETE, namespace)
-        await self._services.durable(lambda: start(namespace, study_uid, caller.login))
+        by = By(caller.login, call_of(scope).silent)
+        await self._services.durable(lambda: start(namespace, study_uid, by))
         await self._services.run(lambda: self._services.pictures.forget(namespace, study_uid))
         await answer(send, 202)

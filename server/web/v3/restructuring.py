@@ -175,6 +175,7 @@ class RestructuringRoutes:
             call.query("to_namespace"),
             call.query("new_study_uid"),
             call.query("phi_namespace"),
+            call.silent,
         )
         caller.require(Right.EDIT, target.namespace)
         caller.require(Right.STORE, target.to)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from core.access.rights import Right
+from core.archive.nouns import By
 from server.web.call import call_of, caller_of
 from server.web.errors import encode
 from server.web.services import Services
@@ -101,10 +102,14 @@ def router(services: Services) -> APIRouter:
         """
         caller = caller_of(request.scope)
         caller.require(Right.DELETE, namespace)
-        if call_of(request.scope).flag("keep_attachments"):
-            await services.durable(lambda: services.removals.all_images(namespace, study_uid, caller.login))
+        call = call_of(request.scope)
+        by = By(caller.login, call.silent)
+        if call.flag("keep_attachments"):
+            await services.durable(lambda: services.removals.all_images(namespace, study_uid, by))
         else:
-            await services.durable(lambda: archive.delete_study(namespace, study_uid, actor=caller.login))
+            await services.durable(
+                lambda: archive.delete_study(namespace, study_uid, by.actor, silent=by.silent)
+            )
         await services.run(lambda: services.pictures.forget(namespace, study_uid))
         return Response(status_code=202)
 

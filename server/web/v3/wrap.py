@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.access.rights import Right
-from core.archive.nouns import Attachment, StoredAttachment, StoreResult
+from core.archive.nouns import Attachment, By, StoredAttachment, StoreResult
 from core.dicom.editable import checked, tag_of
 from core.errors import BadInput, KnownError, NotFound, Unsupported
 from core.media.wrap import Place, fresh_uid, steady_uids
@@ -98,18 +98,23 @@ class WrapRoutes:
             return names.get(name) or fresh_uid(name)
 
         place = Place(study, uid_of, "file", datetime.now(UTC), title)
-        return Order(namespace, caller_of(scope).login, place, pages=pages)
+        return Order(namespace, by_of(scope), place, pages=pages)
 
     async def image(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Make the pages of a PDF attachment, or the picture it is, into images of a new series."""
-        call, caller, params = call_of(scope), caller_of(scope), scope["path_params"]
+        params = scope["path_params"]
         namespace, study_uid = params["namespace"], params["study_uid"]
-        caller.require(Right.ATTACH, namespace)
+        caller_of(scope).require(Right.ATTACH, namespace)
         found = await self._services.run(
             lambda: self._archive.attachment(namespace, study_uid, params["attachment_id"], params["version"])
         )
         made = await images_of(
-            self._services, namespace, study_uid, found, static=call.flag("static_ids"), actor=caller.login
+            self._services,
+            namespace,
+            study_uid,
+            found,
+            static=call_of(scope).flag("static_ids"),
+            by=by_of(scope),
         )
         await answer_json(send, 202, wrapped(namespace, made))
 
@@ -118,7 +123,7 @@ class WrapRoutes:
 
 
 async def images_if_any(
-    services: Services, namespace: str, study_uid: str, kept: Attachment, *, static: bool, actor: str
+    services: Services, namespace: str, study_uid: str, kept: Attachment, *, static: bool, by: By
 ) -> Sequence[StoreResult]:
     """The same for one that was just attached: what is no PDF or picture stays an attachment only.
 
@@ -133,10 +138,10 @@ async def images_if_any(
     except Unsupported:
         return []
     try:
-        return await images_of(services, namespace, study_uid, found, static=static, actor=actor)
+        return await images_of(services, namespace, study_uid, found, static=static, by=by)
     except KnownError:
         await services.durable(
-            lambda: services.removals.attachment(namespace, study_uid, kept.guid, kept.version, actor)
+            lambda: services.removals.attachment(namespace, study_uid, kept.guid, kept.version, by)
         )
         raise
 
@@ -148,7 +153,7 @@ async def images_of(
     found: StoredAttachment,
     *,
     static: bool,
-    actor: str,
+    by: By,
 ) -> Sequence[StoreResult]:
     """Store an attachment as images of its study, a new series each time unless *static*."""
     kept = found.attachment
@@ -157,7 +162,7 @@ async def images_of(
     make = steady_uids(*seed if static else (*seed, fresh_uid("")))
     created = kept.created if static else datetime.now(UTC)
     place = Place(study, make, "attachment", created, kept.name)
-    return await services.wrapper.wrap(found.path, Order(namespace, actor, place, document=False, pages=True))
+    return await services.wrapper.wrap(found.path, Order(namespace, by, place, document=False, pages=True))
 
 
 def wrapped(namespace: str, made: Sequence[StoreResult]) -> dict[str, Any]:
@@ -170,6 +175,11 @@ def wrapped(namespace: str, made: Sequence[StoreResult]) -> dict[str, Any]:
             for one in made
         ],
     }
+
+
+def by_of(scope: Scope) -> By:
+    """Who asks for a change, and whether anybody is to hear of it."""
+    return By(caller_of(scope).login, call_of(scope).silent)
 
 
 def file_size(call: Call) -> int:
