@@ -84,6 +84,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     from core.access.sessions import Sessions
     from core.archive.parts import Parts
     from core.archive.removals import Removals
+    from core.archive.thumbnails import Thumbnails
     from server.web.app import build, build_internal
     from server.web.auth import Authenticator
     from server.web.frames import Frames
@@ -98,6 +99,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     accounts.ensure_admin()
     with (
         ThreadPoolExecutor(WEB_THREADS, thread_name_prefix="web") as workers,
+        closing(Thumbnails(data / "archive" / "thumbnails.db")) as thumbnails,
         notifying(archive, site) as told,
     ):
         authenticator = Authenticator(
@@ -108,7 +110,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             open_door=site.no_auth,
             changes=changes_of(data),
         )
-        pictures = Pictures(open_archive.pool, data / "archive" / "pictures", workers)
+        pictures = Pictures(open_archive.pool, thumbnails, data / "archive" / "pictures", workers)
         removals = Removals(archive.db, archive.audit, days=open_archive.trash_days)
         services = Services(
             archive=archive,

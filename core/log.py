@@ -25,6 +25,17 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tupl
 class SafeFormatter(logging.Formatter):
     """Formats tracebacks as frames and exception types, without the exceptions' own text."""
 
+    def __init__(self, form: str) -> None:
+        super().__init__(form)
+        self._second = (-1, "")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """Local time to the millisecond; the part that lines of one second share is made once."""
+        second = int(record.created)
+        if second != self._second[0]:
+            self._second = (second, super().formatTime(record, "%Y-%m-%d %H:%M:%S"))
+        return f"{self._second[1]},{int(record.msecs):03}"
+
     def format(self, record: logging.LogRecord) -> str:
         """The line; what another formatter made of the exception before is not taken over."""
         record.exc_text = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ from types import FrameType
 import uvicorn
 
 from core.errors import BadInput, Busy, StorageFault
+from core.memory import keep_freed
 from server.protocol import GuardedProtocol
 from server.web.call import App
 
@@ -25,7 +25,6 @@ KEEP_ALIVE_S = 60
 FINISH_S = 30
 MAX_CONNECTIONS = 1000
 KEPT_BYTES = 32 << 20
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -83,7 +82,7 @@ class Node:
 
     def run(self, sites: list[tuple[Listener, App]], on_ready: Callable[[], None]) -> None:
         """Serve *sites* until `stop` or, on the main thread, SIGTERM or SIGINT; calls *on_ready* once."""
-        _keep_memory()
+        keep_freed(KEPT_BYTES, KEPT_BYTES // 8)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(self._serve(sites, on_ready))
 
@@ -149,16 +148,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     import uvloop
 
     return uvloop.new_event_loop
-
-
-def _keep_memory() -> None:
-    """Have glibc keep up to KEPT_BYTES of freed memory for the next image: new pages cost a fault each."""
-    if sys.platform != "linux":
-        return
-    with contextlib.suppress(OSError, AttributeError):  # another C library has no such knob, nor the need
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
-        mallopt(M_MMAP_THRESHOLD, KEPT_BYTES // 8)
 
 
 @contextlib.contextmanager

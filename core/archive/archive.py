@@ -15,6 +15,7 @@ from core.archive.backup import back_up
 from core.archive.blobs import Blob, Incoming, LocalBlobs
 from core.archive.check import Inspector
 from core.archive.files import FileSystem, make_folders
+from core.archive.finding import Finder
 from core.archive.lock import FolderLock
 from core.archive.nouns import (
     CURRENT,
@@ -80,6 +81,7 @@ class Archive:
         self.audit = AuditLog(database)
         self._removal_lock = database.path.with_name("removal.lock")
         self._settler: settle.Settler | None = None
+        self._finder = Finder(database, blobs)
         self._store = Store(database, blobs, self.audit, self.changed)
         self._trash = Trash(
             database,
@@ -140,6 +142,7 @@ class Archive:
         self._store.close()
         if self._settler is not None:
             self._settler.close()
+        self._finder.close()
         self.db.close()
         if self._lock is not None:
             self._lock.close()
@@ -214,10 +217,7 @@ class Archive:
 
     def image(self, namespace: str, study_uid: str, sop_uid: str, version: str = CURRENT) -> StoredImage:
         """One stored object. Raises NotFound("namespace" | "study" | "image")."""
-        with self.db.read() as connection:
-            row = studies.study_row(connection, namespace, study_uid)
-            image = studies.image_row(connection, row.id, sop_uid, version)
-            return studies.stored_image(row, image, self._blobs)
+        return self._finder.image(namespace, study_uid, sop_uid, version)
 
     def representative(self, namespace: str, study_uid: str) -> StoredImage:
         """The image that speaks for a study (Details): the first of its first series."""

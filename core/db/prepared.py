@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -53,29 +53,30 @@ class Prepared:
 
 
 class Lookup:
-    """Single-row questions outside any transaction; each thread keeps a connection of its own."""
+    """Single-row questions outside any transaction, from any thread; close it when those have ended.
+
+    It keeps as many connections as were ever used at once.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._mine = threading.local()
-        self._gate = threading.Lock()
-        self._all: list[PoolProxiedConnection] = []
+        self._idle: deque[PoolProxiedConnection] = deque()
 
     def first(self, statement: Prepared, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
         """The first row of the answer as of now, None if there is none. Raises sqlite3.Error."""
-        connection: PoolProxiedConnection | None = getattr(self._mine, "connection", None)
-        if connection is None:
-            connection = self._mine.connection = self._engine.raw_connection()
-            with self._gate:
-                self._all.append(connection)
-        cursor = statement.on(connection, values)
-        row: tuple[Any, ...] | None = cursor.fetchone()
-        cursor.close()  # an open answer would hold its snapshot
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._engine.raw_connection()
+        try:
+            cursor = statement.on(connection, values)
+            row: tuple[Any, ...] | None = cursor.fetchone()
+            cursor.close()  # an open answer would hold its snapshot
+        finally:
+            self._idle.append(connection)
         return row
 
     def close(self) -> None:
-        """Give the connections back; the threads that used them must have ended."""
-        with self._gate:
-            connections, self._all = self._all, []
-        for connection in connections:
-            connection.close()
+        """Give the connections back."""
+        while self._idle:
+            self._idle.pop().close()

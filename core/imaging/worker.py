@@ -11,11 +11,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
+from core.memory import keep_freed
+
 EXPORTS = frozenset({"jpeg16", "png16", "png8", "tiff16", "tiff8"})
 """Kinds that `core.imaging.exports` makes."""
 
 RASTERS = frozenset({"pdf-count", "pdf-page", "raster"})
 """Kinds that `core.imaging.raster` makes, of files that are no DICOM objects."""
+KEPT_BYTES = 64 << 20
+"""Of freed memory, for the next picture: frame, scratch and file of one are of the size of the last one's."""
 TRANSCODE = "transcode:"
 """Before the transfer syntax in which an object is wanted as a whole."""
 
@@ -54,6 +58,7 @@ def serve(tasks: Connection, memory_bytes: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the owner, who then closes the pipe
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # threads reserve address space that the limit counts
+    keep_freed(KEPT_BYTES, KEPT_BYTES // 2)
     _warm_up()
     _limit_memory(memory_bytes)
     while True:

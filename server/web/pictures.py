@@ -1,4 +1,4 @@
-"""Pictures of stored frames: rendered in worker processes, thumbnails kept on disk beside the archive."""
+"""Pictures of stored frames: rendered in worker processes, thumbnails kept beside the archive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Protocol
 
 from core.archive.nouns import StoredImage
-from core.errors import StorageFault
+from core.archive.thumbnails import Thumbnails
+from core.errors import NotFound, StorageFault
 from server.web.call import Call, Headers, Send, answer
 from server.web.errors import BAD_REQUEST, Refused
 from server.web.files import ASK_AGAIN, FOREVER
@@ -85,43 +86,76 @@ THUMBNAIL = Wanted("thumbnail", (512, 512), 75, depths={8: "thumbnail", 16: "jpe
 DIAGNOSTIC = Wanted("png16", None, 100, depths={8: "png8", 16: "png16"})
 TIFF = Wanted("tiff8", None, 100, depths={8: "tiff8", 16: "tiff16"})
 
+_Ready = tuple[str, bytes | None]
+"""The name of a picture, and the picture; None if whoever asks has it already."""
+
 
 class Pictures:
-    """Renders through *renderer*; thumbnails are kept under *folder*, one folder a study."""
+    """Renders through *renderer*; keeps *thumbnails*, and other objects in *folder*, one folder a study."""
 
-    def __init__(self, renderer: Renderer, folder: Path, workers: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, renderer: Renderer, thumbnails: Thumbnails, folder: Path, workers: ThreadPoolExecutor
+    ) -> None:
         self._renderer = renderer
+        self._thumbnails = thumbnails
         self._folder = folder
         self._workers = workers
         self._written = self._unpruned = 0
         self._lock = threading.Lock()
 
-    async def send(self, call: Call, send: Send, image: StoredImage, wanted: Wanted, *, pinned: bool) -> None:
-        """Answer with the picture. Raises NotRenderable, NotFound("frame")."""
-        name = wanted.name(image.version)
+    async def send(
+        self, call: Call, send: Send, find: Callable[[], StoredImage], wanted: Wanted, *, pinned: bool
+    ) -> None:
+        """Answer with the picture of what *find* finds, on a worker thread.
+
+        Raises what *find* raises, NotRenderable, NotFound("frame").
+        """
+        ready: Future[_Ready] = Future()
+        self._workers.submit(self._prepare, find, wanted, call.header(b"if-none-match"), ready)
+        name, body = await asyncio.wrap_future(ready)
         headers: Headers = [
             (b"etag", f'"{name}"'.encode()),
             (b"cache-control", FOREVER if pinned else ASK_AGAIN),
         ]
-        if f'"{name}"' in call.header(b"if-none-match"):
+        if body is None:
             await answer(send, 304, headers=headers)
             return
-        body = await self.picture(image, wanted)
         await answer(send, 200, body, [(b"content-type", wanted.media_type.encode()), *headers])
 
-    async def picture(self, image: StoredImage, wanted: Wanted) -> bytes:
-        """The JPEG, from the cache if it is a thumbnail that was made before."""
-        kept = self._path(image, wanted) if wanted == THUMBNAIL.at(wanted.frame) else None
-        loop = asyncio.get_running_loop()
-        if kept is not None:
-            found = await loop.run_in_executor(self._workers, _read, kept)
-            if found:
-                return found
-        future = self._renderer.render(image.path, wanted.frame, wanted.kind, wanted.size, wanted.quality)
-        body = await asyncio.wrap_future(future)
-        if kept is not None:
-            await loop.run_in_executor(self._workers, self._keep, kept, body)
-        return body
+    def _prepare(
+        self, find: Callable[[], StoredImage], wanted: Wanted, known: str, ready: Future[_Ready]
+    ) -> None:
+        """Have *ready* resolved: by this thread if nothing is to be rendered, else by the renderer's."""
+        if not ready.set_running_or_notify_cancel():
+            return
+        try:
+            era = self._thumbnails.era
+            image = find()
+            if wanted.frame >= image.frame_count:
+                raise NotFound("frame", f"The image has {image.frame_count} frames, counted from 0.")
+            name = wanted.name(image.version)
+            if f'"{name}"' in known:
+                ready.set_result((name, None))
+                return
+            study = _key(image) if wanted == THUMBNAIL.at(wanted.frame) else ""
+            if study and (body := self._thumbnails.get(study, name)):
+                ready.set_result((name, body))
+                return
+            making = self.start(image.path, wanted)
+        except BaseException as error:  # whoever waits must hear of it
+            ready.set_exception(error)
+            return
+        making.add_done_callback(lambda made: self._made(made, ready, name, study, era))
+
+    def _made(self, made: Future[bytes], ready: Future[_Ready], name: str, study: str, era: int) -> None:
+        """Hand over what was rendered; a thumbnail is kept, which its answer does not wait for."""
+        if (error := made.exception()) is not None:
+            ready.set_exception(error)
+            return
+        body = made.result()
+        ready.set_result((name, body))
+        if study:
+            self._thumbnails.put(study, name, body, era)
 
     async def file(self, image: StoredImage, ending: str, make: Callable[[], Future[bytes]]) -> Path:
         """Where something made of *image* as a whole is kept, made now if it is not. Raises StorageFault."""
@@ -139,15 +173,13 @@ class Pictures:
         return self._renderer.render(path, wanted.frame, wanted.kind, wanted.size, wanted.quality)
 
     def forget(self, namespace: str, study_uid: str) -> None:
-        """Remove the thumbnails of a deleted study."""
+        """Remove what was made of a deleted study, also what is just being made."""
+        self._thumbnails.forget(f"{namespace}/{study_uid}")
         shutil.rmtree(self._study(namespace, study_uid), ignore_errors=True)
 
     def _study(self, namespace: str, study_uid: str) -> Path:
         key = hashlib.sha256(f"{namespace}\0{study_uid}".encode()).hexdigest()
         return self._folder / key[:2] / key[2:34]
-
-    def _path(self, image: StoredImage, wanted: Wanted) -> Path:
-        return self._study(image.namespace, image.study_uid) / f"{wanted.name(image.version)}.jpg"
 
     def _keep(self, path: Path, body: bytes) -> None:
         temporary = path.with_name(f"{uuid.uuid4().hex}.new")
@@ -164,7 +196,7 @@ class Pictures:
             self.prune(CACHE_BYTES)
 
     def prune(self, limit: int) -> None:
-        """Remove the oldest thumbnails until no more than *limit* bytes are kept."""
+        """Remove the oldest until no more than *limit* bytes are kept."""
         entries: list[tuple[float, int, str]] = []
         for folder, _, names in os.walk(self._folder):
             for name in names:
@@ -181,11 +213,9 @@ class Pictures:
             total -= size
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+def _key(image: StoredImage) -> str:
+    """The study of an object, as its thumbnails are kept by."""
+    return f"{image.namespace}/{image.study_uid}"
 
 
 def _size(value: str, default: tuple[int, int] | None) -> tuple[int, int] | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -211,7 +213,8 @@ def test_deleting_a_study_takes_it_from_every_route(served: Served) -> None:
         assert client.delete(stored.path).status_code == 404
         listed = client.get("/api/desktop/v1/studies", params={"namespace": NAMESPACE}).json()["studies"]
     assert stored.study.uid not in {row["study_uid"] for row in listed}
-    assert not list((served.data / "archive" / "pictures").rglob(f"{stored.images['ct']['image_version']}*"))
+    with closing(sqlite3.connect(served.data / "archive" / "thumbnails.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM thumbnails").fetchone() == (0,)
 
 
 def test_methods_that_are_not_there(served: Served, stored: Stored) -> None:

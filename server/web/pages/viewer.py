@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import re
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from core.access.rights import Right
@@ -94,9 +94,8 @@ class ViewerRoutes:
 
     async def thumbnail(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One frame, small."""
-        image = await self._image(scope, number := _frame_number(scope))
-        pictures = self._services.pictures
-        await pictures.send(call_of(scope), send, image, THUMBNAIL.at(number), pinned=True)
+        find, wanted = await self._finding(scope), THUMBNAIL.at(_frame_number(scope))
+        await self._services.pictures.send(call_of(scope), send, find, wanted, pinned=True)
 
     async def document(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The PDF inside an image that is none."""
@@ -146,14 +145,16 @@ class ViewerRoutes:
         await answer(send, 200, body, [(b"content-type", FORMATS[look.kind]), *headers])
 
     async def _image(self, scope: Scope, frame: int) -> StoredImage:
-        grant, params = await self._grant(scope), scope["path_params"]
-        archive = self._services.archive
-        image = await self._services.run(
-            lambda: archive.image(grant.namespace, grant.study_uid, params["image_uid"], params["version"])
-        )
+        image = await self._services.run(await self._finding(scope))
         if frame >= image.frame_count:
             raise NotFound("frame", f"The image has {image.frame_count} frames, counted from 0.")
         return image
+
+    async def _finding(self, scope: Scope) -> Callable[[], StoredImage]:
+        """What finds the image of the path, once the view may look at it."""
+        grant, params = await self._grant(scope), scope["path_params"]
+        place = (grant.namespace, grant.study_uid, params["image_uid"], params["version"])
+        return lambda: self._services.archive.image(*place)
 
     async def _grant(self, scope: Scope) -> Grant:
         """Raises Refused (403: a 401 would make the browser ask for a password)."""

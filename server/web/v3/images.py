@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Any
 
 from core.access.rights import Right
 from core.archive.nouns import CURRENT, Routing, StoredImage
 from core.archive.overlays import Overlays
-from core.errors import BadInput, NotFound
+from core.errors import BadInput
 from server.web.body import chunks
 from server.web.call import Call, Receive, Scope, Send, answer_json, call_of, caller_of
 from server.web.errors import BAD_REQUEST, Refused
@@ -204,11 +205,9 @@ class ImageRoutes:
         if number is None:
             raise Refused(BAD_REQUEST, "The frame must be a whole number, counted from 0.")
         wanted = wanted.at(int(number[1])).asked(call_of(scope))
-        image = await self._services.run(lambda: self._find(scope))
-        if wanted.frame >= image.frame_count:
-            raise NotFound("frame", f"The image has {image.frame_count} frames, counted from 0.")
         pinned = params["version"] != CURRENT
-        await self._services.pictures.send(call_of(scope), send, image, wanted, pinned=pinned)
+        find = partial(self._find, scope)
+        await self._services.pictures.send(call_of(scope), send, find, wanted, pinned=pinned)
 
     def _seen_as(self, scope: Scope, phi_namespace: str) -> tuple[StoredImage, Mapping[str, str]]:
         params = scope["path_params"]
