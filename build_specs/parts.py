@@ -15,6 +15,7 @@ HIDDEN = (
     "uvicorn.lifespan.on",
     "uvicorn.loops.uvloop",
     "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.protocols.websockets.wsproto_impl",
 )
 
 # Data of packages: fonts of icons, character tables, the web pages of the archive.

@@ -25,6 +25,8 @@ KEEP_ALIVE_S = 60
 FINISH_S = 30
 MAX_CONNECTIONS = 1000
 KEPT_BYTES = 32 << 20
+LONGEST_MESSAGE = 64 << 10
+"""Of a WebSocket's client, bytes."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -127,7 +129,8 @@ def _config(listener: Listener, app: App) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=GuardedProtocol,
-        ws="none",
+        ws="wsproto",
+        ws_max_size=LONGEST_MESSAGE,
         lifespan="off",
         log_config=None,
         log_level="error",  # its warnings say only that a stranger spoke no HTTP

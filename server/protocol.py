@@ -85,7 +85,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._cancel()
         if not self._refused:
             super().on_headers_complete()
-            if self.parser.get_method() != b"HEAD":
+            if self.cycle is not None and self.parser.get_method() != b"HEAD":  # a WebSocket has no cycle
                 self.cycle.transport = cast(asyncio.Transport, _InOnePiece(self.transport))
 
     def on_body(self, body: bytes) -> None:

@@ -18,12 +18,13 @@ from server.web.pages import routes as pages
 from server.web.services import Services
 from server.web.streaming import StreamingRouter
 from server.web.trusted import Loopback
-from server.web.v3 import further, study
+from server.web.v3 import channel, further, study
 from server.web.v3.attachments import AttachmentRoutes
 from server.web.v3.images import ImageRoutes
 from server.web.v3.notifications import NotificationRoutes
 from server.web.v3.orders import OrderRoutes
 from server.web.v3.session import SessionRoutes
+from server.web.v3.studies import StudyServiceRoutes
 
 
 def build(services: Services, guard: Guard) -> App:
@@ -34,19 +35,23 @@ def build(services: Services, guard: Guard) -> App:
         *OrderRoutes(services).operations(),
         *further.operations(services),
         *SessionRoutes(services).operations(),
+        *StudyServiceRoutes(services).operations(),
         *OperationRoutes(services).operations(),
         *docs.operations(),
         *pages.operations(services),
     ]
     framework = _framework(services)
-    framework.include_router(study.router(services))
-    framework.include_router(desktop.router(services))
+    routers = (study.router(services), desktop.router(services))
+    for router in routers:
+        framework.include_router(router)
     docs.describe(framework, streaming)
     return Gate(
-        StreamingRouter(streaming, framework, framework.routes),
+        StreamingRouter(streaming, framework, [route for router in routers for route in router.routes]),
         guard,
         services.authenticator,
         services.metrics,
+        jobs=services.jobs,
+        sockets={channel.PATH: channel.Channel(services)},
     )
 
 

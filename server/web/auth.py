@@ -35,7 +35,8 @@ OPEN = frozenset(
 )
 OPEN_BELOW = ("/docs/", "/pages/", "/view/")
 """A view has a secret of its own; its routes ask for that."""
-SESSIONS = "/api/v3/session/"
+SAID_INSIDE = ("/api/v3/session/", "/api/v3/study/", "/api/v3/namespace/", "/api/v3/job/")
+"""Calls whose sid may stand among the fields of the body; they ask for it themselves."""
 NOBODY = "Say who you are: a session (sid), Basic or Bearer credentials."
 ANONYMOUS = "anonymous"
 
@@ -134,7 +135,7 @@ class Authenticator:
         for sid in sids:
             if call.caller is None:
                 call.caller = await self.by_sid(sid)
-        if call.caller is None and not path.startswith(SESSIONS):
+        if call.caller is None and not path.startswith(SAID_INSIDE):
             if sids and not authorization:
                 raise Refused(ACCESS_DENIED, "The session has ended or never was.", "Log in again.")
             raise Unauthenticated(NOBODY)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from starlette.exceptions import HTTPException
 
+from server.web.auth import SAID_INSIDE
 from server.web.body import ClientGone
 from server.web.call import JSON, App, Call, Headers, Message, Receive, Scope, Send, answer
 from server.web.errors import (
@@ -28,6 +30,7 @@ from server.web.errors import (
     kind_of,
 )
 from server.web.guard import Guard
+from server.web.jobs import Jobs
 from server.web.metrics import Metrics
 
 access_log = logging.getLogger("filmjacket.access")
@@ -39,7 +42,7 @@ ALWAYS: Headers = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy",
 NO_STORE = (b"cache-control", b"no-store")
 CHALLENGE = (b"www-authenticate", b'Basic realm="Filmjacket", charset="UTF-8"')
 SENTENCES = {404: "There is nothing at this address.", 405: "This address does not take that method."}
-SESSIONS = "/api/v3/session/"
+JOB = b"x-ambrahealth-job-id"
 CLIENT_GONE = 499  # never sent: what the log says of a request whose client vanished
 
 
@@ -58,12 +61,15 @@ class Gate:
     guard: Guard
     authenticator: Authenticates
     metrics: Metrics
+    jobs: Jobs = field(default_factory=Jobs)
+    sockets: Mapping[str, App] = field(default_factory=dict)
+    """What serves a WebSocket, by path."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; every error becomes an answer here."""
         if scope["type"] != "http":
             if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 1000})
+                await self._socket(scope, receive, send)
             return
         call, scope = _open(scope)
         reply = _Reply(send, call)
@@ -71,7 +77,11 @@ class Gate:
         try:
             self._check(call)
             await self.authenticator.identify(call, scope["path"])
-            await self.app(scope, receive, reply.send)
+            if call.caller is not None and (job := call.header(JOB).strip()):
+                with self.jobs.running(call.caller.login, job):
+                    await self.app(scope, receive, reply.send)
+            else:
+                await self.app(scope, receive, reply.send)
         except ClientGone:
             reply.status = CLIENT_GONE
         except (
@@ -85,6 +95,20 @@ class Gate:
             access_log.info(
                 "%s %s %d %.1f ms %d B", call.method, template, reply.status, seconds * 1000, reply.bytes
             )
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a WebSocket, if one is served there to whoever asks; else it is not opened."""
+        path: str = scope["path"].rstrip("/")
+        serve = self.sockets.get(path)
+        started = time.perf_counter()
+        try:
+            if serve is None or self.guard.refusal("POST", dict(scope["headers"])):
+                await send({"type": "websocket.close", "code": 1000})
+            else:
+                await serve(scope, receive, send)
+        finally:
+            template = path if serve else "-"
+            access_log.info("WEBSOCKET %s %.1f s", template, time.perf_counter() - started)
 
     def _check(self, call: Call) -> None:
         if reason := self.guard.refusal(call.method, call.headers):
@@ -167,10 +191,11 @@ def error_document(error: Exception, scope: Scope, kind: Kind) -> dict[str, Any]
     data = {name: params[name] for name in IDENTIFIERS if name in params}
     call: Call = scope["state"]["call"]
     value = document(error, kind, data=data, verbose=call.header(VERBOSE) == "1")
-    if scope["path"].startswith(SESSIONS):  # this corner of the API has a form of its own as well
+    if scope["path"].startswith(SAID_INSIDE):  # this corner of the API has a form of its own as well
         value = {"status": "ERROR", "error_type": value["kind"]["readable_status"], **value}
-        if subtype := getattr(error, "subtype", None):
-            value["error_subtype"] = subtype
+        for name in ("subtype", "data"):
+            if (more := getattr(error, name, None)) is not None:
+                value[f"error_{name}"] = more
     return value
 
 

@@ -16,6 +16,7 @@ from server.notify import Notifying
 from server.web.auth import Authenticator
 from server.web.body import Limits
 from server.web.frames import Frames
+from server.web.jobs import Jobs
 from server.web.metrics import Metrics
 from server.web.pictures import Pictures
 from server.web.transcoding import Transcoder
@@ -51,6 +52,7 @@ class Services:
     about: About
     limits: Limits = field(default_factory=Limits)
     metrics: Metrics = field(default_factory=Metrics)
+    jobs: Jobs = field(default_factory=Jobs)
     notifying: Notifying | None = None
     """Whoever tells others of changes, if anybody does."""
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import socket
 import ssl
 import stat
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -17,35 +14,9 @@ import httpx
 import pytest
 
 from core.media.samples import SampleStudy, ct_slice, part10
-from tests.app.archive_process import ROOT, environment, filmjacket
+from tests.app.archive_process import filmjacket
+from tests.app.serving import FREE, Serving, certificate
 from tests.guards import CANARY, assert_canary_free
-
-READY = re.compile(r"ready http=(\S+) internal=(\S+) dimse=off\n")
-FREE = ("--port", "0", "--internal-port", "0")
-
-
-class Serving:
-    """A running `filmjacket serve`."""
-
-    def __init__(self, data: Path, *options: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "app", "serve", "--data", str(data), *FREE, *options],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment(),
-        )  # fmt: skip
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        match = READY.fullmatch(line)
-        if match is None:
-            self.process.kill()
-            raise AssertionError(f"{line!r} {self.process.communicate()[1]}")
-        self.url, self.internal = match.groups()
-
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
-        """Exit code, the rest of stdout, stderr."""
-        if self.process.poll() is None:
-            self.process.send_signal(how)
-        out, err = self.process.communicate(timeout=60)
-        return self.process.returncode, out, err
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
@@ -160,17 +131,12 @@ def test_a_taken_port_and_a_folder_that_is_none(tmp_path: Path) -> None:
 
 
 def test_tls(tmp_path: Path) -> None:
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-out", certificate, "-keyout", key],
-        check=False, capture_output=True,
-    )  # fmt: skip
-    if made.returncode:
+    found = certificate(tmp_path)
+    if found is None:
         pytest.skip("openssl makes no certificate here")
-    serving = Serving(tmp_path / "data", "--tls-cert", str(certificate), "--tls-key", str(key))
+    serving = Serving(tmp_path / "data", *found.options)
     try:
-        trust = ssl.create_default_context(cafile=certificate)
+        trust = ssl.create_default_context(cafile=found.path)
         password = (tmp_path / "data" / "initial-admin-password").read_text().strip()
         with httpx.Client(base_url=serving.url, verify=trust, trust_env=False) as client:
             fields = {"login": "admin", "password": password}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 from core.media.samples import SampleStudy, ct_slice, pdf_report, uid, write
 from tests import house
 from tests.app.archive_process import ArchiveProcess
-from tests.guards import CANARY
+from tests.app.serving import Serving, certificate
+from tests.guards import CANARY, assert_canary_free
 
 pytestmark = pytest.mark.interop
 
@@ -52,3 +54,42 @@ def test_a_session_of_the_vendors_client(tmp_path: Path) -> None:
     assert (said["wrapped"], said["in_parts"], said["as_images"]) == (202, 200, study.uid)
     assert said["detached"] == said["cache"] == said["image_deleted"] == 202 and said["images_left"] == 1
     assert said["deleted"] in (200, 202, 204) and said["gone"]
+
+
+def test_an_upload_by_the_vendors_client_over_tls(tmp_path: Path) -> None:
+    """Its own `upload_dir_and_get`: announce, upload, sync, wait on the channel until the study is ready."""
+    found = certificate(tmp_path) if PYTHON.exists() else None
+    if found is None:
+        pytest.skip("ambra-sdk or openssl is not installed")
+    study = SampleStudy(seed="ambra tls", patient=CANARY)
+    folder = tmp_path / "study"
+    folder.mkdir()
+    for number in (1, 2, 3):
+        write(ct_slice(study, instance=number), folder / f"{number}.dcm")
+    serving = Serving(tmp_path / "data", *found.options)
+    try:
+        password = (tmp_path / "data" / "initial-admin-password").read_text("utf-8").strip()
+        script = house.ROOT / "tests" / "interop" / "ambra_upload.py"
+        trust = {"SSL_CERT_FILE": str(found.path), "REQUESTS_CA_BUNDLE": str(found.path)}
+        done = subprocess.run(
+            [PYTHON, script, serving.url, "admin", password, folder],
+            env={**os.environ, **trust},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        code, _, errors = serving.stop()
+    assert done.returncode == 0, done.stderr
+    assert code == 0 and errors == ""
+    said = json.loads(done.stdout)
+    for place, namespace in (("study", "clinic"), ("elsewhere", "elsewhere")):
+        record = said[place]
+        assert (record["study_uid"], record["storage_namespace"]) == (study.uid, namespace)
+        assert record["phantom"] == 0 and record["image_count"] == 3
+        assert record["patient_name"] == CANARY.name and record["patientid"] == CANARY.patient_id
+    assert said["copy"]["image_count"] == 3 and said["copy"]["patientid"].startswith("ANON")
+    assert set(said["listed"]) == {study.uid, said["copy"]["study_uid"]} and said["schema"] == 3
+    assert set(said["only"]) == {"study_uid", "phantom"} and said["pydicom"] == CANARY.name
+    assert said["host"] and said["again"] and said["gone"]
+    assert_canary_free(tmp_path / "data" / "logs")

@@ -166,7 +166,8 @@ RAW: dict[str, tuple[bytes, set[int]]] = {
     "far too long": (request_of(POST, "Content-Length: 99999999999999", "Expect: 100-continue"), {413, 0}),
     "null in a header": (request_of(GET, "X: a\0b"), {400}),
     "bad address bytes": (b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n", {400}),
-    "websocket": (request_of(GET, *UPGRADE, "Sec-WebSocket-Version: 13"), {200}),
+    "websocket": (request_of(GET, *UPGRADE, "Sec-WebSocket-Version: 13"), {403}),
+    "websocket of no version": (request_of(GET, *UPGRADE), {400, 403, 426}),
 }
 
 
