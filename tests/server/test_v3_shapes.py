@@ -214,7 +214,8 @@ def test_deleting_a_study_takes_it_from_every_route(served: Served) -> None:
         listed = client.get("/api/desktop/v1/studies", params={"namespace": NAMESPACE}).json()["studies"]
     assert stored.study.uid not in {row["study_uid"] for row in listed}
     with closing(sqlite3.connect(served.data / "archive" / "thumbnails.db")) as connection:
-        assert connection.execute("SELECT count(*) FROM thumbnails").fetchone() == (0,)
+        query = "SELECT count(*) FROM thumbnails WHERE study = ?"
+        assert connection.execute(query, (f"{NAMESPACE}/{stored.study.uid}",)).fetchone() == (0,)
 
 
 def test_methods_that_are_not_there(served: Served, stored: Stored) -> None:
