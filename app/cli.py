@@ -7,6 +7,7 @@ at fault. Never a traceback.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import sys
@@ -27,12 +28,26 @@ EXIT_OF: tuple[tuple[type[KnownError], int], ...] = (
     (KnownError, REFUSED),
 )
 
+REMEDIES = {
+    errno.EACCES: "Ask for permission to it, or choose another place.",
+    errno.EPERM: "Ask for permission to it, or choose another place.",
+    errno.ENOSPC: "Make room on the disk, then try again.",
+    errno.EROFS: "This place is only readable: choose another one.",
+    errno.ENOENT: "Check the path, and that the disc is inserted.",
+}
+
+# `readable=False`: what may not be opened is no wrong usage, and the command itself says so, with the remedy.
 Data = Annotated[
-    Path | None, typer.Option("--data", help="The data folder.", envvar="FILMJACKET_DATA", show_default=False)
+    Path | None,
+    typer.Option(
+        "--data", help="The data folder.", envvar="FILMJACKET_DATA", show_default=False, readable=False
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else there.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="More log lines on stderr.")]
-Paths = Annotated[list[Path], typer.Argument(help="Discs, folders, ZIP files or single files.")]
+Paths = Annotated[
+    list[Path], typer.Argument(help="Discs, folders, ZIP files or single files.", readable=False)
+]
 
 app = typer.Typer(
     name="filmjacket",
@@ -74,7 +89,8 @@ def _answered(arguments: list[str]) -> int:
         return _say(error.message, error.remedy, code=exit_code(error))
     except OSError as error:
         what = f" ({error.filename})" if error.filename else ""
-        return _say(f"{error.strerror or 'The system refused'}{what}.", code=ENVIRONMENT)
+        remedy = REMEDIES.get(error.errno or 0, "Check the path and the drive.")
+        return _say(f"{error.strerror or 'The system refused'}{what}.", remedy, code=ENVIRONMENT)
     except Exception as error:  # our bug: the person gets a sentence, the log file the frames
         return _say(f"Something unforeseen went wrong: {_record(error, arguments)}", code=ENVIRONMENT)
 
@@ -251,7 +267,7 @@ def serve(
 @app.command()
 def render(
     *,
-    file: Annotated[Path, typer.Argument(help="A DICOM file.")],
+    file: Annotated[Path, typer.Argument(help="A DICOM file.", readable=False)],
     out: Annotated[Path, typer.Option("--out", help="Picture to write: .jpg, .jpeg or .png.")],
     frame: Annotated[int, typer.Option(help="Which frame, from 1.", min=1)] = 1,
     window: Annotated[str | None, typer.Option(help="Window as CENTRE,WIDTH.", metavar="C,W")] = None,

@@ -75,14 +75,14 @@ def read_path(reader: HeaderReader, path: str) -> Verdict:
     try:
         descriptor = os.open(path, _FLAGS)
     except OSError as error:
-        return _unreadable(error)
+        return _unreadable(error, path)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             return Refused(SkipReason.NOT_DICOM, sentences.NO_ORDINARY_FILE)
         return judge(reader, of_descriptor(descriptor, HEAD_BYTES, status.st_size), path)
     except OSError as error:
-        return _unreadable(error)
+        return _unreadable(error, path)
     finally:
         os.close(descriptor)
 
@@ -120,15 +120,23 @@ def _no_dicom(view: View, name: str) -> Verdict:
     return Refused(SkipReason.NOT_DICOM, sentences.no_dicom(head, name))
 
 
-def _unreadable(error: OSError) -> Refused:
+def _unreadable(error: OSError, path: str) -> Refused:
     if error.errno in (errno.EACCES, errno.EPERM):
         return Refused(SkipReason.UNREADABLE, sentences.NOT_ALLOWED)
     if error.errno == errno.ENOENT:
         return Refused(SkipReason.UNREADABLE, sentences.GONE)
-    if error.errno in (errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP):
+    if error.errno in (errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP) and _is_odd(path):
         return Refused(SkipReason.NOT_DICOM, sentences.NO_ORDINARY_FILE)
     if error.errno == errno.ENAMETOOLONG:
         return Refused(SkipReason.TOO_DEEP, sentences.PATH_TOO_LONG)
     if error.errno == errno.ELOOP:
         return Refused(SkipReason.UNREADABLE, sentences.LINK_TO_NOWHERE)
     return Refused(SkipReason.UNREADABLE, sentences.READ_FAULT, again=True)
+
+
+def _is_odd(path: str) -> bool:
+    """Whether it is no ordinary file: a drive that went away says the same of every file."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False

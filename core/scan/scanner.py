@@ -108,7 +108,7 @@ class Scanner:
     def _listing(self, optical: bool) -> Iterator[None]:
         """Fill the queue; yields often. Raises PathUnavailable."""
         for source in self.result.sources:
-            if source.path.is_file():
+            if os.path.isfile(source.path):
                 self._listed += 1
                 self._queue.append(File(str(source.path), source.prefix or source.path.name))
                 yield
@@ -248,7 +248,7 @@ def sources(paths: Sequence[Path]) -> list[PathSource]:
     found: list[Path] = []
     for path in paths:
         whole = Path(os.path.abspath(path))
-        if is_directory_name(whole.name) and whole.is_file():
+        if is_directory_name(whole.name) and os.path.isfile(whole):
             whole = whole.parent
         if whole not in found:
             found.append(whole)
@@ -261,7 +261,9 @@ def sources(paths: Sequence[Path]) -> list[PathSource]:
             number += 1
             label = f"{path.name or 'disc'} ({number})"
         labelled[label] = path
-    return [PathSource(path, f"{label}/" if path.is_dir() else label) for label, path in labelled.items()]
+    return [
+        PathSource(path, f"{label}/" if os.path.isdir(path) else label) for label, path in labelled.items()
+    ]
 
 
 def _check(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import subprocess
 import sys
@@ -97,6 +98,52 @@ def test_a_path_that_is_not_there_is_exit_code_three(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "There is nothing at" in captured.err
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="who reads what others may not is dropped as Linux does it"
+)
+def test_what_may_not_be_opened_is_the_environments_fault_and_has_a_remedy(folder: Path) -> None:
+    (folder / "IM000001").chmod(0)
+    (folder / "locked").mkdir(mode=0)
+    done = _as_nobody_special("scan", "--json", str(folder))
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert {s["path"]: s["reason"] for s in found["skipped"]} == {
+        "IM000001": "unreadable",
+        "locked": "unreadable",
+        "readme.txt": "not-dicom",
+    }
+    assert {s["detail"] for s in found["skipped"] if s["reason"] == "unreadable"} == {
+        "You have no permission to open this."
+    }
+    assert not found["receipt"]["complete"]
+    for command_line in (
+        ("scan", "--json", str(folder / "locked")),
+        ("scan", "--json", str(folder / "locked" / "deeper")),
+        ("upload", str(folder / "locked"), "--to", "v3:http://127.0.0.1:9"),
+        ("render", str(folder / "IM000001"), "--out", str(folder / "x.png")),
+        ("export", str(folder / "locked"), "--out", str(folder / "out")),
+    ):
+        done = _as_nobody_special(*command_line)
+        assert done.returncode == 3, done.stderr
+        assert done.stdout == ""
+        assert "permission" in done.stderr.lower()
+        assert "Traceback" not in done.stderr
+
+
+def _as_nobody_special(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The program by a user to whom permissions apply, root too."""
+    bounding_drop, overrides = 24, (1, 2)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
+
+    def humble() -> None:
+        for capability in overrides:
+            ctypes.CDLL(None).prctl(bounding_drop, capability, 0, 0, 0)
+
+    return subprocess.run(
+        [sys.executable, "-m", "app", *arguments],
+        capture_output=True, text=True, check=False, cwd=ROOT, timeout=60, preexec_fn=humble,
+    )  # fmt: skip
 
 
 def test_the_report_for_people(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

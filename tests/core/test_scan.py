@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from pathlib import Path
@@ -211,6 +212,24 @@ def test_a_scratched_file_is_tried_twice_and_blocks_nothing(
     details = {skipped.path: skipped.detail for skipped in result.skipped}
     assert "scratched" in details["IM000001"]
     assert "permission" in details["IM000003"]
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOTCONN])
+def test_a_drive_that_went_away_costs_images_whatever_it_says(
+    tmp_path: Path, study: SampleStudy, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    write_ct_series(study, tmp_path, 3, size=16)
+    honest = os.open
+
+    def gone(path: str, flags: int, *rest: int) -> int:
+        if os.path.basename(path) == "IM000002":
+            raise OSError(code, os.strerror(code))
+        return honest(path, flags, *rest)
+
+    monkeypatch.setattr(reading.os, "open", gone)
+    result = scanned(tmp_path, workers=0)
+    assert reasons(result) == {"IM000002": "unreadable"}
+    assert not result.receipt.complete
 
 
 def test_a_folder_that_cannot_be_opened_is_told(
