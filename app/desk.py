@@ -18,6 +18,7 @@ from core.scan.scanner import Scan
 from core.scan.zip_files import ZipFiles
 from core.settings import Settings
 from core.upload.archived_files import ArchivedFiles, fetch_attachments, sweep
+from core.upload.backoff import Pace
 from core.upload.control import Control
 from core.upload.destinations import Found, connect, find, from_environment
 from core.upload.job import UploadJob
@@ -34,6 +35,10 @@ from ui import services as ports
 from ui.models.people import banner_text, study_text
 
 DEFAULT_NAMESPACE = "default"
+AWAY_S = 15 * 60.0
+"""How long a sending waits for another machine that went away: a person sees it and may give up. The archive
+here is waited for as long as the command line waits: it comes back under another address."""
+
 NEEDING_FILES = (JobState.OPEN, JobState.FAILED)
 STATES = {
     State.OFF: ports.ArchiveState.OFF,
@@ -167,7 +172,9 @@ class Job:
             self._control = Control()
         with nullcontext(self._opener) if self._opener else self._uploads.reading(self._job) as opener:
             destination = self._uploads.open(self._job, self.where)
-            return (yield from run(self._job, destination, self._control, opener=opener))
+            here = parse(self._job.destination).kind is TargetKind.ARCHIVE
+            pace = Pace() if here else Pace(patience_s=AWAY_S)
+            return (yield from run(self._job, destination, self._control, opener=opener, pace=pace))
 
     def pause(self) -> None:
         """Send nothing more for now."""
@@ -242,6 +249,22 @@ class Uploads:
         self._sweep()
         jobs = (self._ledger.open_job(summary.id) for summary in self._ledger.unfinished())
         return [Job(job, self, self._name_of(job.destination)) for job in jobs]
+
+    def ended(self, limit: int) -> Sequence[ports.PastJob]:
+        """What came to its end, newest first."""
+        found = []
+        for summary in self._ledger.ended(limit):
+            job = self._ledger.open_job(summary.id)
+            said = job.last_receipt()
+            found.append(
+                ports.PastJob(
+                    Job(job, self, self._name_of(job.destination)),
+                    summary.updated,
+                    cancelled=summary.state is JobState.CANCELLED,
+                    receipt=UploadReceipt.from_json(said) if said else None,
+                )
+            )
+        return found
 
     def open(self, job: UploadJob, where: str) -> V3Destination:
         """The destination of *job*. Raises KnownError."""

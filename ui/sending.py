@@ -27,6 +27,7 @@ class SendingOnImport(QObject):
         self.receipt = ReceiptBar(page)
         page.scan.add_below(self.receipt)
         self.receipt.next.connect(page.leave)
+        self.receipt.retry.connect(self._retry)
         self.receipt.eject.connect(self._eject)
         self.receipt.saved.connect(self._saved)
         self.receipt.failed.connect(page.messages.show_error)
@@ -47,7 +48,6 @@ class SendingOnImport(QObject):
         self.card.retry.connect(self._transfers.go_on)
         self.card.cancel.connect(self._page.cancelAsked)
         self.card.forget.connect(lambda _t: self._put_away())
-        self.card.receipt.connect(self._show_receipt)
 
     def _put_away(self) -> None:
         self.receipt.hide()
@@ -62,7 +62,7 @@ class SendingOnImport(QObject):
             return
         self.card.refresh()
         ended = transfer.receipt is not None and transfer.state in (State.DONE, State.FAILED)
-        self.card.setVisible(not (ended and transfer.state is State.DONE))
+        self.card.setVisible(not ended)
         if ended:
             self._show_receipt(transfer)
             announce(self._page, self.receipt.sentence.text(), urgent=transfer.state is State.FAILED)
@@ -78,6 +78,10 @@ class SendingOnImport(QObject):
 
     def _drive(self) -> object | None:
         return self._page.drive_of(self._page.session.paths)
+
+    def _retry(self) -> None:
+        if self._shown is not None:
+            self._transfers.go_on(self._shown)
 
     def _eject(self) -> None:
         drive = self._page.drive_of(self._page.session.paths)

@@ -147,6 +147,16 @@ class Job(Protocol):
         """Take an unfinished job off the ledger; what was sent stays where it is."""
 
 
+@dataclass(frozen=True, slots=True)
+class PastJob:
+    """A sending that came to its end in an earlier run; *ended* is in seconds since 1970."""
+
+    job: Job
+    ended: float
+    cancelled: bool = False
+    receipt: UploadReceipt | None = None
+
+
 class Uploads(Protocol):
     """Where sendings begin, and where the last run left them."""
 
@@ -155,6 +165,9 @@ class Uploads(Protocol):
 
     def unfinished(self) -> Sequence[Job]:
         """Jobs an earlier run left, newest first."""
+
+    def ended(self, limit: int) -> Sequence[PastJob]:
+        """Jobs that came to their end, well or not, newest first."""
 
 
 @dataclass(frozen=True, slots=True)

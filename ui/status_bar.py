@@ -80,8 +80,9 @@ class StatusBar(QStatusBar):
         self.archive.setAccessibleName(self._words[state])
 
     def _show_sending(self) -> None:
-        active = [t for t in self._transfers.busy if t.state is not State.PAUSED]
-        self.sending.setText(sending_text(len(active), self._transfers.rate()))
+        states = [t.state for t in self._transfers.busy if t.state is not State.PAUSED]
+        waiting = states.count(State.WAITING)
+        self.sending.setText(sending_text(len(states) - waiting, self._transfers.rate(), waiting))
 
     def measure(self) -> None:
         """Ask how much room is left; a network disc may take its time to say."""

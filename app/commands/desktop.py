@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ui.services import Services
 
 SHORT_WORKERS = 4
-LONG_WORKERS = 6  # so many discs and sendings at a time; more of them wait
+LONG_WORKERS = 12  # so many discs and sendings at a time, those that wait for a network among them
 
 
 def run(path: Path | None = None) -> int:

@@ -171,11 +171,15 @@ class Ledger:
 
     def jobs(self, limit: int = 200) -> list[JobSummary]:
         """Jobs, the newest first."""
-        return self._summaries(None, limit)
+        return self._summaries(tuple(JobState), limit)
 
     def unfinished(self) -> list[JobSummary]:
         """Jobs that were interrupted or never begun and that no living process runs, the newest first."""
-        return self._summaries(JobState.OPEN, 200)
+        return self._summaries((JobState.OPEN,), 200)
+
+    def ended(self, limit: int) -> list[JobSummary]:
+        """Jobs that came to their end, well or not, the newest first."""
+        return self._summaries((JobState.DONE, JobState.FAILED, JobState.CANCELLED), limit)
 
     def cancel(self, job_id: int) -> None:
         """Give up a job; what was sent stays at the destination."""
@@ -188,16 +192,16 @@ class Ledger:
         """Remove a job from the ledger."""
         self._db.write(lambda c: c.execute(delete(jobs).where(jobs.c.id == job_id))).result()
 
-    def _summaries(self, state: JobState | None, limit: int) -> list[JobSummary]:
+    def _summaries(self, states: Collection[JobState], limit: int) -> list[JobSummary]:
         asked = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
-        if state is not None:
-            asked = asked.where(jobs.c.state == state.value)
+        asked = asked.where(jobs.c.state.in_([state.value for state in states]))
+        idle = JobState.OPEN in states and len(states) == 1
         with self._db.read() as connection:
             rows = connection.execute(asked).all()
             return [
                 _summary(connection, row)
                 for row in rows
-                if state is None or not is_running(row.owner_pid, row.owner_started)
+                if not idle or not is_running(row.owner_pid, row.owner_started)
             ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -146,6 +147,16 @@ class UploadReceipt:
             "complete": self.complete,
             "seconds": round(self.seconds, 3),
         }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> UploadReceipt:
+        """The receipt of an earlier run; an attachment that is not there stands among the failures."""
+        studies = []
+        for each in document["studies"]:
+            failed = tuple(Failure(**failure) for failure in each["failed"])
+            wanted = each["attachments"] + sum(not failure.sop_uid for failure in failed)
+            studies.append(StudyReceipt(**{**each, "failed": failed}, attachments_expected=wanted))
+        return cls(document["destination"], tuple(studies), document["seconds"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from core.media.samples import SampleStudy
 from core.scan.zip_files import ZipFiles
 from core.upload.ledger import Ledger
 from core.upload.local_files import LocalFiles
-from core.upload.nouns import ItemState, JobState
+from core.upload.nouns import ItemState, JobState, UploadReceipt
 from core.upload.picks import Attach, Order, Pick
 from core.upload.runner import run
 from tests.core.scanning import packed, scanned, slices
@@ -242,6 +242,29 @@ def test_jobs_can_be_given_up_and_forgotten(tmp_path: Path) -> None:
     with closing(sqlite3.connect(desk.ledger_path)) as db:
         rows = db.execute("SELECT DISTINCT job_id FROM upload_instances").fetchall()
     assert rows == [(first.id,)]
+    desk.close()
+
+
+def test_what_came_to_its_end_is_listed_with_its_receipt(tmp_path: Path) -> None:
+    desk, store = Desk(tmp_path), Store()
+    report = tmp_path / "gone.pdf"
+    report.write_bytes(b"%PDF-1.4")
+    first = desk.job()
+    desk.attachments = [Attach(desk.picks[0].study_uid, report)]
+    second, third = desk.job(), desk.job()
+    whole = desk.upload(FakeDestination(store), first)
+    report.unlink()
+    lacking = desk.upload(FakeDestination(store), second)
+    assert (whole.complete, lacking.complete) == (True, False)
+    ended = desk.ledger.ended(10)
+    assert [job.id for job in ended] == [second.id, first.id]
+    assert [job.state for job in ended] == [JobState.FAILED, JobState.DONE]
+    assert third.id not in [job.id for job in ended]
+    assert [job.id for job in desk.ledger.ended(1)] == [second.id]
+    for job, told in ((first, whole), (second, lacking)):
+        kept = UploadReceipt.from_json(desk.ledger.open_job(job.id).last_receipt() or {})
+        assert kept.to_json() == told.to_json()
+        assert (kept.studies, kept.safe_to_eject) == (told.studies, told.safe_to_eject)
     desk.close()
 
 

@@ -15,7 +15,7 @@ from core.dicom.tree import Tree
 from core.media import samples
 from core.settings import Settings
 from core.upload.nouns import RunState, StudyReceipt, UploadProgress, UploadReceipt
-from ui.services import ArchiveState, DestinationText, Order, Services
+from ui.services import ArchiveState, DestinationText, Order, PastJob, Services
 from ui.state import WindowState
 from ui.tasks import Tasks
 
@@ -241,6 +241,7 @@ class FakeUploads:
     """Hands out fake jobs; *left* are those of the last run."""
 
     left: list[FakeJob] = field(default_factory=list)
+    past: list[PastJob] = field(default_factory=list)
     begun: list[FakeJob] = field(default_factory=list)
     make: Any = FakeJob
 
@@ -253,6 +254,10 @@ class FakeUploads:
     def unfinished(self) -> Sequence[FakeJob]:
         """What the last run left."""
         return list(self.left)
+
+    def ended(self, limit: int) -> Sequence[PastJob]:
+        """What earlier runs sent."""
+        return self.past[:limit]
 
 
 @dataclass

@@ -14,12 +14,20 @@ from core.errors import Unreachable
 from core.upload.nouns import Failure, RunState, StudyReceipt, UploadProgress, UploadReceipt
 from tests.ui import fakes
 from tests.ui.test_send import order_of
+from ui.services import PastJob
 from ui.tasks import Tasks
 from ui.uploads.card import JobCard
 from ui.uploads.page import SentPage
 from ui.uploads.receipt_bar import ReceiptBar
 from ui.uploads.transfers import State, Transfer, Transfers
-from ui.uploads.words import numbers_text, receipt_page, receipt_sentence, sending_text, state_text
+from ui.uploads.words import (
+    moment_text,
+    numbers_text,
+    receipt_page,
+    receipt_sentence,
+    sending_text,
+    state_text,
+)
 
 
 @pytest.fixture
@@ -217,3 +225,64 @@ def test_numbers_say_what_is_waited_for() -> None:
     assert state_text(transfer) == "Waiting for the network"
     assert sending_text(2, 24e6) == "2 sending · 24 MB/s"
     assert sending_text(0, 0) == ""
+    assert sending_text(0, 0, 1) == "1 waiting for the network"
+    assert sending_text(1, 24e6, 1) == "1 sending · 24 MB/s · 1 waiting for the network"
+
+
+def test_a_sending_given_up_says_what_was_sent_and_claims_no_more() -> None:
+    step = UploadProgress("1.1", 77, 80, 1, 2, 0.0, None, RunState.FAILED, 0)
+    stopped = UploadReceipt("archive", (StudyReceipt("1.1", 80, 77, 0, 0, "digest"),), 3.0, cancelled=True)
+    transfer = Transfer("t", State.CANCELLED, job=fakes.FakeJob(), progress=step, receipt=stopped)
+    assert numbers_text(transfer) == "77 of 80"
+
+
+def test_what_is_missing_names_its_reason_and_retry_comes_first(qtbot: QtBot) -> None:
+    lost = tuple(Failure(f"1.{n}", f"IM{n}", "The file is no longer on the source.") for n in range(3))
+    transfer = Transfer("t", State.FAILED, job=fakes.FakeJob(), receipt=receipt(verified=409, failed=lost))
+    bar = ReceiptBar()
+    qtbot.addWidget(bar)
+    bar.show_receipt(transfer, can_eject=False)
+    assert bar.note.text() == "⚠ 3 × The file is no longer on the source."
+    assert not bar.retry_button.isHidden()
+    assert bar.next_button.property("role") != "primary"
+    with qtbot.waitSignal(bar.retry, timeout=500):
+        bar.retry_button.click()
+    bar.show_receipt(Transfer("t", State.DONE, job=fakes.FakeJob(), receipt=receipt()), can_eject=False)
+    assert bar.retry_button.isHidden() and bar.note.isHidden()
+    assert bar.next_button.property("role") == "primary"
+
+
+def test_what_earlier_runs_sent_stays_on_record(
+    qtbot: QtBot, board: Transfers, uploads: fakes.FakeUploads
+) -> None:
+    good, bad = fakes.FakeJob(), _with(fakes.FakeJob(), id="2")
+    lost = receipt(verified=411, failed=(Failure("1.2.3", "IM7", "The file is damaged."),))
+    uploads.past = [PastJob(bad, 1.7e9, receipt=lost), PastJob(good, 1.6e9, receipt=receipt())]
+    page = SentPage(board)
+    qtbot.addWidget(page)
+    page.show()
+    qtbot.waitUntil(lambda: len(page.cards) == 2, timeout=2000)
+    first, second = page.cards.values()
+    assert (first.state.text(), offered(first)) == ("1 failed", {"retry", "receipt"})
+    assert (second.state.text(), offered(second)) == ("Done and checked", {"receipt"})
+    assert moment_text(1.7e9) in first.about.toolTip()
+    assert not page._past_title.isHidden() and page._now_title.isHidden()
+    first.buttons["retry"].click()
+    until(qtbot, first.transfer, State.DONE)
+    assert page._now.indexOf(first) == 0 and page._past.indexOf(first) < 0
+    assert not page._now_title.isHidden()
+
+
+def test_a_sending_of_this_run_is_not_shown_a_second_time(
+    qtbot: QtBot, board: Transfers, uploads: fakes.FakeUploads
+) -> None:
+    transfer = board.begin(order_of("Yamada"))
+    until(qtbot, transfer, State.DONE)
+    again = _with(fakes.FakeJob(), id="2")
+    uploads.past = [PastJob(uploads.begun[0], 1.7e9), PastJob(again, 1.6e9, cancelled=True)]
+    board.remember()
+    qtbot.waitUntil(lambda: len(board.all) == 2, timeout=2000)
+    assert [t.state for t in board.all] == [State.DONE, State.CANCELLED]
+    card = JobCard(board.all[1])
+    qtbot.addWidget(card)
+    assert offered(card) == {"retry"}

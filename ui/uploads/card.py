@@ -9,7 +9,7 @@ from ui.icons import icon
 from ui.messages import MessageBar
 from ui.picture import Picture
 from ui.uploads.transfers import ENDED, State, Transfer
-from ui.uploads.words import STATE_LOOK, numbers_text, state_text, what, where, whose
+from ui.uploads.words import STATE_LOOK, moment_text, numbers_text, state_text, what, where, whose
 from ui.widgets.banner import ElidedLabel, breakable
 
 _BAR = {
@@ -92,6 +92,8 @@ class JobCard(QFrame):
         names = whose(transfer)
         self.who.setText(breakable(names))
         about = f"{what(transfer)} → {where(transfer)}"
+        if transfer.ended:
+            about = f"{about} · {moment_text(transfer.ended)}"
         self.about.setText(about)
         self.about.setToolTip(about)
         word = state_text(transfer)
@@ -108,6 +110,12 @@ class JobCard(QFrame):
         self._move_bar()
 
     def _offers(self) -> set[str]:
+        offers = self._offers_now()
+        if self.transfer.ended:  # it is the record of what was sent: it stays
+            offers -= {"forget"}
+        return offers if self.transfer.receipt is not None else offers - {"receipt"}
+
+    def _offers_now(self) -> set[str]:
         match self.transfer.state:
             case State.LEFT:
                 return {"retry", "cancel"}

@@ -30,6 +30,8 @@ class SentPage(QWidget):
         self._left = QVBoxLayout()
         self._now_title = self._heading(self.tr("This time"))
         self._now = QVBoxLayout()
+        self._past_title = self._heading(self.tr("Earlier"))
+        self._past = QVBoxLayout()
         self._pages = QStackedWidget(self)
         self._build()
         transfers.added.connect(self._added)
@@ -38,6 +40,7 @@ class SentPage(QWidget):
         for transfer in reversed(transfers.all):
             self._added(transfer)
         self._arrange()
+        transfers.remember()
 
     def _heading(self, text: str) -> QLabel:
         label = QLabel(text, self)
@@ -51,7 +54,11 @@ class SentPage(QWidget):
         column = QVBoxLayout(content)
         column.setContentsMargins(24, 0, 24, 24)
         column.setSpacing(12)
-        for heading, cards in ((self._left_title, self._left), (self._now_title, self._now)):
+        for heading, cards in (
+            (self._left_title, self._left),
+            (self._now_title, self._now),
+            (self._past_title, self._past),
+        ):
             cards.setSpacing(12)
             column.addWidget(heading)
             column.addLayout(cards)
@@ -105,18 +112,25 @@ class SentPage(QWidget):
         self._arrange()
 
     def _place(self, card: JobCard) -> None:
-        layout = self._left if card.transfer.state is State.LEFT else self._now
-        layout.insertWidget(0, card)
+        if card.transfer.ended:
+            self._past.addWidget(card)
+        else:
+            layout = self._left if card.transfer.state is State.LEFT else self._now
+            layout.insertWidget(0, card)
 
     def _changed(self, transfer: Transfer) -> None:
         card = self.cards.get(transfer.id)
         if card is None:
             return
         word = card.state.text()
-        if transfer.state is not State.LEFT and self._left.indexOf(card) >= 0:
-            self._left.removeWidget(card)
-            self._place(card)
-            self._arrange()
+        for before, stays in (
+            (self._left, transfer.state is State.LEFT),
+            (self._past, transfer.ended > 0),
+        ):
+            if not stays and before.indexOf(card) >= 0:
+                before.removeWidget(card)
+                self._place(card)
+                self._arrange()
         card.refresh()
         if word != card.state.text() and self.isVisible():
             announce(self, f"{whose(transfer)}: {state_text(transfer)}")
@@ -125,14 +139,16 @@ class SentPage(QWidget):
         card = self.cards.pop(transfer.id, None)
         if card is not None:
             card.hide()
-            self._left.removeWidget(card)
-            self._now.removeWidget(card)
+            for layout in (self._left, self._now, self._past):
+                layout.removeWidget(card)
             card.deleteLater()
         self._arrange()
 
     def _arrange(self) -> None:
         self._left_title.setVisible(self._left.count() > 0)
-        self._now_title.setVisible(self._now.count() > 0 and self._left.count() > 0)
+        others = self._left.count() + self._past.count() > 0
+        self._now_title.setVisible(self._now.count() > 0 and others)
+        self._past_title.setVisible(self._past.count() > 0)
         self._pages.setCurrentIndex(1 if self.cards else 0)
 
     def show_receipt(self, transfer: Transfer) -> None:

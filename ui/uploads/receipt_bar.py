@@ -12,12 +12,13 @@ from ui.flow import FlowLayout
 from ui.icons import icon
 from ui.picture import Picture
 from ui.uploads.transfers import Transfer
-from ui.uploads.words import receipt_numbers, receipt_page, sentence_of
+from ui.uploads.words import receipt_numbers, receipt_page, sentence_of, trouble_text
 
 
 class ReceiptBar(QFrame):
-    """Signals: `eject()`, `saved(str)` with the file's path, `failed(object)`, `next()`."""
+    """Signals: `retry()`, `eject()`, `saved(str)` with the file's path, `failed(object)`, `next()`."""
 
+    retry = Signal()
     eject = Signal()
     saved = Signal(str)
     failed = Signal(object)
@@ -35,6 +36,11 @@ class ReceiptBar(QFrame):
         self.note = QLabel(self)
         self.note.setWordWrap(True)
         self.note.setProperty("role", "warn")
+        self.retry_button = QPushButton(
+            icon("ph.arrow-clockwise", "on_primary", before_text=True), self.tr("Retry"), self
+        )
+        self.retry_button.setProperty("role", "primary")
+        self.retry_button.clicked.connect(lambda: self.retry.emit())
         self.eject_button = QPushButton(icon("ph.eject", before_text=True), self.tr("Eject"), self)
         self.save_button = QPushButton(
             icon("ph.floppy-disk", before_text=True), self.tr("Save receipt…"), self
@@ -56,7 +62,7 @@ class ReceiptBar(QFrame):
         top.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
         top.addLayout(words, 1)
         buttons = FlowLayout(spacing=8)
-        for button in (self.eject_button, self.save_button, self.next_button):
+        for button in (self.retry_button, self.eject_button, self.save_button, self.next_button):
             buttons.addWidget(button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 12, 16, 12)
@@ -79,9 +85,15 @@ class ReceiptBar(QFrame):
         self._icon.show_icon(name, role)
         self.sentence.setText(sentence_of(transfer, receipt))
         self.numbers.setText(receipt_numbers(receipt))
-        self.note.setText(f"⚠ {note}" if note else "")
-        self.note.setVisible(bool(note))
-        self.setAccessibleName(" ".join(part for part in (self.sentence.text(), note) if part))
+        notes = [part for part in (trouble_text(receipt), note) if part]
+        self.note.setText("\n".join(f"⚠ {part}" for part in notes))
+        self.note.setVisible(bool(notes))
+        self.setAccessibleName(" ".join([self.sentence.text(), *notes]))
+        self.retry_button.setVisible(not good)
+        self.next_button.setProperty("role", "primary" if good else "")
+        self.next_button.setIcon(icon("disc", "on_primary" if good else "text", before_text=True))
+        self.next_button.style().unpolish(self.next_button)
+        self.next_button.style().polish(self.next_button)
         self.eject_button.setVisible(can_eject)
         self.eject_button.setEnabled(receipt.safe_to_eject)
         self.eject_button.setToolTip(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from core.errors import Unreachable
-from ui.services import Job, Order, Services, Uploads
+from ui.services import Job, Order, PastJob, Services, Uploads
 from ui.tasks import Task, Tasks
 
 if TYPE_CHECKING:
@@ -33,13 +33,19 @@ class State(StrEnum):
     DONE = "done"
 
 
+REMEMBERED = 40
+"""So many sendings of earlier runs are shown."""
+
 ENDED = frozenset({State.FAILED, State.BROKEN, State.CANCELLED, State.DONE})
 RUNNING = frozenset({State.PREPARING, State.SENDING, State.PAUSED, State.WAITING})
 
 
 @dataclass(slots=True, eq=False)
 class Transfer:
-    """One sending. *job* is None while it is being written into the ledger."""
+    """One sending. *job* is None while it is being written into the ledger.
+
+    *ended* is not 0 where it came to its end in an earlier run: seconds since 1970.
+    """
 
     id: str
     state: State
@@ -49,6 +55,7 @@ class Transfer:
     receipt: UploadReceipt | None = None
     error: Exception | None = None
     task: Task | None = None
+    ended: float = 0.0
 
     @property
     def running(self) -> bool:
@@ -90,6 +97,19 @@ class Transfers(QObject):
                 then(left)
 
         self._jobs.call(lambda: list(self._uploads.unfinished()), done=found, failed=lambda _error: None)
+
+    def remember(self) -> None:
+        """Ask the ledger for what earlier runs sent, and hold it behind everything else."""
+
+        def found(past: Sequence[PastJob]) -> None:
+            known = {t.job.id for t in self.all if t.job is not None}
+            for each in past:
+                if each.job.id not in known:
+                    transfer = _past(self._next_id(), each)
+                    self.all.append(transfer)
+                    self.added.emit(transfer)
+
+        self._jobs.call(lambda: self._uploads.ended(REMEMBERED), done=found, failed=lambda _error: None)
 
     def begin(self, order: Order) -> Transfer:
         """Write *order* into the ledger and start sending."""
@@ -168,6 +188,7 @@ class Transfers(QObject):
     def _run(self, transfer: Transfer, job: Job) -> None:
         transfer.error = transfer.receipt = None
         transfer.progress = None
+        transfer.ended = 0.0
         self._set(transfer, State.SENDING)
         transfer.task = self._jobs.run(
             job.run(),
@@ -193,6 +214,14 @@ class Transfers(QObject):
     def _broke(self, transfer: Transfer, error: Exception) -> None:
         transfer.error = error
         self._set(transfer, State.BROKEN)
+
+
+def _past(new_id: str, each: PastJob) -> Transfer:
+    if each.cancelled:
+        state = State.CANCELLED
+    else:
+        state = State.DONE if each.receipt is not None and each.receipt.complete else State.FAILED
+    return Transfer(new_id, state, job=each.job, receipt=each.receipt, ended=each.ended)
 
 
 def lost_network(transfer: Transfer) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QCoreApplication, QLocale
+from PySide6.QtCore import QCoreApplication, QDateTime, QLocale
 
 from ui.importing.words import counted, studies_text, time_text
 from ui.models.people import images_text, person_name, size_text, study_text
@@ -105,10 +106,17 @@ def _missing(transfer: Transfer) -> int:
     return transfer.progress.failed if transfer.progress is not None else 0
 
 
+def moment_text(seconds: float) -> str:
+    """`11/29/26 10:15 AM`, as the locale writes a moment given in seconds since 1970."""
+    moment = QDateTime.fromSecsSinceEpoch(int(seconds))
+    return QLocale().toString(moment, QLocale.FormatType.ShortFormat)
+
+
 def numbers_text(transfer: Transfer) -> str:
     """`312 of 412 · 24 MB/s · 4 s`."""
     step = transfer.progress
-    if transfer.receipt is not None:
+    given_up = transfer.state is State.CANCELLED and step is not None  # nobody asked what is there
+    if transfer.receipt is not None and not given_up:
         return receipt_numbers(transfer.receipt)
     if step is None:
         count = transfer.job.images if transfer.job is not None else 0
@@ -207,13 +215,18 @@ def _lines(transfer: Transfer) -> list[str]:
     return text.splitlines()
 
 
-def sending_text(count: int, rate: float) -> str:
-    """The status bar: `2 sending · 24 MB/s`."""
-    if not count:
-        return ""
-    return " · ".join(
-        part for part in (_tr("{n} sending").format(n=count), rate_text(rate) if rate > 0 else "") if part
-    )
+def sending_text(count: int, rate: float, waiting: int = 0) -> str:
+    """The status bar: `2 sending · 24 MB/s · 1 waiting for the network`."""
+    parts = [_tr("{n} sending").format(n=count), rate_text(rate) if rate > 0 else ""] if count else []
+    if waiting:
+        parts.append(_tr("{n} waiting for the network").format(n=waiting))
+    return " · ".join(part for part in parts if part)
+
+
+def trouble_text(receipt: UploadReceipt) -> str:
+    """Why most of it is missing: `12 × The file is no longer on the source.`; "" if nothing is."""
+    reasons = Counter(each.reason for study in receipt.studies for each in study.failed if each.reason)
+    return " · ".join(f"{QLocale().toString(count)} × {reason}" for reason, count in reasons.most_common(2))
 
 
 def free_text(count: int) -> str:
