@@ -196,6 +196,9 @@ class MainWindow(QMainWindow):
         self.page(page)
         self.stack.setCurrentIndex(page)
         self.rail.mark(page)
+        holder = self.stack.widget(page)
+        if holder is not None and holder.hasFocus():  # Qt gives it to the page where nothing in it takes it
+            self.rail.take_focus(page)
 
     def search(self) -> None:
         """Go to the Archive's search line."""

@@ -39,6 +39,7 @@ class Rail(QFrame):
             ("ph.paper-plane-tilt", self.tr("Sent"), "Ctrl+3"),
             ("ph.gear-six", self.tr("Settings"), "Ctrl+4"),
         )
+        self._words = [word for _picture, word, _keys in pages]
         for number, (picture, word, keys) in enumerate(pages):
             if number == len(pages) - 1:
                 self._layout.addStretch(1)
@@ -64,9 +65,14 @@ class Rail(QFrame):
     def mark(self, number: int) -> None:
         """Show that this page is the one on screen."""
         self._group.button(number).setChecked(True)
+        if any(button.hasFocus() for button in self._group.buttons()):
+            self.take_focus(number)
 
     def count(self, number: int, many: int) -> None:
         """Write a count beside a page's word (what is being sent)."""
-        button = self._group.button(number)
-        word = button.text().split(" ")[0]
-        button.setText(f"{word} {many}" if many else word)
+        word = self._words[number]
+        self._group.button(number).setText(f"{word} {many}" if many else word)
+
+    def take_focus(self, number: int) -> None:
+        """The page has nothing to take the keyboard: its button keeps it."""
+        self._group.button(number).setFocus()

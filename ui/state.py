@@ -39,7 +39,7 @@ class WindowState:
 
     @property
     def recent(self) -> list[Path]:
-        """The last sources that were opened, newest first; those that are gone are left out."""
+        """The last sources that were opened, newest first; some may be gone by now."""
         value = self._store.value("recent", [])
         names = [value] if isinstance(value, str) else value if isinstance(value, list) else []
         return [Path(name) for name in names if isinstance(name, str) and name][:RECENT]

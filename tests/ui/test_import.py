@@ -127,15 +127,9 @@ def test_a_scan_that_breaks_is_said_in_place(qtbot: QtBot, make: Any, tmp_path: 
 
     page = make(scanner=lambda _paths: Broken({}))
     page.open([tmp_path])
-    qtbot.waitUntil(lambda: page.session.stage is Stage.FAILED, timeout=3000)
+    qtbot.waitUntil(page.messages.isVisible, timeout=3000)
     assert page.messages.text.text() == "The disc went away. Insert it again."
     assert page.messages.details_button.isVisible()
-
-
-def test_a_source_that_is_gone_is_said_in_place(make: Any, tmp_path: Path) -> None:
-    page = make()
-    page.open([tmp_path / "gone"])
-    assert "gone is not there any more" in page.messages.text.text()
     assert page.stack.currentWidget() is page.start
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPointF, QRect, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
 from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
@@ -20,7 +20,7 @@ from tests.ui.viewing import mixed_study, view_of
 from ui.models.series_list import THUMBNAIL_ROLE
 from ui.models.study_view import AttachmentView, ElementText, StudyView
 from ui.tasks import Tasks
-from ui.widgets.skipped_tab import reason_text
+from ui.widgets.skipped_tab import WholeSentence, reason_text
 from ui.widgets.study_panel import StudyPanel
 
 NAME = "Yamada^Tarou=山田^太郎=やまだ^たろう"
@@ -207,13 +207,39 @@ def test_skipped_files_are_grouped_by_reason_in_words(panel: StudyPanel, view: S
     panel.show_study(replace(view, skipped=skipped))
     groups = panel.skipped._groups()
     assert [g.text(0) for g in groups] == [
-        "Cut short: the end of the image is missing · 1",
-        "Other files, not images · 2",
+        "1 · Cut short: the end of the image is missing",
+        "2 · Other files, not images",
     ]
     assert panel.tabs.tabText(panel.tabs.indexOf(panel.skipped)) == "Skipped 3"
     panel.show_study(replace(view, uid="1.2", skipped=None))
     assert not panel.tabs.isTabVisible(panel.tabs.indexOf(panel.skipped))
     assert all(reason_text(reason) for reason in SkipReason)
+
+
+def test_another_disc_with_as_many_skipped_files_shows_its_own(panel: StudyPanel, view: StudyView) -> None:
+    for name in ("FIRST.TXT", "SECOND.TXT"):
+        panel.show_study(replace(view, skipped=[Skipped(name, SkipReason.NOT_DICOM, "A text file.")]))
+        [group] = panel.skipped._groups()
+        assert group.child(0).text(0) == name
+
+
+def test_a_reason_is_read_in_full_however_narrow_the_panel(
+    qtbot: QtBot, panel: StudyPanel, view: StudyView
+) -> None:
+    sentence = "This image file is cut off: it ends before its contents do. Copy it again from its origin."
+    panel.show_study(replace(view, skipped=[Skipped("IM7", SkipReason.TRUNCATED, sentence)]))
+    panel.tabs.setCurrentWidget(panel.skipped)
+    tree = panel.skipped.tree
+    heights = []
+    for width in (700, 360):
+        panel.resize(width, 500)
+        qtbot.waitUntil(lambda: tree.columnWidth(0) == round(tree.viewport().width() * tree.FILE_SHARE))
+        item = panel.skipped._groups()[0].child(0)
+        room = QRect(0, 0, tree.columnWidth(1) - WholeSentence.MARGIN, 1000)
+        wanted = tree.fontMetrics().boundingRect(room, Qt.TextFlag.TextWordWrap, sentence).height()
+        qtbot.waitUntil(lambda item=item, wanted=wanted: tree.visualItemRect(item).height() >= wanted)
+        heights.append(tree.visualItemRect(item).height())
+    assert heights[1] > heights[0]
 
 
 def test_without_a_study_it_says_what_to_do(panel: StudyPanel, view: StudyView) -> None:

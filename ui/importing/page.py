@@ -91,7 +91,7 @@ class ImportPage(QWidget):
     def _connect(self) -> None:
         self.start.open.connect(self.open)
         self.session.changed.connect(self._show_session)
-        self.session.failed.connect(self.messages.show_error)
+        self.session.failed.connect(self._broke)
         self.session.attachmentsChanged.connect(lambda _uid: self._refresh_panel())
         page = self.scan
         page.source.stop.connect(self.session.stop)
@@ -118,25 +118,22 @@ class ImportPage(QWidget):
 
     def open(self, paths: Sequence[Path]) -> None:
         """Read *paths* and show them."""
-        there = [path for path in paths if path.exists()]
-        if not there:
-            gone = paths[0].name if paths else ""
-            self.messages.show_message(
-                Message(
-                    Kind.WARN,
-                    self.tr("{source} is not there any more.").format(source=gone),
-                    self.tr("Insert the disc again, or choose another folder."),
-                )
-            )
+        if not paths:
             return
         self.messages.put_away()
         self._shown = None
         self.scan.panel.show_study(None)
-        label = next((d.label for d in self._drives if Path(d.path) == there[0]), "")
+        label = next((d.label for d in self._drives if Path(d.path) == paths[0]), "")
         self.sourceChanged.emit()
-        self.session.start(there, label)
+        self.session.start(paths, label)
         self.stack.setCurrentWidget(self.scan)
         self.scan.tree.setFocus()
+
+    def _broke(self, error: Exception) -> None:
+        """Say why the reading ended; where nothing was found there is nothing to stay for."""
+        if not self.session.model.rowCount() and not self.session.skipped:
+            self.leave()
+        self.messages.show_error(error)
 
     def leave(self) -> None:
         """Close the source and show the drop area."""
@@ -178,6 +175,8 @@ class ImportPage(QWidget):
         self.scan.footer.show_session(session, study_chosen=self._chosen() is not None)
         if session.stage is Stage.DONE:
             self._refresh_panel()
+            if not session.model.rowCount():
+                self.scan.panel.show_left_out(session.skipped)
             self._announce_end()
         elif session.stage is not Stage.IDLE and not self._panel_timer.isActive():
             self._panel_timer.start()

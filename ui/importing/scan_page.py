@@ -76,7 +76,7 @@ class SourceLine(QWidget):
         step = session.progress
         self.progress.setText(progress_text(step))
         self.stop_button.setVisible(reading)
-        self.again_button.setVisible(session.stage in (Stage.STOPPED, Stage.FAILED))
+        self.again_button.setVisible(session.worth_reading_again)
         self.leave_button.setVisible(not reading)
         state = (
             "" if reading else "idle"

@@ -78,7 +78,6 @@ class ScanSession(QObject):
             failed=lambda error: self._broke(error) if run == self._run else None,
             progress=lambda step: self._progressed(step) if run == self._run else None,
         )
-        self._services.state.opened(paths)
         self.changed.emit()
 
     def stop(self) -> None:
@@ -96,6 +95,13 @@ class ScanSession(QObject):
         self._reset(())
         self.model.clear()
         self.changed.emit()
+
+    @property
+    def worth_reading_again(self) -> bool:
+        """Whether something may be missing that another reading could find."""
+        if self.stage is Stage.DONE and self.scan is not None:
+            return not self.scan.receipt.complete or not self.scan.receipt.instances
+        return self.stage in (Stage.STOPPED, Stage.FAILED)
 
     def attach(self, study_uid: str, path: Path) -> None:
         """Let a file go along with a study."""
@@ -124,6 +130,8 @@ class ScanSession(QObject):
 
     def _progressed(self, step: ScanProgress) -> None:
         if self.stage is Stage.READING:
+            if self.progress is None:  # it can be read: worth offering again
+                self._services.state.opened(self.paths)
             self.progress = step
             self._take(step)
             self.changed.emit()

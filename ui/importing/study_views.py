@@ -86,7 +86,7 @@ def _thumbnail(scan: Scan, found: Found) -> bytes:
     from core.imaging.render import thumbnail
 
     with scan.open(found.ref) as file:
-        return thumbnail(file.read(), max(0, found.header.number_of_frames // 2), THUMBNAIL_BOX)
+        return thumbnail(file, max(0, found.header.number_of_frames // 2), THUMBNAIL_BOX)
 
 
 def _document(scan: Scan, found: Found) -> bytes:

@@ -75,6 +75,8 @@ _LOSSES = {
 
 def completeness(receipt: Receipt, skipped: Sequence[Skipped]) -> tuple[Kind, str]:
     """`212 of 212 files indexed · 14 skipped, none of them images`, or what is missing."""
+    if not receipt.files:
+        return Kind.WARN, _tr("There is nothing on it. Check that the disc is inserted, then read it again.")
     number = QLocale().toString
     reasons = Counter(each.reason for each in skipped)
     lost = sum(count for reason, count in reasons.items() if reason not in HARMLESS)
@@ -95,7 +97,10 @@ def completeness(receipt: Receipt, skipped: Sequence[Skipped]) -> tuple[Kind, st
     others = reasons[SkipReason.NOT_DICOM] + reasons[SkipReason.DICOMDIR]
     if others:
         parts.append(_tr("{n} skipped, none of them images").format(n=number(others)))
-    return (Kind.GOOD if receipt.complete else Kind.WARN), " · ".join(parts)
+    if not receipt.instances:
+        parts[0] = _tr("No images among {files}").format(files=files_text(receipt.files))
+    good = receipt.complete and receipt.instances > 0
+    return (Kind.GOOD if good else Kind.WARN), " · ".join(parts)
 
 
 def sum_text(picked: Sequence[Picked], attachments: int = 0) -> str:

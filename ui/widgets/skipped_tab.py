@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QCoreApplication, Qt
-from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
-from PySide6.QtWidgets import QHeaderView, QLabel, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtCore import QCoreApplication, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt
+from PySide6.QtGui import QGuiApplication, QKeySequence, QResizeEvent, QShortcut
+from PySide6.QtWidgets import (
+    QHeaderView,
+    QLabel,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.dicom.refs import Skipped, SkipReason
 
@@ -29,6 +38,43 @@ def reason_text(reason: SkipReason) -> str:
     return QCoreApplication.translate("Skipped", words[reason])
 
 
+class WholeSentence(QStyledItemDelegate):
+    """A row as high as its sentence is long, at the width its column has now."""
+
+    MARGIN = 20  # what the style sheet pads an item with, which the style leaves out of its reckoning
+
+    def __init__(self, tree: QTreeWidget) -> None:
+        super().__init__(tree)
+        self._tree = tree
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        narrow = QStyleOptionViewItem(option)
+        narrow.rect = QRect(0, 0, self._tree.columnWidth(index.column()) - self.MARGIN, 10_000)
+        return super().sizeHint(narrow, index)
+
+
+class SkippedTree(QTreeWidget):
+    """File and reason: the file takes its share of the width, the reason the rest."""
+
+    FILE_SHARE = 0.42
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setHeaderLabels([self.tr("File"), self.tr("Why")])
+        self.setAccessibleName(self.tr("Skipped files by reason"))
+        self.setWordWrap(True)
+        self.setIndentation(12)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setItemDelegateForColumn(1, WholeSentence(self))
+        self.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
+        self.header().sectionResized.connect(lambda *_: self.scheduleDelayedItemsLayout())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.setColumnWidth(0, round(event.size().width() * self.FILE_SHARE))
+
+
 class SkippedTab(QWidget):
     """What was left out and why; the worst reasons stand first."""
 
@@ -47,13 +93,7 @@ class SkippedTab(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._shown: Sequence[Skipped] = ()
-        self.tree = QTreeWidget(self)
-        self.tree.setAccessibleName(self.tr("Skipped files by reason"))
-        self.tree.setHeaderLabels([self.tr("File"), self.tr("Why")])
-        self.tree.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
-        self.tree.setColumnWidth(0, 220)
-        self.tree.setWordWrap(True)
-        self.tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.tree = SkippedTree(self)
         shortcut = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.tree)
         shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
         shortcut.activated.connect(self._copy)
@@ -68,10 +108,11 @@ class SkippedTab(QWidget):
 
     def show_skipped(self, skipped: Sequence[Skipped]) -> None:
         """Show these, unless they are the ones shown already."""
-        if len(skipped) == len(self._shown) and self._shown:
+        wanted = tuple(skipped)
+        if wanted and wanted == self._shown:
             return
         open_groups = {item.data(0, Qt.ItemDataRole.UserRole) for item in self._groups() if item.isExpanded()}
-        self._shown = tuple(skipped)
+        self._shown = wanted
         self.tree.clear()
         for reason in self._ORDER:
             files = [s for s in self._shown if s.reason == reason]
@@ -86,7 +127,7 @@ class SkippedTab(QWidget):
         return [item for item in items if item is not None]
 
     def _group(self, reason: SkipReason, files: Sequence[Skipped]) -> QTreeWidgetItem:
-        group = QTreeWidgetItem(self.tree, [f"{reason_text(reason)} · {len(files)}"])
+        group = QTreeWidgetItem(self.tree, [f"{len(files)} · {reason_text(reason)}"])
         group.setData(0, Qt.ItemDataRole.UserRole, reason)
         group.setFirstColumnSpanned(True)
         font = group.font(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QModelIndex, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -13,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core.dicom.refs import Skipped
 from ui.models.series_list import SeriesList
 from ui.models.study_view import StudyView
 from ui.tasks import Tasks
@@ -50,6 +53,7 @@ class StudyPanel(QWidget):
         self.tabs = QTabWidget(self)
         self._stack = QStackedWidget(self)
         self._hint = QLabel(self.tr("Choose a study to see its images."), self)
+        self.left_out = SkippedTab(self)
         self._build()
 
     def _build(self) -> None:
@@ -77,10 +81,21 @@ class StudyPanel(QWidget):
         inner.addWidget(self.tabs, 1)
         self._stack.addWidget(self._hint)
         self._stack.addWidget(page)
+        self._stack.addWidget(self._without_study())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._stack)
         self.setMinimumWidth(320)
+
+    def _without_study(self) -> QWidget:
+        page = QWidget(self)
+        title = QLabel(self.tr("Skipped"), page)
+        title.setProperty("role", "heading")
+        column = QVBoxLayout(page)
+        column.setContentsMargins(12, 12, 4, 4)
+        column.addWidget(title)
+        column.addWidget(self.left_out, 1)
+        return page
 
     def _prepare_images(self) -> None:
         view = self.images
@@ -123,6 +138,13 @@ class StudyPanel(QWidget):
         if view.skipped is not None:
             self.skipped.show_skipped(view.skipped)
             self._count(self.skipped, self.tr("Skipped"), len(view.skipped))
+
+    def show_left_out(self, skipped: Sequence[Skipped]) -> None:
+        """Where no study was found at all: what there was instead, and why none of it is one."""
+        self.show_study(None)
+        if skipped:
+            self.left_out.show_skipped(skipped)
+            self._stack.setCurrentIndex(2)
 
     def selected_series(self) -> str:
         """UID of the chosen series, the first one if none is chosen, "" if there is none."""
