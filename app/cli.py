@@ -7,8 +7,6 @@ at fault. Never a traceback.
 
 from __future__ import annotations
 
-import errno
-import itertools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -27,14 +25,6 @@ EXIT_OF: tuple[tuple[type[KnownError], int], ...] = (
     (SourceFault, ENVIRONMENT),
     (KnownError, REFUSED),
 )
-
-REMEDIES = {
-    errno.EACCES: "Ask for permission to it, or choose another place.",
-    errno.EPERM: "Ask for permission to it, or choose another place.",
-    errno.ENOSPC: "Make room on the disk, then try again.",
-    errno.EROFS: "This place is only readable: choose another one.",
-    errno.ENOENT: "Check the path, and that the disc is inserted.",
-}
 
 # `readable=False`: what may not be opened is no wrong usage, and the command itself says so, with the remedy.
 Data = Annotated[
@@ -89,10 +79,13 @@ def _answered(arguments: list[str]) -> int:
         return _say(error.message, error.remedy, code=exit_code(error))
     except OSError as error:
         what = f" ({error.filename})" if error.filename else ""
-        remedy = REMEDIES.get(error.errno or 0, "Check the path and the drive.")
-        return _say(f"{error.strerror or 'The system refused'}{what}.", remedy, code=ENVIRONMENT)
+        from app.faults import remedy
+
+        return _say(f"{error.strerror or 'The system refused'}{what}.", remedy(error), code=ENVIRONMENT)
     except Exception as error:  # our bug: the person gets a sentence, the log file the frames
-        return _say(f"Something unforeseen went wrong: {_record(error, arguments)}", code=ENVIRONMENT)
+        from app.faults import record
+
+        return _say(f"Something unforeseen went wrong: {record(error, arguments)}", code=ENVIRONMENT)
 
 
 def exit_code(error: KnownError) -> int:
@@ -142,23 +135,6 @@ def _say(message: str, remedy: str = "", *, code: int) -> int:
     if sys.stderr is not None:
         sys.stderr.write(f"filmjacket: {message}\n" + (f"  {remedy}\n" if remedy else ""))
     return code
-
-
-def _record(error: Exception, arguments: Sequence[str]) -> str:
-    """Write the frames of *error* to the log file; returns its name and where that is."""
-    from app import paths
-    from core import log
-
-    name = type(error).__name__
-    try:
-        given = [Path(after) for before, after in itertools.pairwise(arguments) if before == "--data"]
-        folder = paths.log_folder(paths.data_folder(given[0] if given else None))
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (folder / "errors.log").open("a", encoding="utf-8") as out:
-            out.write(log.describe(error) + "\n")
-    except OSError:
-        return f"{name}. (The log folder cannot be written.)"
-    return f"{name}. Details are in {folder / 'errors.log'}."
 
 
 def _plain_streams() -> None:
