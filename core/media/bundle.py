@@ -20,6 +20,7 @@ from core.media.changing import READ_FAULTS, Changes, Item, changed, identified,
 from core.media.fileset import FileSet, keys_of, record_type
 from core.media.page import Contents, Pictured, index, readme
 from core.media.targets import Target
+from core.media.trial import TrialFolders
 
 AHEAD = 8
 """Pictures being made while earlier ones are written."""
@@ -48,7 +49,8 @@ class Plan:
     """What a medium is to hold.
 
     *documents*: encapsulated PDFs lie beside as plain files; *wrapped*: the DICOM objects that hold them are
-    there too. *careful*: no viewer page if anything failed.
+    there too. *trial*: folders have names for people, so that there is no DICOMDIR. *careful*: no viewer page
+    if anything failed.
     """
 
     version: str
@@ -57,6 +59,7 @@ class Plan:
     wrapped: bool = True
     documents: bool = True
     flat: bool = False
+    trial: bool = False
     careful: bool = False
     label: str = "IMAGES"
     changes: Changes = field(default_factory=Changes)
@@ -100,6 +103,7 @@ class Bundle:
         self._picture = picture
         self._target = target
         self._files = FileSet(plan.label, flat=plan.flat)
+        self._trial = TrialFolders(flat=plan.flat)
         self._contents = Contents()
         self._to_show: list[_Shown] = []
         self._without: set[str] = set()
@@ -109,7 +113,7 @@ class Bundle:
         plan = self._plan
         for item in self._items:
             yield from self._object(item)
-        if plan.dicom:
+        if plan.dicom and not plan.trial:
             yield from self._small("DICOMDIR", self._files.dicomdir())
         if not plan.changes.anonymize:  # nobody knows what documents say
             for paper in self._papers:
@@ -118,7 +122,7 @@ class Bundle:
         if viewer:
             yield from self._pictures()
             yield from self._small("INDEX.HTM", index(self._contents))
-        text = readme(plan.version, self._contents, dicom=plan.dicom, viewer=viewer)
+        text = readme(plan.version, self._contents, dicom=plan.dicom and not plan.trial, viewer=viewer)
         yield from self._small("README.TXT", text)
         if self.failures:
             lines = [f"{one.name}: {one.reason}" for one in self.failures]
@@ -131,10 +135,12 @@ class Bundle:
                 header = identified(stream)
                 stands_for_it = yield from self._unwrapped(item, header)
                 if self._plan.dicom and not stands_for_it:
-                    file_id = self._files.place(header)
-                    keys = keys_of(header, stream)
-                    yield from self._put(file_id, data.size, _pieces(data, item, self._plan.changes))
-                    self._files.add(file_id, header, keys)
+                    trial = self._plan.trial
+                    path = self._trial.place(header, stream) if trial else self._files.place(header)
+                    keys = None if trial else keys_of(header, stream)
+                    yield from self._put(path, data.size, _pieces(data, item, self._plan.changes))
+                    if keys is not None:
+                        self._files.add(path, header, keys)
         except StorageFault:
             raise
         except KnownError as error:

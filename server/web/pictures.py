@@ -168,6 +168,15 @@ class Pictures:
                 raise StorageFault("The disk of the archive does not take what was made.", "Free some space.")
         return path
 
+    def file_here(self, image: StoredImage, ending: str, make: Callable[[], Future[bytes]]) -> Path:
+        """The same for one that may wait on its own thread: it needs no other of the workers."""
+        path = self._study(image.namespace, image.study_uid) / f"{image.version}-{ending}"
+        if not path.is_file():
+            self._keep(path, make().result())
+            if not path.is_file():
+                raise StorageFault("The disk of the archive does not take what was made.", "Free some space.")
+        return path
+
     def start(self, path: Path, wanted: Wanted) -> Future[bytes]:
         """Starts making a picture of the object at *path*; nothing is kept of it."""
         return self._renderer.render(path, wanted.frame, wanted.kind, wanted.size, wanted.quality)

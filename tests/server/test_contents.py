@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +213,26 @@ def test_counts(served: Served) -> None:
     assert "attachment_count" not in get(served, f"{path}/count", images_only="1").json()
     assert "image_count" not in get(served, f"{path}/count", attachments_only="1").json()
     assert get(served, f"{path}/count", images_only="some").status_code == 400
+
+
+def test_all_frames_in_a_tar_file(served: Served, stored: Stored) -> None:
+    with served.client() as client:
+        for depth in ("16", "8"):
+            query = {"depth": depth}
+            answer = client.get(f"{stored.image('loop')}/frame/all/diagnostic", params=query)
+            assert answer.headers["content-type"] == "application/x-tar"
+            with tarfile.open(fileobj=io.BytesIO(answer.content)) as packed:
+                names = packed.getnames()
+                pictures = [packed.extractfile(name) for name in names]
+                found = [picture.read() for picture in pictures if picture is not None]
+            assert names == [f"{number:05}.png" for number in range(12)]
+            single = [
+                client.get(f"{stored.image('loop')}/frame/{number}/diagnostic", params=query).content
+                for number in (0, 5, 11)
+            ]
+            assert [found[0], found[5], found[11]] == single
+        assert len(client.get(f"{stored.image()}/frame/all/diagnostic").content) > 1024
+        assert client.head(f"{stored.image('loop')}/frame/all/diagnostic").content == b""
+        assert client.get(f"{stored.image()}/frame/all/diagnostic", params={"depth": "9"}).status_code == 400
+        assert client.get(f"{stored.path}/image/1.2/version/*/frame/all/diagnostic").status_code == 404
+        assert client.get(f"{stored.image()}/frame/all").status_code == 400

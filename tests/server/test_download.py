@@ -13,7 +13,7 @@ from pydicom import dcmread
 
 from core.dicom.refs import FileRef
 from core.media import iso
-from core.media.samples import SampleStudy, encapsulated_pdf, part10, pdf_report
+from core.media.samples import SampleStudy, ct_slice, encapsulated_pdf, part10, pdf_report
 from core.scan.scanner import Scanner
 from tests.guards import CANARY
 from tests.server.conftest import NAMESPACE, Served, Stored, store
@@ -145,13 +145,51 @@ def test_one_file_lost_from_the_disk_is_told_inside(
     assert len(dicom(names)) == 2 and "INDEX.HTM" not in names
 
 
+def test_folders_named_as_trials_have_them(client: httpx.Client, served: Served) -> None:
+    study = SampleStudy(seed="trial", patient=CANARY)
+    url = f"/api/v3/storage/namespace/{NAMESPACE}/image"
+    said = {"ClinicalTrialTimePointID": "WEEK 12", "SeriesTime": "101112.5", "StudyDate": "20240305"}
+    for series in (1, 2):
+        for instance in (1, 2):
+            more = {**said, "SeriesDescription": "../Axial: thin"}
+            client.post(url, content=part10(ct_slice(study, series=series, instance=instance, **more)))
+    path = f"/api/v3/storage/study/{NAMESPACE}/{study.uid}/download"
+    with medium(client.get(path, params={"roche_directory": "1", "exclude_viewer": "1"})) as packed:
+        names = set(packed.namelist())
+    first = "20240305-WEEK_12/CT/101112.5-Axial__thin"
+    files = {f"{folder}/IMG000{n}.dcm" for folder in (first, f"{first}_2") for n in (1, 2)}
+    assert names == files | {"README.TXT"}
+    flat = {"roche_directory": "1", "flat_directory": "1", "exclude_viewer": "1"}
+    with medium(client.get(path, params=flat)) as packed:
+        assert set(packed.namelist()) == {f"IMG000{n}.dcm" for n in (1, 2, 3, 4)} | {"README.TXT"}
+
+
+def test_objects_in_another_transfer_syntax(client: httpx.Client, loaded: Stored) -> None:
+    """What cannot be had in it is named in ERROR.txt."""
+    rle, baseline = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.50"
+    for wanted, count in ((rle, 3), (baseline, 2)):
+        query = {"transfer_syntax": wanted, "exclude_viewer": "1"}
+        with medium(client.get(f"{loaded.path}/download", params=query)) as packed:
+            names = packed.namelist()
+            read = [dcmread(io.BytesIO(packed.read(name))) for name in dicom(names)]
+            assert {ds.file_meta.TransferSyntaxUID for ds in read} == {wanted} and len(read) == count
+            if wanted == baseline:
+                assert loaded.images["ct"]["image_uid"] in packed.read("ERROR.txt").decode()
+            else:
+                stored = dcmread(io.BytesIO(loaded.files["ct"]))
+                (ct,) = (ds for ds in read if ds.SOPInstanceUID == stored.SOPInstanceUID)
+                assert (ct.pixel_array == stored.pixel_array).all()
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [
         ({"bundle": "tar"}, 400),
         ({"series_uid": "1.2.3"}, 404),
         ({"image_uid": "1.2.3"}, 404),
-        ({"roche_directory": "1"}, 400),
+        ({"roche_directory": "1", "bundle": "iso"}, 400),
+        ({"transfer_syntax": "jpeg"}, 400),
+        ({"video_format": "avi"}, 400),
         ({"exclude_viewer": "maybe"}, 400),
         ({"anonymize_tags": "PatientName=x"}, 400),
         ({"anonymize_tags": f"{0x0020000D}=1.2"}, 400),

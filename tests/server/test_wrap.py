@@ -219,6 +219,16 @@ def test_attachments_that_are_no_images(served: Served, stored: Stored) -> None:
         before = client.get(f"{stored.path}/count").json()
         refused = attach(served, stored.path, b"%PDF-1.7 nothing", wrap_images="1")
         assert refused.status_code == 415 and client.get(f"{stored.path}/count").json() == before
-    for parameter in ("wrap_html_as_pdf", "return_html"):
-        assert attach(served, stored.path, b"<p>", **{parameter: "1"}).status_code == 400
-        assert attach(served, stored.path, b"<p>", **{parameter: "0"}).status_code == 200
+    page = attach(served, stored.path, b"<p>", return_html="1")
+    assert page.headers["content-type"].startswith("text/html") and page.json()["attachment_guid"]
+    assert attach(served, stored.path, b"<p>", return_html="maybe").status_code == 400
+    with served.client() as client:
+        marked = client.post(
+            f"{stored.path}/attachment",
+            params={"return_html": "1"},
+            files={"data": ("a.txt", b"text")},
+            data={"uploaded_by": "<script>alert('&')</script>"},
+        )
+    assert b"<" not in marked.content and marked.json()["source_label"] == "<script>alert('&')</script>"
+    wrapped = attach(served, stored.path, pdf_report(["page"]), synchronous_wrap="1")
+    assert len(wrapped.json()["images"]) == 1

@@ -12,7 +12,8 @@ from core.archive.nouns import CURRENT, Attachment, StoredAttachment
 from core.errors import BadInput
 from server.web.body import chunks
 from server.web.call import Receive, Scope, Send, answer_json, call_of, caller_of
-from server.web.errors import BAD_REQUEST, Refused
+from server.web.call import answer as send_answer
+from server.web.errors import BAD_REQUEST, Refused, encode
 from server.web.files import MEDIA_TYPE, Stored, disposition_for, send_stored
 from server.web.intake import Intake
 from server.web.multipart import Part, boundary_of, clean_name, part_of, read_form
@@ -24,6 +25,7 @@ from server.web.v3.wrap import STATIC_IDS, by_of, images_if_any, wrapped
 
 TAG = "V3 storage"
 MAX_UPLOADER = 256
+HTML = (b"content-type", b"text/html; charset=utf-8")
 
 
 class AttachmentRoutes:
@@ -50,6 +52,8 @@ class AttachmentRoutes:
                     "uploaded_by": "Who uploads it, if the body is not a form.",
                     "name": "Its file name, likewise.",
                     "wrap_images": "1 makes a PDF's pages, or a picture, into images of a new series too.",
+                    "synchronous_wrap": "The same; it is done before the answer in either case.",
+                    "return_html": "1 answers the same JSON as text/html, for forms that need it.",
                     "static_ids": STATIC_IDS,
                 },
             ),
@@ -69,10 +73,8 @@ class AttachmentRoutes:
         namespace: str = scope["path_params"]["namespace"]
         caller.require(Right.ATTACH, namespace)
         content_type = call.header(b"content-type").strip()
-        wrap_images, static_ids = call.flag("wrap_images"), call.flag("static_ids")
-        for parameter in ("wrap_html_as_pdf", "return_html"):
-            if call.flag(parameter):
-                raise Refused(BAD_REQUEST, f"The parameter {parameter} is not supported.")
+        wrap_images = call.flag("wrap_images") | call.flag("synchronous_wrap")
+        static_ids, as_html = call.flag("static_ids"), call.flag("return_html")
         body = chunks(
             call, receive, limit=self._services.limits.attachment_bytes, limits=self._services.limits
         )
@@ -106,7 +108,10 @@ class AttachmentRoutes:
                 self._services, namespace, study_uid, kept, static=static_ids, by=by_of(scope)
             )
             answer["images"] = wrapped(namespace, made)["images"] if made else []
-        await answer_json(send, 200, answer)
+        if as_html:
+            await send_answer(send, 200, _harmless(answer), [HTML])
+        else:
+            await answer_json(send, 200, answer)
 
     async def _keep(self, scope: Scope, intake: Intake, part: Part, uploaded_by: str) -> Attachment:
         namespace, study_uid = scope["path_params"]["namespace"], scope["path_params"]["study_uid"]
@@ -178,6 +183,14 @@ class AttachmentRoutes:
             )
 
         await send_stored(call_of(scope), receive, send, self._services.workers, find)
+
+
+def _harmless(value: object) -> bytes:
+    """JSON that no browser takes for markup: `<`, `>` and `&` are written as JSON escapes."""
+    text = encode(value)
+    for sign in (b"<", b">", b"&"):
+        text = text.replace(sign, b"\\u%04x" % ord(sign))
+    return text
 
 
 def outer_type(content_type: str) -> str:

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
+from typing import BinaryIO
 
 from core.access.rights import Right
 from core.archive import contents
-from core.archive.nouns import Attachment
+from core.archive.nouns import Attachment, StoredImage
 from core.audit.log import Event
 from core.dicom.editable import LOCKED, checked
-from core.errors import BadInput, NotFound
+from core.errors import BadInput, KnownError, NotFound
 from core.media.bundle import Bundle, Paper, Plan
 from core.media.changing import Changes, Item
 from core.media.targets import IsoTarget, Target, ZipTarget
@@ -26,6 +27,7 @@ from server.web.files import content_disposition
 from server.web.pictures import Wanted
 from server.web.services import Services
 from server.web.streaming import Operation
+from server.web.transcoding import AS_STORED
 from server.web.v3.study import STUDY
 
 BUNDLES = ("dicom", "image", "iso", "osx", "win")
@@ -34,7 +36,8 @@ LONGEST_FORM = 1 << 20
 ENOUGH = 512 << 10
 """Bytes gathered before they are sent."""
 SHOWN = Wanted("thumbnail", (1024, 1024), 85)
-NOT_HERE = ("roche_directory", "video_format", "video_series_uids", "transfer_syntax")
+NOT_HERE = ("video_format", "video_series_uids")
+UID = re.compile(r"\d+(\.\d+)+")
 SETTING = re.compile(r"(0x[0-9A-Fa-f]{1,8}|\d{1,10})=(.*)", re.DOTALL)
 QUERY = {
     "bundle": "dicom, image, iso, osx or win; all but image hold the DICOM files.",
@@ -43,6 +46,8 @@ QUERY = {
     "phi_namespace": "Namespace whose PHI overlay is laid on top.",
     "include_wrapped_dicoms": "1 adds the DICOM objects of documents that lie beside as plain files.",
     "flat_directory": "1 puts all DICOM files into one folder.",
+    "roche_directory": "1 names folders by date, trial time point, modality and series; without DICOMDIR.",
+    "transfer_syntax": "UID of the transfer syntax the objects are wanted in.",
     "anonymize_tags": "TAG=VALUE with commas, tags as numbers; the value __DELETE__ removes the element.",
     "exclude_viewer": "1 leaves the page for browsers out.",
     "stop_on_failure": "1 leaves it out if anything failed.",
@@ -153,8 +158,15 @@ class DownloadRoutes:
 class _Source:
     """What of a study was asked for. Raises NotFound for anything that is not there."""
 
-    def __init__(self, services: Services, call: Call, namespace: str, study_uid: str) -> None:
+    def __init__(
+        self,
+        services: Services,
+        call: Call,
+        namespace: str,
+        study_uid: str,
+    ) -> None:
         self._services = services
+        self._syntax = call.query("transfer_syntax")
         self._archive = services.archive
         self._study = namespace, study_uid
         schema = self._archive.schema(namespace, study_uid)
@@ -177,8 +189,17 @@ class _Source:
     def items(self) -> Iterator[Item]:
         """The objects, each looked up when its turn comes; one deleted meanwhile fails."""
         for uid in self._uids:
-            image = self._archive.image(*self._study, uid)
-            yield Item(uid, image.bytes, image.open, image.path, image.version)
+            try:
+                image = self._archive.image(*self._study, uid)
+                yield self._item(uid, image)
+            except KnownError as error:
+                yield _missing(uid, error)
+
+    def _item(self, uid: str, image: StoredImage) -> Item:
+        """The object in the transfer syntax that is wanted. Raises NotAcceptable; blocks a worker thread."""
+        recoded = self._services.transcoder.image_here(image, self._syntax)
+        proof = image.version if recoded is image else ""
+        return Item(uid, recoded.bytes, recoded.open, recoded.path, proof)
 
     def picture(self, item: Item, frame: int) -> Future[bytes]:
         """Starts making a picture."""
@@ -189,6 +210,15 @@ class _Source:
     def _paper(self, attachment: Attachment) -> Paper:
         stored = self._archive.attachment(*self._study, attachment.guid, attachment.version)
         return Paper(attachment.name, attachment.content_type, attachment.bytes, stored.open)
+
+
+def _missing(uid: str, error: KnownError) -> Item:
+    """An object that is named in ERROR.txt."""
+
+    def fail() -> BinaryIO:
+        raise error
+
+    return Item(uid, 0, fail)
 
 
 def _newest(attachments: tuple[Attachment, ...]) -> list[Attachment]:
@@ -203,6 +233,11 @@ def _bundle(call: Call) -> str:
     kind = call.query("bundle", "dicom").lower()
     if kind not in BUNDLES:
         raise Refused(BAD_REQUEST, "The parameter bundle must be dicom, image, iso, osx or win.")
+    if kind == "iso" and call.flag("roche_directory"):
+        raise Refused(BAD_REQUEST, "An ISO image cannot hold the long folder names of roche_directory.")
+    syntax = call.query("transfer_syntax")
+    if syntax not in AS_STORED and (len(syntax) > 64 or not UID.fullmatch(syntax)):
+        raise Refused(BAD_REQUEST, "The parameter transfer_syntax must be a UID.")
     for name in NOT_HERE:
         if call.query(name) not in ("", "0"):
             raise Refused(BAD_REQUEST, f"The parameter {name} is not served here; leave it out.")
@@ -216,6 +251,7 @@ def _plan(call: Call, kind: str, version: str) -> Plan:
         viewer=not call.flag("exclude_viewer"),
         wrapped=call.flag("include_wrapped_dicoms"),
         flat=call.flag("flat_directory"),
+        trial=call.flag("roche_directory"),
         careful=call.flag("stop_on_failure"),
         changes=_changes(call.query("anonymize_tags")),
     )

@@ -22,6 +22,7 @@ from server.web.services import Services
 from server.web.streaming import Operation
 from server.web.transcoding import AS_STORED
 from server.web.v3 import shapes
+from server.web.v3.frames import FrameRoutes
 from server.web.v3.overlaid import Exchange, send_overlaid
 from server.web.v3.study import STUDY
 
@@ -72,6 +73,7 @@ class ImageRoutes:
             image, plain = f"{STUDY}{spelling}/version/{{version}}", spelling == SPELLINGS[0]
             frame = f"{image}/frame/{{frame}}"
             found += [
+                FrameRoutes(self._services, self._find).operation(image, exact, documented=plain),
                 Operation(image, "GET", self.payload, TAG, answers=DICOM, query=whole, documented=plain),
                 Operation(frame, "GET", self.frame, TAG, answers=JPEG, query=picture, documented=plain),
                 Operation(
