@@ -53,7 +53,7 @@ EVENTS = {
 """Actions of the audit log that are told at once."""
 ARRIVALS = frozenset(
     {Outcome.STORED.value, Outcome.NEW_VERSION.value, Outcome.CONFLICT.value}
-    | {"split", "merged", "cloned", "anonymized", "cropped", "report made"}
+    | {"split", "merged", "cloned", "anonymized", "cropped", "report made", "structures made"}
 )
 """Those that are told once the study has settled."""
 DIMSE = "dimse"

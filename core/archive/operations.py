@@ -23,10 +23,11 @@ from core.dicom.deidentify import Deidentifier
 from core.dicom.editing import NewUids, fresh_uid
 from core.dicom.regions import Change, Regions
 from core.dicom.report import become_report, read_report
+from core.dicom.structures import Reference, Senseless, become_structures, referenced
 from core.errors import BadInput, Conflict, NotFound, StorageFault, TooLarge
 
 if TYPE_CHECKING:
-    from pydicom.dataset import FileDataset
+    from pydicom.dataset import Dataset, FileDataset
 
 OF_THE_STUDY = (
     "PatientName",
@@ -228,6 +229,30 @@ class Operations:
         source = Source(speaker, lambda ds: become_report(ds, paragraphs))
         self._maker.make([source], publishing, self._phi(target))
         return target.study_uid
+
+    def structures(self, target: Target, said: Dataset) -> str:
+        """A structure set of radiotherapy that refers to images of the study; its SOP Instance UID."""
+        series = self._series(target.namespace, target.study_uid, ())
+        known = {
+            image.sop_instance_uid: Reference(image.sop_class_uid, one.series_uid)
+            for one in series
+            for image in one.images
+        }
+        wanted = referenced(said)
+        if not set(wanted) <= set(known):
+            raise Senseless("A contour refers to an image that the study does not have.")
+        uid = str(said.get("SOPInstanceUID") or fresh_uid())
+        if uid in known:
+            raise Conflict("The study has an object with this SOP Instance UID already.")
+        said.SOPInstanceUID = uid
+        speaker = self._archive.representative(target.namespace, target.study_uid)
+        if wanted:
+            speaker = self._archive.image(target.namespace, target.study_uid, wanted[0])
+        images = {each: known[each] for each in wanted}
+        source = Source(speaker, lambda ds: become_structures(ds, said, images))
+        publishing = self._publishing("structures made", target, target.study_uid)
+        self._maker.make([source], publishing, self._phi(target))
+        return uid
 
     def _copy(
         self,

@@ -93,6 +93,9 @@ said = {
     "cache": study.cache(**whole).status_code,
     "image_deleted": study.delete_image(**whole, image_uid=stored.image_uid).status_code,
     "images_left": study.count(**whole).image_count,
+    "rt": study.create_rt(
+        **whole, body=json.dumps({"StructureSetROISequence": [{"ROINumber": 1}]})
+    ).image_uid,
     "deleted": study.delete(**whole).status_code,
 }
 try:

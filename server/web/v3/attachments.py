@@ -74,6 +74,8 @@ class AttachmentRoutes:
         caller.require(Right.ATTACH, namespace)
         content_type = call.header(b"content-type").strip()
         wrap_images = call.flag("wrap_images") | call.flag("synchronous_wrap")
+        if call.flag("wrap_html_as_pdf"):
+            raise Refused(BAD_REQUEST, "The parameter wrap_html_as_pdf is not supported.")
         static_ids, as_html = call.flag("static_ids"), call.flag("return_html")
         body = chunks(
             call, receive, limit=self._services.limits.attachment_bytes, limits=self._services.limits

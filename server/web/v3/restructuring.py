@@ -10,11 +10,13 @@ from typing import TypeVar
 from core.access.rights import Right
 from core.archive.operations import Invalid, Operations, Target
 from core.dicom.regions import BadRegions, read_colour, read_regions
+from core.dicom.structures import Missing, Senseless, read_structures
 from server.web.body import parse_json, read_document
-from server.web.call import Call, Receive, Scope, Send, answer, call_of, caller_of
+from server.web.call import Call, Receive, Scope, Send, answer, answer_json, call_of, caller_of
 from server.web.errors import BAD_REQUEST, FORBIDDEN, METHOD_NOT_ALLOWED, Kind, Refused
 from server.web.services import Services
 from server.web.streaming import Operation
+from server.web.v3 import shapes
 from server.web.v3.study import STUDY
 
 T = TypeVar("T")
@@ -24,6 +26,8 @@ JSON = ("application/json",)
 PLAIN = (b"content-type", b"text/plain; charset=utf-8")
 BAD_FORMAT = Kind(412, 41, "INVALID_ANONYMIZE_FORMAT")
 INVALID = Kind(412, 99, "VALIDATION_FAILED")
+MISSING = Kind(412, 42, "MISSING_REQUIRED_DICOM_TAG")
+LARGEST_STRUCTURES = 64 << 20
 REFUSED = {404: JSON, 409: JSON, 412: JSON}
 UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
 LONGEST_UID = 64
@@ -84,6 +88,7 @@ class RestructuringRoutes:
             Operation(
                 f"{STUDY}/hl7/{{uuid}}/sr", "POST", self.report, TAG, answers={202: (), 404: JSON, 400: JSON}
             ),
+            Operation(f"{STUDY}/rt", "POST", self.structures, TAG, body=JSON, answers={200: JSON, **REFUSED}),
             Operation(f"{STUDY}/crop", "POST", self.crop, TAG, body=JSON, answers=later, query=DERIVED),
         ]
 
@@ -165,6 +170,30 @@ class RestructuringRoutes:
         target, guid = self._target(scope), scope["path_params"]["uuid"]
         await self._do(lambda: self._study.report(target, guid))
         await answer(send, 202)
+
+    async def structures(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Make a structure set of radiotherapy (RTSTRUCT) of the study; its attributes come back.
+
+        The body holds elements by keyword or tag, plain or as DICOM JSON; StructureSetROISequence at least.
+        """
+        target = self._target(scope)
+        body = await read_document(
+            call_of(scope), receive, limits=self._services.limits, limit=LARGEST_STRUCTURES
+        )
+        archive = self._services.archive
+
+        def work() -> dict[str, object]:
+            uid = self._study.structures(target, read_structures(parse_json(body)))
+            image = archive.image(target.namespace, target.study_uid, uid)
+            values = archive.image_phi(target.namespace, target.study_uid, uid)
+            return dict(shapes.made_image(image, values))
+
+        try:
+            await answer_json(send, 200, await self._do(work))
+        except Missing as error:
+            raise Refused(MISSING, error.message) from error
+        except Senseless as error:
+            raise Refused(INVALID, error.message) from error
 
     def _target(self, scope: Scope) -> Target:
         call, caller, params = call_of(scope), caller_of(scope), scope["path_params"]

@@ -9,7 +9,7 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from core.archive.archive import Archive
-from core.archive.nouns import Attachment, StoreResult, StudySchema, StudyTags
+from core.archive.nouns import Attachment, StoredImage, StoreResult, StudySchema, StudyTags
 from core.archive.phi import PHI
 from server.web.errors import encode
 
@@ -192,6 +192,22 @@ def stored_image(result: StoreResult) -> StoredImageShape:
             {"tag": tag, "value": result.attributes[tag]} for tag in STORED_TAGS if tag in result.attributes
         ],
         "image_version": result.version,
+    }
+
+
+def made_image(image: StoredImage, values: Mapping[str, str]) -> StoredImageShape:
+    """The same for an image that was made here; *values* are its PHI."""
+    more = {
+        "(0008,0018)": image.sop_instance_uid,
+        "(0020,000D)": image.study_uid,
+        "(0020,000E)": image.series_uid,
+    }
+    return {
+        "namespace": image.namespace,
+        "study_uid": image.study_uid,
+        "image_uid": image.sop_instance_uid,
+        "attr": tag_list(dict(sorted({**values, **more}.items()))),
+        "image_version": image.version,
     }
 
 
