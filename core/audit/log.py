@@ -9,7 +9,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from sqlalchemy import Column, Connection, Float, Index, Integer, MetaData, String, Table, insert, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    column,
+    insert,
+    select,
+    table,
+)
 
 from core.db.database import Database, Part
 from core.db.prepared import Prepared
@@ -76,7 +89,12 @@ AUDIT = Part(
     ),
 )
 
-_LAST = Prepared(select(audit.c.id, audit.c.chain).order_by(audit.c.id.desc()).limit(1))
+# SQLite keeps the highest number an AUTOINCREMENT table ever had (https://www.sqlite.org/autoinc.html), with
+# the row that had it: rows cut off the end are missed by it.
+_numbers = table("sqlite_sequence", column("name"), column("seq"))
+_highest = select(_numbers.c.seq).where(_numbers.c.name == audit.name)
+_newest = select(audit.c.chain).order_by(audit.c.id.desc()).limit(1)
+_LAST = Prepared(select(_highest.scalar_subquery(), _newest.scalar_subquery()))
 _INSERT = Prepared(insert(audit), *(column.name for column in audit.c))
 
 
@@ -132,9 +150,10 @@ class AuditLog:
 
     def append(self, connection: Connection, notes: Sequence[Note]) -> None:
         """Append a row for each of *notes* in the transaction of *connection*, which must be the writer's."""
-        last_id, chain = _LAST(connection, {}).fetchone() or (0, "")
+        highest, chain = _LAST(connection, {}).fetchone()
         now, rows = time.time(), []
-        for number, note in enumerate(notes, last_id + 1):
+        chain = chain or ""
+        for number, note in enumerate(notes, (highest or 0) + 1):
             row = _row(number, now, note)
             row["chain"] = chain = _chain(chain, row)
             rows.append(row)
@@ -185,6 +204,9 @@ class AuditLog:
                 if _chain(chain, content) != row["chain"]:
                     yield f"Audit row {row['id']} is not what was written."
                 chain, expected = row["chain"], row["id"] + 1
+            highest = connection.execute(_highest).scalar() or 0
+            if highest >= expected:
+                yield f"Audit rows {expected} to {highest} are missing at the end."
 
 
 def _row(number: int, now: float, note: Note) -> dict[str, object]:

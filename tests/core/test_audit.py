@@ -85,6 +85,8 @@ def test_rows_are_neither_changed_nor_removed(database: Database, log: AuditLog,
         ("UPDATE audit SET detail = '{}', success = 0 WHERE id = 1", "row 1"),
         ("DELETE FROM audit WHERE id = 3", "missing"),
         ("DELETE FROM audit WHERE id = 1", "missing"),
+        ("DELETE FROM audit WHERE id > 3", "rows 4 to 5 are missing at the end"),
+        ("DELETE FROM audit", "rows 1 to 5 are missing at the end"),
         ("UPDATE audit SET chain = 'x' WHERE id = 5", "row 5"),
     ],
 )
@@ -104,3 +106,10 @@ def test_the_log_goes_on_after_a_restart(tmp_path: Path) -> None:
         assert list(log.verify()) == []
         database.close()
     assert count == 2
+
+
+def test_rows_cut_off_the_end_stay_missed_when_others_are_written(database: Database, log: AuditLog) -> None:
+    run(database, "DELETE FROM audit WHERE id > 3")
+    write(database, log, "after")
+    assert log.entries(limit=1)[0].id == 6
+    assert list(log.verify()) == ["Audit rows 4 to 5 are missing."]
