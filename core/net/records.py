@@ -190,6 +190,10 @@ class TrashEntry:
     study_uid: str = ""
     patient_name: str = ""
     patient_id: str = ""
+    patient_birth_date: str = ""
+    patient_sex: str = ""
+    study_date: str = ""
+    study_description: str = ""
     images: int = 0
     deleted: str = ""
     deleted_by: str = ""

@@ -98,6 +98,7 @@ def test_trash(served: Served) -> None:
         client.delete(thrown.path)
         entries = client.get(f"{BASE}/trash").json()["entries"]
         entry = next(e for e in entries if e["study_uid"] == thrown.study.uid)
+        assert entry["patient_birth_date"] == CANARY.birth_date and entry["study_description"]
         assert entry["deleted_by"] == "admin" and entry["images"] == 3 and entry["expires"]
         assert staff.post(f"{BASE}/trash/{entry['id']}/restore").status_code == 403
         assert staff.delete(f"{BASE}/trash/{entry['id']}").status_code == 403

@@ -52,10 +52,28 @@ def test_shows_the_newest_first_with_every_column(page: ArchivePage, client: Fak
     assert page.model.row(0) == newest
     assert cell(page, 0, Column.PATIENT).startswith("MÜLLER005, Anna")
     assert cell(page, 0, Column.BORN) == "1950-03-01"
-    assert cell(page, 0, Column.RECEIVED) == local_time(newest.received)
-    assert cell(page, 0, Column.STATE) == "Complete" and cell(page, 0, Column.IMAGES) == "17"
+    assert cell(page, 0, Column.RECEIVED) == local_time(newest.received)[:10]
+    assert cell(page, 0, Column.STATE) == "Stored" and cell(page, 0, Column.IMAGES) == "17"
     assert page.count.text() == "6 studies"
     assert page.panel.study is not None and page.panel.study.uid == newest.study_uid
+
+
+def test_every_column_is_seen_in_a_window_of_the_first_size(
+    qtbot: QtBot, page: ArchivePage, client: FakeClient
+) -> None:
+    client.rows += [row(n) for n in range(6, 60)]  # so many that it scrolls downwards
+    page.refresh()
+    page.resize(1280 - 96, 760)  # the window without its rail
+    qtbot.waitUntil(lambda: page.model.rowCount() == 60)
+    table = page.list.table
+    qtbot.waitUntil(lambda: table.verticalScrollBar().maximum() > 0)
+    assert table.horizontalScrollBar().maximum() == 0
+    length = table.fontMetrics().horizontalAdvance
+    known = (Column.BORN, Column.DATE, Column.MODALITY, Column.IMAGES, Column.RECEIVED, Column.STATE)
+    cut = [column for column in known if table.columnWidth(column) < length(cell(page, 0, column)) + 8]
+    assert cut == []
+    page.resize(860, 600)
+    qtbot.waitUntil(lambda: table.columnWidth(Column.PATIENT) == 120)
 
 
 def test_the_archive_is_never_asked_on_the_qt_thread(page: ArchivePage, client: FakeClient) -> None:

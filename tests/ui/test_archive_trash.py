@@ -45,6 +45,10 @@ def test_it_says_whose_when_by_whom_and_until_when(page: ArchivePage, qtmodeltes
     qtmodeltester.check(page.trash.model)
     assert cell(page, 0, TrashColumn.PATIENT) == "MÜLLER007, Anna"
     assert (cell(page, 0, TrashColumn.ID), cell(page, 0, TrashColumn.IMAGES)) == ("ID007", "19")
+    assert (cell(page, 0, TrashColumn.BORN), cell(page, 0, TrashColumn.STUDY)) == (
+        "1950-03-01",
+        "CT Abdomen 2024-08-11",
+    )
     assert cell(page, 0, TrashColumn.DELETED).startswith("2024-05-01")
     assert cell(page, 0, TrashColumn.EXPIRES).startswith("2024-05-08")
     assert cell(page, 0, TrashColumn.BY) == "desk"
@@ -68,7 +72,8 @@ def test_for_good_only_after_a_question_that_enter_does_not_answer(
     question = page.trash.findChild(Decision)
     assert question is not None
     words = " ".join(label.text() for label in question.findChildren(QLabel))
-    assert "MÜLLER007, Anna · ID ID007" in words and "19 images" in question.yes_button.text()
+    assert "MÜLLER007, Anna · F · 1950-03-01" in words and "ID ID007" in words
+    assert "CT Abdomen 2024-08-11" in words and "19 images" in question.yes_button.text()
     qtbot.keyClick(question, Qt.Key.Key_Return)
     assert len(client.trashed) == 2
     page.trash.purge_button.click()

@@ -103,7 +103,7 @@ class ArchivePage(QWidget):
         self.splitter.setStretchFactor(0, 3)
         self.splitter.setStretchFactor(1, 2)
         self.splitter.setChildrenCollapsible(False)
-        self.splitter.setSizes([760, 400])
+        self.splitter.setSizes([800, 324])
         actions = QHBoxLayout()
         actions.setSpacing(8)
         actions.setContentsMargins(4, 0, 4, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QFont, QFontMetrics, QGuiApplication, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -17,17 +17,18 @@ from PySide6.QtWidgets import (
 
 from ui.models.archive_table import ORDERS, ArchiveTable, Column
 
-WIDTHS = {
-    Column.PATIENT: 146,
-    Column.ID: 88,
-    Column.BORN: 100,
-    Column.DATE: 102,
-    Column.STUDY: 122,
-    Column.MODALITY: 84,
-    Column.IMAGES: 76,
-    Column.RECEIVED: 140,
-    Column.STATE: 90,
+SHARES = {Column.PATIENT: 0.46, Column.ID: 0.28, Column.STUDY: 0.26}
+"""Of the width that the columns of known length leave."""
+LEAST = {Column.PATIENT: 120, Column.ID: 64, Column.STUDY: 60}
+SAMPLES = {
+    Column.BORN: "0000-00-00",
+    Column.DATE: "0000-00-00",
+    Column.MODALITY: "CT, SR",
+    Column.IMAGES: "12345",
+    Column.RECEIVED: "0000-00-00",
 }
+BESIDE, BESIDE_TITLE, ARROW = 14, 18, 10
+"""Pixels of a cell, and of a column's title, that are no text; of the arrow where it can be sorted."""
 
 
 class StudyTable(QTableView):
@@ -38,6 +39,7 @@ class StudyTable(QTableView):
 
     def __init__(self, model: ArchiveTable, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._table = model
         self.setModel(model)
         self.setAccessibleName(self.tr("Studies in the archive"))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -56,8 +58,9 @@ class StudyTable(QTableView):
         header.setSectionsMovable(True)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)
-        for column, width in WIDTHS.items():
-            self.setColumnWidth(column, width)
+        header.setTextElideMode(Qt.TextElideMode.ElideRight)
+        self._by_hand = self._sharing = False
+        header.sectionResized.connect(lambda *_: self._resized())
         header.setSortIndicator(Column.RECEIVED, Qt.SortOrder.DescendingOrder)
         self.setSortingEnabled(True)
         header.sortIndicatorChanged.connect(self._keep_sorting_column)
@@ -72,6 +75,37 @@ class StudyTable(QTableView):
             self.deleteWanted.emit()
         else:
             super().keyPressEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if not self._by_hand:
+            self._share(self.viewport().width())
+
+    def _resized(self) -> None:
+        """A person who pulled at a column keeps the widths."""
+        pulled = QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton and not self._sharing
+        self._by_hand = self._by_hand or (pulled and self.underMouse())
+
+    def _share(self, width: int) -> None:
+        """Columns of known length get that, the words share the rest: all is seen where there is room."""
+        length = self.fontMetrics().horizontalAdvance
+        known = {column: length(text) for column, text in SAMPLES.items()}
+        known[Column.STATE] = max(length(word) for word in self._table.states)
+        widths = {column: max(each + BESIDE, self._title(column)) for column, each in known.items()}
+        left = width - sum(widths.values())
+        widths |= {column: max(LEAST[column], int(left * share)) for column, share in SHARES.items()}
+        self._sharing = True
+        for column, each in widths.items():
+            self.setColumnWidth(column, each)
+        self._sharing = False
+
+    def _title(self, column: int) -> int:
+        bold = QFont(self.horizontalHeader().font())
+        bold.setWeight(QFont.Weight.DemiBold)
+        words = QFontMetrics(bold).horizontalAdvance(
+            self._table.headerData(column, Qt.Orientation.Horizontal)
+        )
+        return words + BESIDE_TITLE + (ARROW if column in ORDERS else 0)
 
     def _keep_sorting_column(self, column: int, order: Qt.SortOrder) -> None:
         if column in ORDERS:

@@ -21,11 +21,11 @@ from ui.archive.calls import Calls
 from ui.dialogs.decision import Decision
 from ui.icons import icon
 from ui.messages import Kind, Message
-from ui.models.people import id_text, images_text, in_line, person_name
+from ui.models.people import banner_text, images_text, study_text
 from ui.models.trash_table import TrashColumn, TrashRow, TrashTable
 from ui.tasks import Tasks
 
-WIDTHS = (240, 140, 90, 170, 130, 170)
+WIDTHS = (150, 110, 104, 190, 78, 146, 90, 146)
 
 
 class TrashView(QWidget):
@@ -162,7 +162,14 @@ class TrashView(QWidget):
             yes=self.tr("Delete {images} for good").format(images=images_text(row.images)),
             no=self.tr("Keep"),
             who=_who(row),
-            detail=self.tr("Nobody can bring it back after that."),
+            detail=" · ".join(
+                part
+                for part in (
+                    study_text(row.study_description, row.study_date),
+                    self.tr("Nobody can bring it back after that."),
+                )
+                if part
+            ),
             parent=self,
         )
         question.decided.connect(partial(self._purge, row))
@@ -188,5 +195,5 @@ class TrashView(QWidget):
 
 
 def _who(row: TrashRow) -> str:
-    """Name and ID: the trash keeps no birth date."""
-    return " · ".join(part for part in (in_line(person_name(row.patient_name)), id_text(row.patient_id)))
+    """The patient's banner."""
+    return banner_text(row.patient_name, row.patient_sex, row.patient_birth_date, row.patient_id)

@@ -80,16 +80,21 @@ class ArchiveTable(QAbstractTableModel):
             Column.BORN: self.tr("Birth date"),
             Column.DATE: self.tr("Study date"),
             Column.STUDY: self.tr("Description"),
-            Column.MODALITY: self.tr("Modality"),
+            Column.MODALITY: self.tr("Type"),
             Column.IMAGES: self.tr("Images"),
             Column.RECEIVED: self.tr("Received"),
             Column.STATE: self.tr("State"),
         }
         self._states = {
             "receiving": self.tr("Arriving"),
-            "settled": self.tr("Complete"),
+            "settled": self.tr("Stored"),
             "conflict": self.tr("Conflict"),
         }
+
+    @property
+    def states(self) -> Sequence[str]:
+        """Every word of the last column."""
+        return list(self._states.values())
 
     def row(self, row: int) -> StudyRowLike:
         """The study at *row*."""
@@ -195,7 +200,7 @@ class ArchiveTable(QAbstractTableModel):
             case Column.IMAGES:
                 return str(row.images)
             case Column.RECEIVED:
-                return local_time(row.received)
+                return local_time(row.received)[: len("2024-02-11")]
             case _:
                 return self._states.get(row.state, row.state)
 
@@ -204,6 +209,8 @@ class ArchiveTable(QAbstractTableModel):
             return all_groups(row.patient_name)
         if column == Column.IMAGES:
             return f"{images_text(row.images)} · {size_text(row.bytes)}"
+        if column == Column.RECEIVED:
+            return local_time(row.received)
         if column == Column.STATE:
             return {
                 "receiving": self.tr("Images of this study are still coming in."),

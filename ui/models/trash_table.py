@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
 from ui.models.archive_table import local_time
-from ui.models.people import all_groups, person_name
+from ui.models.people import all_groups, iso_date, person_name, study_text
 
 Index = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
@@ -25,6 +25,14 @@ class TrashRow(Protocol):
     @property
     def patient_id(self) -> str: ...
     @property
+    def patient_birth_date(self) -> str: ...
+    @property
+    def patient_sex(self) -> str: ...
+    @property
+    def study_date(self) -> str: ...
+    @property
+    def study_description(self) -> str: ...
+    @property
     def images(self) -> int: ...
     @property
     def deleted(self) -> str: ...
@@ -39,10 +47,12 @@ class TrashColumn(IntEnum):
 
     PATIENT = 0
     ID = 1
-    IMAGES = 2
-    DELETED = 3
-    BY = 4
-    EXPIRES = 5
+    BORN = 2
+    STUDY = 3
+    IMAGES = 4
+    DELETED = 5
+    BY = 6
+    EXPIRES = 7
 
 
 class TrashTable(QAbstractTableModel):
@@ -54,6 +64,8 @@ class TrashTable(QAbstractTableModel):
         self._titles = (
             self.tr("Patient"),
             self.tr("ID"),
+            self.tr("Birth date"),
+            self.tr("Study"),
             self.tr("Images"),
             self.tr("Deleted"),
             self.tr("By"),
@@ -91,6 +103,8 @@ class TrashTable(QAbstractTableModel):
             return (
                 person_name(row.patient_name),
                 row.patient_id,
+                iso_date(row.patient_birth_date),
+                study_text(row.study_description, row.study_date),
                 str(row.images),
                 local_time(row.deleted),
                 row.deleted_by,
@@ -98,6 +112,8 @@ class TrashTable(QAbstractTableModel):
             )[column]
         if role == Qt.ItemDataRole.ToolTipRole and column == TrashColumn.PATIENT:
             return all_groups(row.patient_name)
+        if role == Qt.ItemDataRole.ToolTipRole and column == TrashColumn.STUDY:
+            return study_text(row.study_description, row.study_date)
         return self._alignment(column, role)
 
     def _alignment(self, column: int, role: int) -> Any:
