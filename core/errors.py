@@ -5,8 +5,10 @@ FilmjacketError
     ├── BadInput          what came in cannot be accepted (HTTP 400)
     │   ├── NotDicom      the bytes are no DICOM object
     │   ├── TooLarge      over a stated limit (413)
-    │   └── Unsupported   understood, but of a kind this operation cannot take (415)
+    │   ├── Unsupported   understood, but of a kind this operation cannot take (415)
+    │   └── MissingElement    a DICOM element that must be there is not (412)
     ├── NotAcceptable     there, but not in the form it was asked for (406)
+    │   └── NoImages      a study that has none was asked for something only images can give
     ├── NotRenderable     an object without a picture, or a picture no decoder here can read (415)
     ├── NotFound          namespace, study, series, image, frame or attachment (404)
     ├── Unauthenticated   who are you (401)
@@ -50,12 +52,20 @@ class Unsupported(BadInput):
     """Understood, but of a kind this operation cannot take."""
 
 
+class MissingElement(BadInput):
+    """A DICOM element that must be there is not."""
+
+
 class NotRenderable(KnownError):
     """No picture can be made of this object; the message says why."""
 
 
 class NotAcceptable(KnownError):
     """What is there cannot be given in the form asked for; the remedy names forms that would do."""
+
+
+class NoImages(NotAcceptable):
+    """The study has no images, and this needs some."""
 
 
 class NotFound(KnownError):

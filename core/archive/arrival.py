@@ -12,7 +12,7 @@ from core.archive.phi import PhiSet, phi_set
 from core.dicom.refs import Header
 from core.dicom.stored_object import read_object
 from core.dicom.tree import folded
-from core.errors import BadInput
+from core.errors import BadInput, MissingElement
 
 MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage (PS3.6 A): a DICOMDIR
 
@@ -53,7 +53,7 @@ def read_arrival(file: Path | BinaryIO, size: int) -> Arrival:
     for name, spoken in NAMES.items():
         value = getattr(header, name)
         if not value:
-            raise BadInput(f"The object has no {spoken}.", "Send an object that has one.")
+            raise MissingElement(f"The object has no {spoken}.", "Send an object that has one.")
         if not USABLE_UID.fullmatch(value):
             raise BadInput(f"The {spoken} of the object is not a UID.", "Send an object with a valid one.")
     normal, position = slice_place(found.attributes)

@@ -24,7 +24,7 @@ from core.dicom.editing import NewUids, fresh_uid
 from core.dicom.regions import Change, Regions
 from core.dicom.report import become_report, read_report
 from core.dicom.structures import Reference, Senseless, become_structures, referenced
-from core.errors import BadInput, Conflict, NotFound, StorageFault, TooLarge
+from core.errors import BadInput, Conflict, NoImages, NotFound, StorageFault, TooLarge
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileDataset
@@ -136,7 +136,7 @@ class Operations:
         others = dict.fromkeys(secondary)
         if not others or target.study_uid in others:
             raise Invalid("A study can be merged with other studies only.")
-        speaker = self._maker.load(self._archive.representative(target.namespace, target.study_uid))
+        speaker = self._maker.load(self._speaker(target))
         chosen = {uid: self._archive.schema(target.namespace, uid).series for uid in others}
         if series_uids:
             chosen = {
@@ -224,7 +224,7 @@ class Operations:
             raise StorageFault(
                 "An attachment cannot be read from the disk.", "Run filmjacket check."
             ) from error
-        speaker = self._archive.representative(target.namespace, target.study_uid)
+        speaker = self._speaker(target)
         publishing = self._publishing("report made", target, target.study_uid)
         source = Source(speaker, lambda ds: become_report(ds, paragraphs))
         self._maker.make([source], publishing, self._phi(target))
@@ -245,7 +245,7 @@ class Operations:
         if uid in known:
             raise Conflict("The study has an object with this SOP Instance UID already.")
         said.SOPInstanceUID = uid
-        speaker = self._archive.representative(target.namespace, target.study_uid)
+        speaker = self._speaker(target)
         if wanted:
             speaker = self._archive.image(target.namespace, target.study_uid, wanted[0])
         images = {each: known[each] for each in wanted}
@@ -299,13 +299,22 @@ class Operations:
         for study_id in (primary_id, other.id):
             remove.recount(connection, study_id)
 
+    def _speaker(self, target: Target) -> StoredImage:
+        """The image that speaks for the study. Raises NoImages."""
+        try:
+            return self._archive.representative(target.namespace, target.study_uid)
+        except NotFound as error:
+            if error.kind != "image":
+                raise
+            raise NoImages("The study has no images.") from error
+
     def _series(self, namespace: str, study_uid: str, wanted: Collection[str]) -> tuple[SeriesRow, ...]:
         found = self._archive.schema(namespace, study_uid).series
         if wanted:
             _all_there(wanted, {one.series_uid for one in found})
             found = tuple(one for one in found if one.series_uid in wanted)
         if not found:
-            raise Invalid("The study has no images.")
+            raise NoImages("The study has no images.")
         return found
 
     def _images(self, namespace: str, study_uid: str, chosen: Sequence[SeriesRow]) -> Iterator[StoredImage]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from core.dicom.editing import fresh_uid
 from core.dicom.report import KEPT
 from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
-from core.errors import BadInput
+from core.errors import BadInput, MissingElement
 
 if TYPE_CHECKING:
     from pydicom.dataelem import DataElement
@@ -41,10 +41,6 @@ MOST_ITEMS = 200_000
 SERIES_NUMBER = 9002
 
 
-class Missing(BadInput):
-    """A required element is not there."""
-
-
 class Senseless(BadInput):
     """A value that cannot be, or something the study does not have."""
 
@@ -57,7 +53,7 @@ class Reference(NamedTuple):
 
 
 def read_structures(document: object) -> Dataset:
-    """The description as a data set, proven as far as it goes by itself. Raises Missing, Senseless."""
+    """The description as a data set, proven as far as it goes by itself. Raises MissingElement, Senseless."""
     if not isinstance(document, dict) or not document:
         raise Senseless("The body must be a JSON object with the elements of a structure set.")
     ds = _Reader().data_set(document, 0)
@@ -117,7 +113,7 @@ def _check_identity(said: Dataset, kept: Mapping[str, Any]) -> None:
 def _check_regions(ds: Dataset) -> None:
     regions = ds.get("StructureSetROISequence")
     if not regions:
-        raise Missing("(3006,0020) StructureSetROISequence is missing.")
+        raise MissingElement("(3006,0020) StructureSetROISequence is missing.")
     numbers = [_required(region, "ROINumber") for region in regions]
     if len(set(numbers)) < len(numbers):
         raise Senseless("Two regions have the same ROINumber.")
@@ -193,7 +189,7 @@ def _contours(ds: Dataset) -> Iterator[Dataset]:
 def _required(item: Dataset, keyword: str) -> Any:
     value = item.get(keyword)
     if value is None or value == "":
-        raise Missing(f"{keyword} is missing.")
+        raise MissingElement(f"{keyword} is missing.")
     return value
 
 

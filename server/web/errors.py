@@ -38,6 +38,9 @@ METHOD_NOT_ALLOWED = Kind(405, 5, "BAD_REQUEST")
 TIMEOUT = Kind(408, 5, "BAD_REQUEST")
 UNSUPPORTED = Kind(415, 5, "BAD_REQUEST")
 BAD_RANGE = Kind(416, 40, "REQUESTED_RANGE_NOT_SATISFIABLE")
+ANONYMIZE_FORMAT = Kind(412, 41, "ANONYMIZE_TAGS_FORMAT_ERROR")
+MISSING_TAG = Kind(412, 42, "MISSING_REQUIRED_DICOM_TAG")
+VALIDATION = Kind(412, 99, "VALIDATION_ERROR")
 BUSY = Kind(503, 12, "DOWNSTREAM_NOT_AVAILABLE")
 STORE_FAILED = Kind(507, 20, "STORE_OPERATION_FAILED")
 
@@ -51,9 +54,11 @@ NOT_FOUND_KINDS = {
 KINDS: tuple[tuple[type[errors.KnownError], Kind], ...] = (
     (errors.TooLarge, TOO_LARGE),
     (errors.Unsupported, UNSUPPORTED),
+    (errors.MissingElement, MISSING_TAG),
     (errors.BadInput, BAD_REQUEST),
     (NotPdf, Kind(415, 39, "NOT_PDF_FILE")),
     (NotVideo, Kind(415, 38, "NOT_VIDEO_IN_IMAGE")),
+    (errors.NoImages, Kind(406, 36, "NO_IMAGES_IN_STUDY")),
     (errors.NotAcceptable, Kind(406, 6, "NOT_ACCEPTABLE")),
     (errors.NotRenderable, UNSUPPORTED),
     (errors.Unauthenticated, UNAUTHORIZED),

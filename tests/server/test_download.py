@@ -191,10 +191,10 @@ def test_objects_in_another_transfer_syntax(client: httpx.Client, loaded: Stored
         ({"transfer_syntax": "jpeg"}, 400),
         ({"video_format": "avi"}, 400),
         ({"exclude_viewer": "maybe"}, 400),
-        ({"anonymize_tags": "PatientName=x"}, 400),
+        ({"anonymize_tags": "PatientName=x"}, 412),
         ({"anonymize_tags": f"{0x0020000D}=1.2"}, 400),
         ({"anonymize_tags": f"{0x00080018}=__DELETE__"}, 400),
-        ({"anonymize_tags": "99999999999=x"}, 400),
+        ({"anonymize_tags": "99999999999=x"}, 412),
         ({"phi_namespace": "no such"}, 403),
     ],
 )

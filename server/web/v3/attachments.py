@@ -169,7 +169,10 @@ class AttachmentRoutes:
         *,
         pinned: bool,
     ) -> None:
-        caller_of(scope).require(Right.VIEW, scope["path_params"]["namespace"])
+        caller = caller_of(scope)
+        caller.require(Right.VIEW, scope["path_params"]["namespace"])
+        if phi_namespace := call_of(scope).query("phi_namespace"):
+            caller.require(Right.VIEW, phi_namespace)
 
         def find() -> Stored:
             found = look_up()

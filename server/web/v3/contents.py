@@ -12,7 +12,7 @@ from core.archive.nouns import CURRENT, StoredImage
 from core.dicom.cad import cad_findings
 from core.dicom.dump import Filter, dump
 from core.dicom.inside import Inside, pdf_in, video_in
-from core.errors import StorageFault
+from core.errors import NotAcceptable, StorageFault
 from server.web.call import Receive, Scope, Send, answer_json, call_of, caller_of
 from server.web.errors import encode
 from server.web.files import Stored, send_stored
@@ -63,7 +63,7 @@ class ContentRoutes:
             image, plain = f"{STUDY}{spelling}/version/{{version}}", spelling == SPELLINGS[0]
             pdf = {200: ("application/pdf",), 415: ("application/json",)}
             video = {200: ("video/mp4", "video/mpeg"), 415: ("application/json",)}
-            reencode = {"reencode_video": "Accepted; the stored stream is sent as it is."}
+            reencode = {"reencode_video": "1 wants what browsers play: MP4; other streams are 406."}
             found += [
                 Operation(f"{image}/json", "GET", self.image_json, TAG, query=VALUES, documented=plain),
                 Operation(f"{image}/attribute", "GET", self.attribute, TAG, query=FILTERS, documented=plain),
@@ -124,7 +124,18 @@ class ContentRoutes:
 
     async def video(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The video stream an object holds; 415 if it does not."""
-        await self._inside(scope, receive, send, video_in, "video")
+        playable = call_of(scope).flag("reencode_video")
+
+        def find_in(path: Path) -> Inside:
+            inside = video_in(path)
+            if playable and inside.media_type != "video/mp4":
+                raise NotAcceptable(
+                    "The video is stored as it came, and there is no encoder here to make another of it.",
+                    "Leave reencode_video out.",
+                )
+            return inside
+
+        await self._inside(scope, receive, send, find_in, "video")
 
     async def count(self, scope: Scope, receive: Receive, send: Send) -> None:
         """How many images and attachments a study has."""

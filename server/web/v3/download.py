@@ -22,7 +22,7 @@ from core.media.changing import Changes, Item
 from core.media.targets import IsoTarget, Target, ZipTarget
 from server.web.body import ClientGone, read_document
 from server.web.call import Call, Receive, Scope, Send, call_of, caller_of
-from server.web.errors import BAD_REQUEST, UNSUPPORTED, Refused
+from server.web.errors import ANONYMIZE_FORMAT, BAD_REQUEST, UNSUPPORTED, Refused
 from server.web.files import content_disposition
 from server.web.pictures import Wanted
 from server.web.services import Services
@@ -238,6 +238,7 @@ def _bundle(call: Call) -> str:
     syntax = call.query("transfer_syntax")
     if syntax not in AS_STORED and (len(syntax) > 64 or not UID.fullmatch(syntax)):
         raise Refused(BAD_REQUEST, "The parameter transfer_syntax must be a UID.")
+    call.flag("v3")
     for name in NOT_HERE:
         if call.query(name) not in ("", "0"):
             raise Refused(BAD_REQUEST, f"The parameter {name} is not served here; leave it out.")
@@ -265,7 +266,10 @@ def _changes(text: str) -> Changes:
         match = SETTING.fullmatch(part.strip())
         tag = int(match[1], 0 if match[1].lower().startswith("0x") else 10) if match else 0
         if match is None or not 0x00080000 <= tag <= 0xFFFFFFFF:
-            raise BadInput("The parameter anonymize_tags must be TAG=VALUE with commas, tags as numbers.")
+            raise Refused(
+                ANONYMIZE_FORMAT,
+                "The parameter anonymize_tags must be TAG=VALUE with commas, tags as numbers.",
+            )
         if match[2] == DELETE:
             _check_removable(tag)
             removed.add(tag)

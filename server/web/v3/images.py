@@ -180,6 +180,7 @@ class ImageRoutes:
     async def _recoded(self, scope: Scope) -> StoredImage | None:
         """The object in the transfer syntax asked for, None to take it as stored."""
         target = call_of(scope).query("transfer_syntax")
+        call_of(scope).flag("pretranscode")
         if target in AS_STORED:
             return None
         image = await self._services.run(lambda: self._find(scope))

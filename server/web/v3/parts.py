@@ -12,11 +12,11 @@ from core.dicom.header import read_header
 from core.errors import BadInput
 from server.web.body import chunks
 from server.web.call import Call, Receive, Scope, Send, answer_json, call_of, caller_of
-from server.web.errors import BAD_REQUEST, Refused
+from server.web.errors import BAD_REQUEST, VALIDATION, Refused
 from server.web.services import Services
 from server.web.streaming import Operation
 from server.web.v3 import shapes
-from server.web.v3.wrap import FILE_SIZE, LARGEST_FILE, VALIDATION, WrapRoutes, file_size, wrapped
+from server.web.v3.wrap import FILE_SIZE, LARGEST_FILE, WrapRoutes, file_size, wrapped
 from server.web.wrapping import HeldFile
 
 TAG = "V3 storage"

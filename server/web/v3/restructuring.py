@@ -10,10 +10,17 @@ from typing import TypeVar
 from core.access.rights import Right
 from core.archive.operations import Invalid, Operations, Target
 from core.dicom.regions import BadRegions, read_colour, read_regions
-from core.dicom.structures import Missing, Senseless, read_structures
+from core.dicom.structures import Senseless, read_structures
 from server.web.body import parse_json, read_document
 from server.web.call import Call, Receive, Scope, Send, answer, answer_json, call_of, caller_of
-from server.web.errors import BAD_REQUEST, FORBIDDEN, METHOD_NOT_ALLOWED, Kind, Refused
+from server.web.errors import (
+    ANONYMIZE_FORMAT,
+    BAD_REQUEST,
+    FORBIDDEN,
+    METHOD_NOT_ALLOWED,
+    VALIDATION,
+    Refused,
+)
 from server.web.services import Services
 from server.web.streaming import Operation
 from server.web.v3 import shapes
@@ -24,9 +31,6 @@ T = TypeVar("T")
 TAG = "V3 storage"
 JSON = ("application/json",)
 PLAIN = (b"content-type", b"text/plain; charset=utf-8")
-BAD_FORMAT = Kind(412, 41, "INVALID_ANONYMIZE_FORMAT")
-INVALID = Kind(412, 99, "VALIDATION_FAILED")
-MISSING = Kind(412, 42, "MISSING_REQUIRED_DICOM_TAG")
 LARGEST_STRUCTURES = 64 << 20
 REFUSED = {404: JSON, 409: JSON, 412: JSON}
 UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
@@ -156,7 +160,7 @@ class RestructuringRoutes:
         call, target = call_of(scope), self._target(scope)
         body = await read_document(call, receive, limits=self._services.limits)
         if not target.to_namespace:
-            raise Refused(INVALID, "The parameter to_namespace is missing.")
+            raise Refused(VALIDATION, "The parameter to_namespace is missing.")
         keep = call.flag("keep_image_uids")
         uid = await self._do(
             lambda: self._study.crop(
@@ -190,10 +194,8 @@ class RestructuringRoutes:
 
         try:
             await answer_json(send, 200, await self._do(work))
-        except Missing as error:
-            raise Refused(MISSING, error.message) from error
         except Senseless as error:
-            raise Refused(INVALID, error.message) from error
+            raise Refused(VALIDATION, error.message) from error
 
     def _target(self, scope: Scope) -> Target:
         call, caller, params = call_of(scope), caller_of(scope), scope["path_params"]
@@ -212,7 +214,7 @@ class RestructuringRoutes:
             caller.require(Right.VIEW, target.phi_namespace)
         uid = target.new_study_uid
         if uid and (len(uid) > LONGEST_UID or not UID.fullmatch(uid)):
-            raise Refused(INVALID, "The new_study_uid is no valid UID.")
+            raise Refused(VALIDATION, "The new_study_uid is no valid UID.")
         return target
 
     async def _do(self, work: Callable[[], T]) -> T:
@@ -220,9 +222,9 @@ class RestructuringRoutes:
             try:
                 return await self._services.run(work)
             except BadRegions as error:
-                raise Refused(BAD_FORMAT, error.message, error.remedy) from error
+                raise Refused(ANONYMIZE_FORMAT, error.message, error.remedy) from error
             except Invalid as error:
-                raise Refused(INVALID, error.message, error.remedy) from error
+                raise Refused(VALIDATION, error.message, error.remedy) from error
 
     async def _forget(self, namespace: str, study_uid: str) -> None:
         await self._services.run(lambda: self._services.pictures.forget(namespace, study_uid))

@@ -28,6 +28,15 @@ def json_response(value: object, status: int = 200) -> Response:
     return Response(encode(value), status, media_type="application/json")
 
 
+def _flags(**flags: str) -> dict[str, Any]:
+    """Parameters that are read from the call itself, for the description of a route."""
+    found = [
+        {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
+        for name, text in flags.items()
+    ]
+    return {"parameters": found}
+
+
 def router(services: Services) -> APIRouter:
     """The routes; each asks the archive once."""
     routes = APIRouter(tags=["V3 storage"])
@@ -39,11 +48,18 @@ def router(services: Services) -> APIRouter:
         if phi_namespace:
             caller.require(Right.VIEW, phi_namespace)
 
-    @routes.get(f"{STUDY}/schema", responses={200: {"model": shapes.Schema}})
+    @routes.get(
+        f"{STUDY}/schema",
+        responses={200: {"model": shapes.Schema}},
+        openapi_extra=_flags(
+            extended="1 adds phi_version and transfer_attributes.",
+            attachments_only="1 leaves the series out.",
+        ),
+    )
     def schema(
         request: Request, namespace: Namespace, study_uid: StudyUid, phi_namespace: PhiNamespace = None
     ) -> Response:
-        """Images and attachments of a study, by series. extended=1 and attachments_only=1 are understood."""
+        """Images and attachments of a study, by series."""
         allow(request, namespace, phi_namespace)
         call = call_of(request.scope)
         wide, attachments_only = call.flag("extended"), call.flag("attachments_only")
@@ -94,12 +110,9 @@ def router(services: Services) -> APIRouter:
         values = archive.image_phi(namespace, study_uid, image_uid, version, phi_namespace or None)
         return json_response(shapes.phi(image_uid, values))
 
-    @routes.delete(STUDY, status_code=202)
+    @routes.delete(STUDY, status_code=202, openapi_extra=_flags(keep_attachments="1 keeps its attachments."))
     async def delete_study(request: Request, namespace: Namespace, study_uid: StudyUid) -> Response:
-        """Delete a study with its PHI, attachments and images; it stays in the trash for a while.
-
-        keep_attachments=1 keeps its attachments.
-        """
+        """Delete a study with its PHI, attachments and images; it stays in the trash for a while."""
         caller = caller_of(request.scope)
         caller.require(Right.DELETE, namespace)
         call = call_of(request.scope)

@@ -14,7 +14,7 @@ from core.errors import BadInput, KnownError, NotFound, Unsupported
 from core.media.wrap import Place, fresh_uid, steady_uids
 from server.web.body import chunks, parse_json
 from server.web.call import Call, Receive, Scope, Send, answer_json, call_of, caller_of
-from server.web.errors import BAD_JSON, BAD_REQUEST, TOO_LARGE, Kind, Refused
+from server.web.errors import BAD_JSON, BAD_REQUEST, TOO_LARGE, VALIDATION, Refused
 from server.web.multipart import boundary_of, read_form
 from server.web.services import Services
 from server.web.streaming import Operation
@@ -27,7 +27,6 @@ WRAP = "/api/v3/storage/namespace/{namespace}/wrap"
 FILE_SIZE = b"x-file-size"
 LARGEST_FILE = 2 << 30
 FORM_AROUND = 1 << 20
-VALIDATION = Kind(412, 99, "VALIDATION_FAILED")
 STUDY_UID, SERIES_UID = 0x0020000D, 0x0020000E
 UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
 STATIC_IDS = "1 makes the same UIDs each time."
