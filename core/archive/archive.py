@@ -15,7 +15,7 @@ from core.archive.backup import back_up
 from core.archive.blobs import Blob, Incoming, LocalBlobs
 from core.archive.check import Inspector
 from core.archive.files import FileSystem, make_folders
-from core.archive.finding import Finder
+from core.archive.finding import Finder, StudyState
 from core.archive.lock import FolderLock
 from core.archive.nouns import (
     CURRENT,
@@ -177,14 +177,15 @@ class Archive:
                 attachments.of_study(connection, row.id),
             )
 
+    def state(self, namespace: str, study_uid: str) -> StudyState:
+        """How a study stands: its name there tells whether anything in it has changed. Raises NotFound."""
+        return self._finder.study(namespace, study_uid)
+
     def study_phi(
         self, namespace: str, study_uid: str, phi_namespace: str | None = None
     ) -> Mapping[str, str]:
         """The "average" PHI as "(gggg,eeee)" -> value in tag order: most frequent value, overlay on top."""
-        with self.db.read() as connection:
-            row = studies.study_row(connection, namespace, study_uid)
-            overlay = studies.overlay_of(connection, row, phi_namespace)
-            return only_phi(studies.average_of(connection, row), overlay)
+        return only_phi(*self._finder.values(self._finder.study(namespace, study_uid, phi_namespace)))
 
     def image_phi(
         self,
@@ -203,11 +204,9 @@ class Archive:
 
     def study_tags(self, namespace: str, study_uid: str, phi_namespace: str | None = None) -> StudyTags:
         """Average PHI and attributes, size and counts."""
-        with self.db.read() as connection:
-            row = studies.study_row(connection, namespace, study_uid)
-            overlay = studies.overlay_of(connection, row, phi_namespace)
-            tags = overlaid(studies.average_of(connection, row), overlay)
-        return StudyTags(namespace, study_uid, tags, row.bytes, row.images, row.attachments)
+        found = self._finder.study(namespace, study_uid, phi_namespace)
+        tags = overlaid(*self._finder.values(found))
+        return StudyTags(namespace, study_uid, tags, found.bytes, found.images, found.attachments)
 
     def transfer_attributes(self, namespace: str, study_uid: str) -> Mapping[str, Sequence[str]]:
         """Distinct values of (0002,0010) TransferSyntaxUID and (0002,0002) MediaStorageSOPClassUID."""

@@ -1,19 +1,27 @@
-"""One stored object by its address: asked with every picture and payload, so as fast as the driver is."""
+"""One stored object by its address, and how a study stands: one statement each, with nearly every call."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, and_, bindparam, func, select
 
 from core.archive.blobs import Blobs
 from core.archive.nouns import CURRENT, StoredImage
-from core.archive.schema import instances, series, studies, unindexed
-from core.archive.studies import image_row, stored_image, study_row
+from core.archive.schema import averages, instances, overlays, series, studies, unindexed
+from core.archive.studies import counted_average, image_row, stored_image, study_row
 from core.db.database import Database
 from core.db.engine import storage_fault
 from core.db.prepared import Lookup, Prepared
+from core.errors import NotFound
+from core.memory import Recent
+
+COUNTED_BYTES = 1 << 20
+"""Of averages of studies that have not settled."""
 
 _ONE = (
     select(
@@ -52,6 +60,49 @@ _NEWEST = _first(_ONE.where(instances.c.current.is_(True)))
 _EXACTLY = _first(_ONE.where(instances.c.version == bindparam("version")))
 
 
+_own, _asked = overlays.alias("own"), overlays.alias("asked")
+_STATE = Prepared(
+    select(
+        studies.c.id,
+        studies.c.created,
+        studies.c.revision,
+        studies.c.bytes,
+        studies.c.images,
+        studies.c.attachments,
+        averages.c.tags.label("average"),
+        func.coalesce(_asked.c.tags, _own.c.tags).label("overlay"),
+    )
+    .outerjoin(averages, and_(averages.c.study_id == studies.c.id, averages.c.revision == studies.c.revision))
+    .outerjoin(
+        _asked, and_(_asked.c.study_id == studies.c.id, _asked.c.phi_namespace == bindparam("phi_namespace"))
+    )
+    .outerjoin(_own, and_(_own.c.study_id == studies.c.id, _own.c.phi_namespace == studies.c.namespace))
+    .where(
+        studies.c.namespace == bindparam("namespace"),
+        studies.c.study_uid == bindparam("study_uid"),
+        studies.c.trash_id.is_(None),
+    )
+)
+
+
+class StudyState(NamedTuple):
+    """How a study stands; *average* and *overlay* are JSON, None if not counted yet and if there is none."""
+
+    id: int
+    created: float
+    revision: int
+    bytes: int
+    images: int
+    attachments: int
+    average: str | None
+    overlay: str | None
+
+    @property
+    def name(self) -> str:
+        """What no other study and no earlier or later content of this one is called."""
+        return f"{self.id}/{self.created!r}/{self.revision}"
+
+
 class Finder:
     """Finds objects from any thread; close it before the database."""
 
@@ -59,23 +110,48 @@ class Finder:
         self._database = database
         self._lookup = Lookup(database.engine)
         self._blobs = blobs
+        self._counted = Recent(COUNTED_BYTES)
 
     def image(self, namespace: str, study_uid: str, sop_uid: str, version: str) -> StoredImage:
         """The object. Raises NotFound("namespace" | "study" | "image"), StorageFault."""
         values = {"namespace": namespace, "study_uid": study_uid, "sop_uid": sop_uid, "version": version}
-        try:
-            row = self._lookup.first(_NEWEST if version == CURRENT else _EXACTLY, values)
-        except sqlite3.Error as error:
-            fault = storage_fault(error)
-            if fault is None:
-                raise
-            raise fault from error
+        row = self._first(_NEWEST if version == CURRENT else _EXACTLY, values)
         if row is not None:
             *fields, blob = row
             return StoredImage(*fields, Path(self._blobs.path(blob)))  # type: ignore[call-arg]  # as _ONE selects
         with self._database.read() as connection:  # slower, and says what it is that is missing
             study = study_row(connection, namespace, study_uid)
             return stored_image(study, image_row(connection, study.id, sop_uid, version), self._blobs)
+
+    def study(self, namespace: str, study_uid: str, phi_namespace: str | None = None) -> StudyState:
+        """How a study stands, its overlay as `overlay_of` chooses. Raises NotFound, StorageFault."""
+        values = {"namespace": namespace, "study_uid": study_uid, "phi_namespace": phi_namespace}
+        row = self._first(_STATE, values)
+        if row is not None:
+            return StudyState(*row)
+        with self._database.read() as connection:
+            study_row(connection, namespace, study_uid)
+        raise NotFound("study", "The study is being changed.", "Try again.")
+
+    def values(self, found: StudyState) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """What the images of a study say on average, and its overlay."""
+        overlay: Mapping[str, str] = json.loads(found.overlay) if found.overlay is not None else {}
+        average = found.average or self._counted.get(found.name)
+        if average:
+            return json.loads(average), overlay
+        with self._database.read() as connection:  # not settled yet
+            counted = counted_average(connection, found.id)
+        self._counted.put(found.name, json.dumps(counted).encode())
+        return counted, overlay
+
+    def _first(self, statement: Prepared, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        try:
+            return self._lookup.first(statement, values)
+        except sqlite3.Error as error:
+            fault = storage_fault(error)
+            if fault is None:
+                raise
+            raise fault from error
 
     def close(self) -> None:
         """Give the connections back."""

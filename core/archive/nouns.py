@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, Generic, TypeVar
+from typing import BinaryIO, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -114,9 +114,11 @@ class StudyRow:
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRow:
-    """One image of a series; *rank* is 1-based within it. *conflict*: kept, but its identity is in doubt."""
+class ImageRow(NamedTuple):
+    """One image of a series; *rank* is 1-based within it. *conflict*: kept, but its identity is in doubt.
+
+    A tuple and not a dataclass: one schema has thousands.
+    """
 
     sop_instance_uid: str
     version: str

@@ -118,7 +118,7 @@ def finish_purge(connection: Connection, entry_id: int) -> None:
 
 
 def recount(connection: Connection, study_id: int) -> None:
-    """Set the counts of a study to what its rows say."""
+    """Set the counts of a study to what its rows say; it is another revision, whatever changed them."""
     mine = and_(instances.c.study_id == study_id, instances.c.current.is_(True))
     doubtful = and_(instances.c.study_id == study_id, instances.c.conflict != "")
     values = {
@@ -129,7 +129,9 @@ def recount(connection: Connection, study_id: int) -> None:
         "attachments": select(func.count()).where(attachments.c.study_id == study_id),
     }
     counts = {name: query.scalar_subquery() for name, query in values.items()}
-    connection.execute(update(studies).where(studies.c.id == study_id).values(**counts))
+    connection.execute(
+        update(studies).where(studies.c.id == study_id).values(revision=studies.c.revision + 1, **counts)
+    )
 
 
 def _entries() -> Select[Any]:

@@ -10,11 +10,12 @@ import queue
 import sqlite3
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from core.memory import Recent
 
 ON_DISK_BYTES = 2 << 30
 IN_MEMORY_BYTES = 32 << 20
@@ -56,7 +57,7 @@ class Thumbnails:
     def __init__(self, file: Path, *, on_disk: int = ON_DISK_BYTES, in_memory: int = IN_MEMORY_BYTES) -> None:
         self._file = file
         self._on_disk = on_disk
-        self._recent = _Recent(in_memory)
+        self._recent = Recent(in_memory)
         self._reading: sqlite3.Connection | None = None
         self._gate = threading.Lock()
         self._era = 0
@@ -183,28 +184,3 @@ class Thumbnails:
             for ending in ("", "-wal", "-shm"):
                 with suppress(OSError):
                     self._file.with_name(self._file.name + ending).unlink()
-
-
-class _Recent:
-    """Bytes by name in memory, the latest used; safe from any thread."""
-
-    def __init__(self, budget: int) -> None:
-        self._left = budget
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, name: str) -> bytes:
-        """What is kept, b"" if nothing is."""
-        with self._lock:
-            found = self._kept.get(name, b"")
-            if found:
-                self._kept.move_to_end(name)
-            return found
-
-    def put(self, name: str, body: bytes) -> None:
-        """Keep it in the place of those that were not used for longest."""
-        with self._lock:
-            self._left += len(self._kept.pop(name, b"")) - len(body)
-            self._kept[name] = body
-            while self._left < 0:
-                self._left += len(self._kept.popitem(last=False)[1])

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from core.access.rights import Right
 from core.archive.nouns import By
+from core.memory import Recent
 from server.web.call import call_of, caller_of
 from server.web.errors import encode
 from server.web.services import Services
@@ -15,6 +16,9 @@ from server.web.v3 import shapes
 
 STUDY = "/api/v3/storage/study/{namespace}/{study_uid}"
 ATTACHMENT = f"{STUDY}/attachment"
+
+SCHEMA_BYTES = 32 << 20
+"""Of schemas in memory: a thousand of usual studies, dozens of the largest."""
 
 Namespace = Annotated[str, Path(description="Storage namespace.")]
 StudyUid = Annotated[str, Path(description="Study Instance UID.")]
@@ -41,6 +45,7 @@ def router(services: Services) -> APIRouter:
     """The routes; each asks the archive once."""
     routes = APIRouter(tags=["V3 storage"])
     archive = services.archive
+    kept = Recent(SCHEMA_BYTES)
 
     def allow(request: Request, namespace: str, phi_namespace: str | None) -> None:
         caller = caller_of(request.scope)
@@ -63,11 +68,17 @@ def router(services: Services) -> APIRouter:
         allow(request, namespace, phi_namespace)
         call = call_of(request.scope)
         wide, attachments_only = call.flag("extended"), call.flag("attachments_only")
+        name = f"{archive.state(namespace, study_uid).name}/{attachments_only}"
+        if not wide and (body := kept.get(name)):
+            return Response(body, media_type="application/json")
         found = archive.schema(namespace, study_uid, phi_namespace or None)
         value: dict[str, Any] = {**shapes.schema(found, attachments_only=attachments_only)}
         if wide:
             value |= shapes.extended(archive, found, phi_namespace or None)
-        return json_response(value)
+            return json_response(value)
+        body = encode(value)
+        kept.put(name, body)
+        return Response(body, media_type="application/json")
 
     @routes.get(f"{STUDY}/phi", responses={200: {"model": shapes.Phi}})
     def study_phi(
