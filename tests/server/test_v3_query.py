@@ -1,4 +1,4 @@
-"""Every documented query parameter of V3 storage with values it cannot have; every error code there can be."""
+"""Every documented query parameter of V3 storage with values it cannot have; every error code there is."""
 
 from __future__ import annotations
 
@@ -211,8 +211,8 @@ ERRORS = {
     42: ("MISSING_REQUIRED_DICOM_TAG", 412),
     99: ("VALIDATION_ERROR", 412),
 }
-"""What the vendor's client knows them by. 2 is for foreign hosts and sites, 20 for a failing disk (507); 21 is
-for a virus scanner, of which there is none."""
+"""What the vendor's client knows them by. 2 is for foreign hosts and sites, 20 for a failing disk (507), 21
+for a virus scanner (there is none)."""
 
 
 def test_every_error_that_can_be(
