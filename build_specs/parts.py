@@ -9,6 +9,7 @@ HIDDEN = (
     *(f"imagecodecs.{codec}" for codec in CODECS),
     "imagecodecs._shared",
     "imagecodecs._shared_cython",
+    "fontpkg_noto_sans",
     "resources",
     "rle.rle",
     "sqlalchemy.dialects.sqlite.pysqlite",
@@ -19,7 +20,7 @@ HIDDEN = (
 )
 
 # Data of packages: fonts of icons, character tables, the web pages of the archive.
-DATA = ("qtawesome", "resources")
+DATA = ("fontpkg_noto_sans", "qtawesome", "resources")
 
 # Keyring finds its backends by the metadata of installed packages.
 METADATA = ("keyring", "pydicom", "pylibjpeg", "pylibjpeg-rle")

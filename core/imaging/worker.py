@@ -20,6 +20,8 @@ RASTERS = frozenset({"pdf-count", "pdf-page", "raster"})
 """Kinds that `core.imaging.raster` makes, of files that are no DICOM objects."""
 KEPT_BYTES = 64 << 20
 """Of freed memory, for the next picture: frame, scratch and file of one are of the size of the last one's."""
+HTML_PDF = "html-pdf:"
+"""Before the character set that was sent with an HTML page, "" if none was."""
 TRANSCODE = "transcode:"
 """Before the transfer syntax in which an object is wanted as a whole."""
 
@@ -103,6 +105,10 @@ def _picture(task: Task) -> bytes:
         from core.imaging.transcode import transcode
 
         return transcode(source, task.kind.removeprefix(TRANSCODE))
+    if task.kind.startswith(HTML_PDF) and isinstance(source, Path):
+        from core.imaging.html import pdf_of_html
+
+        return pdf_of_html(source, task.kind.removeprefix(HTML_PDF))
     if task.kind in RASTERS and isinstance(source, Path):
         return _raster(task, source)
     image = ImageObject.open(source)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from core.archive.archive import Archive
 from core.archive.nouns import By, StoreResult
 from core.errors import NotFound, NotRenderable, TooLarge, Unsupported
+from core.imaging.worker import HTML_PDF
 from core.media import wrap
 from core.media.movie import read_movie
 from core.media.wrap import Place
@@ -84,6 +85,10 @@ class Wrapper:
             return [await self._store(self._video(path, size, order.place), order)]
         packed = await self._rendered(path, 0, "raster")
         return [await self._store([_captured(order.place, packed)], order)]
+
+    async def pdf_of(self, path: Path, charset: str) -> bytes:
+        """The HTML page at *path* as a PDF. Raises Unsupported (415)."""
+        return await self._rendered(path, 0, HTML_PDF + charset)
 
     async def study(self, namespace: str, study_uid: str) -> dict[str, Any]:
         """What a stored study says of its patient and itself. Raises NotFound."""

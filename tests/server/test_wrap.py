@@ -230,5 +230,33 @@ def test_attachments_that_are_no_images(served: Served, stored: Stored) -> None:
             data={"uploaded_by": "<script>alert('&')</script>"},
         )
     assert b"<" not in marked.content and marked.json()["source_label"] == "<script>alert('&')</script>"
+    for value in ("maybe", "2"):
+        assert attach(served, stored.path, b"<p>", wrap_html_as_pdf=value).status_code == 400
     wrapped = attach(served, stored.path, pdf_report(["page"]), synchronous_wrap="1")
     assert len(wrapped.json()["images"]) == 1
+
+
+def test_an_html_page_is_attached_as_a_pdf(served: Served, stored: Stored) -> None:
+    def send(page: str, content_type: str = "text/html; charset=utf-8", **more: str) -> httpx.Response:
+        files = {"data": ("Befund.html", page.encode(), content_type)}
+        query = {"wrap_html_as_pdf": "1", **more}
+        return client.post(f"{stored.path}/attachment", files=files, params=query)
+
+    with served.client() as client:
+        answer = send("<h1>Befund</h1><p>Größe 5 µm, Παπαδόπουλος", synchronous_wrap="1")
+        assert answer.status_code == 200 and len(answer.json()["images"]) == 1, answer.text
+        kept = answer.json()
+        path = f"{stored.path}/attachment/{kept['attachment_guid']}/version/{kept['attachment_version']}"
+        got = client.get(path)
+        assert got.headers["content-type"] == "application/pdf" and got.content.startswith(b"%PDF-")
+        assert 'filename="Befund.pdf"' in got.headers["content-disposition"]
+        before = client.get(f"{stored.path}/count").json()
+        for page in ('<p>x<img src="https://evil.example/x.png">', "<iframe src=/></iframe>", "<p>日本", ""):
+            refused = send(page)
+            assert refused.status_code in (400, 415) and len(error_of(refused)["message"]) > 10
+        assert client.get(f"{stored.path}/count").json() == before
+        plain = client.post(
+            f"{stored.path}/attachment", files={"data": ("a.txt", b"<p>")}, params={"wrap_html_as_pdf": "1"}
+        ).json()
+        where = f"{stored.path}/attachment/{plain['attachment_guid']}/version/*"
+        assert client.get(where).content == b"<p>", "what is no page stays what it is"

@@ -22,9 +22,12 @@ from server.web.streaming import Operation
 from server.web.v3 import shapes
 from server.web.v3.study import ATTACHMENT
 from server.web.v3.wrap import STATIC_IDS, by_of, images_if_any, wrapped
+from server.web.wrapping import HeldFile
 
 TAG = "V3 storage"
 MAX_UPLOADER = 256
+PAGES = frozenset(("text/html", "application/xhtml+xml"))
+CHARSET = re.compile(r"charset=\"?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
 HTML = (b"content-type", b"text/html; charset=utf-8")
 
 
@@ -53,6 +56,7 @@ class AttachmentRoutes:
                     "name": "Its file name, likewise.",
                     "wrap_images": "1 makes a PDF's pages, or a picture, into images of a new series too.",
                     "synchronous_wrap": "The same; it is done before the answer in either case.",
+                    "wrap_html_as_pdf": "1 attaches an HTML page as a PDF instead.",
                     "return_html": "1 answers the same JSON as text/html, for forms that need it.",
                     "static_ids": STATIC_IDS,
                 },
@@ -74,15 +78,15 @@ class AttachmentRoutes:
         caller.require(Right.ATTACH, namespace)
         content_type = call.header(b"content-type").strip()
         wrap_images = call.flag("wrap_images") | call.flag("synchronous_wrap")
-        if call.flag("wrap_html_as_pdf"):
-            raise Refused(BAD_REQUEST, "The parameter wrap_html_as_pdf is not supported.")
+        as_pdf = call.flag("wrap_html_as_pdf")
         static_ids, as_html = call.flag("static_ids"), call.flag("return_html")
         body = chunks(
             call, receive, limit=self._services.limits.attachment_bytes, limits=self._services.limits
         )
 
         def new() -> Intake:
-            return Intake(self._services.workers, lambda: self._archive.incoming(namespace))
+            kind = HeldFile if as_pdf else Intake
+            return kind(self._services.workers, lambda: self._archive.incoming(namespace))
 
         boundary = boundary_of(content_type)
         if boundary is not None:
@@ -102,6 +106,8 @@ class AttachmentRoutes:
                 await intake.abort()
                 raise
         uploaded_by = "".join(c for c in uploaded_by if c.isprintable())[:MAX_UPLOADER] or caller.login
+        if isinstance(intake, HeldFile) and content_type_of(part).split(";")[0].strip().lower() in PAGES:
+            intake, part = await self._printed(intake, part, namespace)
         kept = await self._keep(scope, intake, part, uploaded_by)
         study_uid = scope["path_params"]["study_uid"]
         answer: dict[str, Any] = {**shapes.stored_attachment(namespace, study_uid, kept)}
@@ -114,6 +120,18 @@ class AttachmentRoutes:
             await send_answer(send, 200, _harmless(answer), [HTML])
         else:
             await answer_json(send, 200, answer)
+
+    async def _printed(self, page: HeldFile, part: Part, namespace: str) -> tuple[Intake, Part]:
+        """The PDF of an HTML page, to be attached instead. Raises Unsupported (415); then nothing is."""
+        charset = CHARSET.search(part.content_type)
+        try:
+            pdf = await self._services.wrapper.pdf_of(await page.settle(), charset[1] if charset else "")
+        finally:
+            await page.abort()
+        made = Intake(self._services.workers, lambda: self._archive.incoming(namespace))
+        await made.write(pdf)
+        name = re.sub(r"\.x?html?$", "", part.file_name or "", flags=re.IGNORECASE) or "page"
+        return made, Part(part.name, f"{name}.pdf", "application/pdf")
 
     async def _keep(self, scope: Scope, intake: Intake, part: Part, uploaded_by: str) -> Attachment:
         namespace, study_uid = scope["path_params"]["namespace"], scope["path_params"]["study_uid"]
