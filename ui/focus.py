@@ -35,6 +35,7 @@ class FocusRing(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._followed: list[QWidget] = []
         self._on: QWidget | None = None
+        self._drawn = QRect()
         self.hide()
 
     @property
@@ -73,10 +74,20 @@ class FocusRing(QWidget):
         if visible.isEmpty():
             self.hide()
             return
+        self.raise_()
+        place = self._place()
+        if (visible, place) == (self.geometry(), self._drawn) and self.isVisible():
+            return  # painting it anew would paint all that lies below it, too
+        self._drawn = place
         self.setGeometry(visible)
         self.show()
-        self.raise_()
         self.update()
+
+    def _place(self) -> QRect:
+        """Where the surrounded widget lies, in the window's coordinates."""
+        if self._on is None:
+            return QRect()
+        return QRect(self._on.mapTo(self._window, QPoint(0, 0)), self._on.size())
 
     def _visible(self) -> QRect:
         """The part of the ring's place that no scroll area cuts off, in the window's coordinates."""
@@ -84,8 +95,7 @@ class FocusRing(QWidget):
         if widget is None or not widget.isVisible():
             return QRect()
         window = self._window
-        place = QRect(widget.mapTo(window, QPoint(0, 0)), widget.size())
-        place = place.adjusted(-REACH, -REACH, REACH, REACH)
+        place = self._place().adjusted(-REACH, -REACH, REACH, REACH)
         above = widget.parentWidget()
         while above is not None and above is not window:
             if isinstance(above.parentWidget(), QAbstractScrollArea):
@@ -106,7 +116,7 @@ class FocusRing(QWidget):
     def paintEvent(self, _event: QPaintEvent) -> None:
         if self._on is None:
             return
-        place = QRect(self._on.mapTo(self._window, QPoint(0, 0)) - self.pos(), self._on.size())
+        place = self._place().translated(-self.pos())
         reach = GAP + WIDTH / 2
         ring = QRectF(place).adjusted(-reach, -reach, reach, reach)
         edge = QRectF(self.rect()).adjusted(1, 1, -1, -1)

@@ -18,6 +18,7 @@ class Picture(QLabel):
         super().__init__(parent)
         self._side = side
         self._icon = QIcon()
+        self._shown = ("", "")
         self.setFixedHeight(side)
         self.setMinimumWidth(side)
         if name:
@@ -25,6 +26,9 @@ class Picture(QLabel):
 
     def show_icon(self, name: str, role: str = "text") -> None:
         """Show this icon in the colour of *role*."""
+        if (name, role) == self._shown:
+            return
+        self._shown = (name, role)
         self._icon = icon(name, role)
         self.update()
 

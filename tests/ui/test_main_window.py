@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QAccessible, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -259,6 +259,19 @@ def test_every_control_has_a_name(qtbot: QtBot, make: Any, tmp_path: Path) -> No
         assert _unnamed(top) == [], type(top).__name__
 
 
+class Painted(QObject):
+    """Counts how often a widget paints."""
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        self.times = 0
+        widget.installEventFilter(self)
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+        self.times += event.type() == QEvent.Type.Paint
+        return False
+
+
 def test_the_ring_follows_the_keyboard(qtbot: QtBot, qapp: QApplication, make: Any) -> None:
     rings = FocusRings(qapp)
     try:
@@ -272,6 +285,15 @@ def test_the_ring_follows_the_keyboard(qtbot: QtBot, qapp: QApplication, make: A
         assert ring.on is button
         assert ring.geometry().contains(button.mapTo(window, button.rect().center()))
         assert ring.width() > button.width()
+        qtbot.wait(50)
+        painted = Painted(ring)
+        for _ in range(5):
+            QApplication.sendEvent(button.parentWidget(), QEvent(QEvent.Type.LayoutRequest))
+            qapp.processEvents()
+        assert painted.times == 0  # each time it would paint all that lies below it, too
+        window.resize(window.width() - 40, window.height())
+        qtbot.waitUntil(lambda: painted.times > 0, timeout=1000)
+        assert ring.geometry().contains(button.mapTo(window, button.rect().center()))
         window.show_page(Page.SETTINGS)
         qtbot.waitUntil(lambda: ring.isHidden() or ring.on is not button, timeout=1000)
     finally:

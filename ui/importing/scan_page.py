@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
@@ -86,14 +89,25 @@ class SourceLine(QWidget):
             self.bar.style().unpolish(self.bar)
             self.bar.style().polish(self.bar)
         total = step.files_total if step is not None else None
-        if not reading:
-            self.bar.setRange(0, 1)
-            self.bar.setValue(0)
-        elif total:
-            self.bar.setRange(0, total)
-            self.bar.setValue(min(step.files_read if step is not None else 0, total))
-        else:
-            self.bar.setRange(0, 0)
+        with painted_later(self.bar):
+            if not reading:
+                self.bar.setRange(0, 1)
+                self.bar.setValue(0)
+            elif total:
+                self.bar.setRange(0, total)
+                self.bar.setValue(min(step.files_read if step is not None else 0, total))
+            else:
+                self.bar.setRange(0, 0)
+
+
+@contextmanager
+def painted_later(bar: QProgressBar) -> Generator[None, None, None]:
+    """A bar whose new value is painted in the next turn: by itself it repaints the window at once."""
+    bar.setUpdatesEnabled(False)
+    try:
+        yield
+    finally:
+        bar.setUpdatesEnabled(True)
 
 
 class Footer(QWidget):

@@ -43,6 +43,8 @@ _ALIGNMENTS = (
 )
 SLICE_S = 0.006
 """How long one helping of found files may hold the Qt thread."""
+TELL_EVERY_S = 0.1
+"""Counts that changed are told to the views this often, or when all is in: each time they paint anew."""
 
 
 class Column(IntEnum):
@@ -72,6 +74,7 @@ class StudyTree(QAbstractItemModel):
         self._timer.timeout.connect(self._helping)
         self._waiting: deque[Sequence[Found]] = deque()
         self._offset = 0
+        self._told = 0.0
         self._start_over()
 
     def _start_over(self) -> None:
@@ -80,6 +83,7 @@ class StudyTree(QAbstractItemModel):
         self._nodes: dict[tuple[str, ...], Node] = {}
         self._patients: dict[tuple[str, str, str, str], Node] = {}
         self._warned: dict[int, str] = {}
+        self._touched: dict[Node, None] = {}
 
     def clear(self) -> None:
         """Forget everything."""
@@ -104,8 +108,9 @@ class StudyTree(QAbstractItemModel):
         return not self._waiting
 
     def _helping(self) -> None:
-        until = perf_counter() + SLICE_S
-        touched: dict[Node, None] = {}
+        now = perf_counter()
+        until = now + SLICE_S
+        touched = self._touched
         while self._waiting and perf_counter() < until:
             batch = self._waiting[0]
             for found in batch[self._offset : self._offset + 64]:
@@ -114,7 +119,10 @@ class StudyTree(QAbstractItemModel):
             if self._offset >= len(batch):
                 self._waiting.popleft()
                 self._offset = 0
-        self._tell(touched)
+        if not self._waiting or now - self._told >= TELL_EVERY_S:
+            self._told = now
+            self._touched = {}
+            self._tell(touched)
         if not self._waiting:
             self._timer.stop()
             self._tell_warnings()
@@ -178,11 +186,19 @@ class StudyTree(QAbstractItemModel):
         return node
 
     def _tell(self, touched: Iterable[Node]) -> None:
+        """Say which rows changed, one signal for those below one row: a view does the same for either."""
+        ends: dict[Node, tuple[Node, Node]] = {}
         ticked = False
         for node in touched:
-            first = self.index_of(node)
-            self.dataChanged.emit(first, first.siblingAtColumn(Column.SIZE))
             ticked = ticked or bool(node.ticked)
+            if (parent := node.parent) is not None:
+                first, last = ends.get(parent, (node, node))
+                ends[parent] = (
+                    node if node.key < first.key else first,
+                    node if node.key > last.key else last,
+                )
+        for first, last in ends.values():
+            self.dataChanged.emit(self.index_of(first), self.index_of(last).siblingAtColumn(Column.SIZE))
         if ticked:
             self.ticksChanged.emit()
 
