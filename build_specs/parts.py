@@ -65,6 +65,7 @@ UNUSED_QT = (
     "plugins/tls",
     "plugins/platforminputcontexts/libqtvirtualkeyboardplugin",
     "plugins/imageformats/libqpdf",
+    "plugins/platformthemes/libqgtk3",  # the look is our own; GTK would weigh 22 MB where it is installed
     "plugins/platforms/libqvnc",
     "plugins/platforms/libqlinuxfb",
     "plugins/platforms/libqminimalegl",
@@ -75,12 +76,41 @@ UNUSED_QT = (
 )
 
 
+# System libraries that came with those parts alone: GTK and what it draws with, Kerberos for Qt's network.
+UNUSED_SYSTEM = (
+    "libatk-",
+    "libatspi.",
+    "libcairo",
+    "libcom_err.",
+    "libdatrie.",
+    "libepoxy.",
+    "libfribidi.",
+    "libgdk",
+    "libgio-",
+    "libgmodule-",
+    "libgobject-",
+    "libgraphite2.",
+    "libgssapi_krb5.",
+    "libgtk-",
+    "libharfbuzz.",
+    "libk5crypto.",
+    "libkeyutils.",
+    "libkrb5",
+    "libpango",
+    "libpixman-",
+    "libthai.",
+)
+
 UNUSED_PILLOW = ("libavif", "libwebp", "libsharpyuv")
 
 
 def is_unused(name: str) -> bool:
-    """Whether the file *name* of the application folder is a part of Qt or Pillow that stays out."""
+    """Whether the file *name* of the application folder is a part that stays out."""
     path = name.replace("\\", "/")
     if path.startswith("pillow.libs/"):
         return any(part in path for part in UNUSED_PILLOW)
+    if path.startswith("qtawesome/fonts/"):
+        return not path.startswith("qtawesome/fonts/phosphor")
+    if "/" not in path:
+        return path.startswith(UNUSED_SYSTEM)
     return "PySide6" in path and any(part in path for part in UNUSED_QT)
