@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from core.errors import KnownError
 from core.log import describe
 from ui.icons import icon
+from ui.models.people import said
 from ui.picture import Picture
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class Message:
 def of_error(error: Exception) -> Message:
     """The message of an error; one that is our bug is also written to the log, frames only."""
     if isinstance(error, KnownError):
-        return Message(Kind.BAD, error.message, error.remedy, describe(error))
+        return Message(Kind.BAD, said(error.message), said(error.remedy), describe(error))
     log.error("Unforeseen error shown to the user", exc_info=error)
     translate = QCoreApplication.translate
     return Message(

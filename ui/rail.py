@@ -64,6 +64,9 @@ class Rail(QFrame):
 
     def mark(self, number: int) -> None:
         """Show that this page is the one on screen."""
+        for each in self._group.buttons():  # Tab comes to the page that is shown; arrows go to the others
+            shown = self._group.id(each) == number
+            each.setFocusPolicy(Qt.FocusPolicy.StrongFocus if shown else Qt.FocusPolicy.ClickFocus)
         self._group.button(number).setChecked(True)
         if any(button.hasFocus() for button in self._group.buttons()):
             self.take_focus(number)

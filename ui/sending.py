@@ -10,6 +10,7 @@ from ui.services import Order, Services
 from ui.uploads.card import JobCard
 from ui.uploads.receipt_bar import ReceiptBar
 from ui.uploads.transfers import State, Transfer, Transfers
+from ui.uploads.words import whose
 
 
 class SendingOnImport(QObject):
@@ -60,6 +61,7 @@ class SendingOnImport(QObject):
     def _changed(self, transfer: Transfer) -> None:
         if transfer is not self._shown or self.card is None:
             return
+        word = self.card.state.text()
         self.card.refresh()
         ended = transfer.receipt is not None and transfer.state in (State.DONE, State.FAILED)
         self.card.setVisible(not ended)
@@ -68,6 +70,8 @@ class SendingOnImport(QObject):
             announce(self._page, self.receipt.sentence.text(), urgent=transfer.state is State.FAILED)
         else:
             self.receipt.hide()
+            if word != self.card.state.text() and self._page.isVisible():
+                announce(self._page, f"{whose(transfer)}: {self.card.state.text()}")
 
     def _show_receipt(self, transfer: Transfer) -> None:
         session = self._page.session

@@ -45,11 +45,11 @@ class TrashView(QWidget):
         self._tasks = tasks
         self._asked = 0
         self.model = TrashTable(self)
-        self.table = QTableView(self)
-        self.sentence = QLabel(self)
         self.back_button = QPushButton(
             icon("ph.arrow-left", before_text=True), self.tr("Back to the archive"), self
         )
+        self.table = QTableView(self)
+        self.sentence = QLabel(self)
         self.purge_button = QPushButton(self.tr("Delete for good…"), self)
         self.restore_button = QPushButton(
             icon("ph.arrow-counter-clockwise", "on_primary", before_text=True), self.tr("Restore"), self

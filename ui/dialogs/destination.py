@@ -42,8 +42,8 @@ class DestinationDialog(QDialog):
         self.messages = MessageBar(self)
         self.answer = QLabel(self)
         self.test_button = QPushButton(icon("ph.activity", before_text=True), self.tr("Test"), self)
-        self.save_button = QPushButton(self.tr("Save"), self)
         self.cancel_button = QPushButton(self.tr("Cancel"), self)
+        self.save_button = QPushButton(self.tr("Save"), self)
         self._build()
         self._refresh()
 

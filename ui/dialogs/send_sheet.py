@@ -25,7 +25,7 @@ from core.dicom.tree import Patient
 from ui.icons import icon
 from ui.importing.words import sum_text
 from ui.messages import Kind, Message, MessageBar
-from ui.models.people import banner_text, images_text, iso_date, size_text
+from ui.models.people import banner_text, images_text, iso_date, said, size_text
 from ui.models.study_view import PatientText
 from ui.services import LOCAL_ARCHIVE, DestinationText, Order, Picked, Services
 from ui.uploads.words import destination_text
@@ -152,7 +152,7 @@ class SendSheet(QDialog):
             banner.show_patient(_text(self.patients[0]))
             layout.addWidget(banner)
             if self.patients[0].warning:
-                layout.addWidget(self._warning(self.patients[0].warning))
+                layout.addWidget(self._warning(said(self.patients[0].warning)))
             return box
         layout.addWidget(
             self._warning(
@@ -169,7 +169,7 @@ class SendSheet(QDialog):
             self.ticks.append(tick)
             layout.addWidget(tick)
             if patient.warning:
-                layout.addWidget(self._warning(patient.warning))
+                layout.addWidget(self._warning(said(patient.warning)))
         return box
 
     def _warning(self, words: str) -> QLabel:
@@ -218,7 +218,7 @@ class SendSheet(QDialog):
         self._services.tasks.call(
             lambda: self._services.destinations.test(subject, None),
             done=lambda words: self._tested(words, "good"),
-            failed=lambda error: self._tested(getattr(error, "message", str(error)), "bad"),
+            failed=lambda error: self._tested(said(getattr(error, "message", str(error))), "bad"),
         )
 
     def _tested(self, words: str, role: str) -> None:

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 
 from core.dicom.tree import Patient, Study
 from ui.icons import icon
-from ui.models.people import person_name
+from ui.models.people import person_name, said
 from ui.models.study_node import Node, identity
 from ui.models.study_tree import NODE_ROLE, Column, StudyTree
 from ui.theme import tokens
@@ -76,12 +76,12 @@ class NameDelegate(CellDelegate):
         for words, face, colour in (
             (name, bold, now.text),
             (identity(patient), small, now.muted),
-            (patient.warning, small, now.warn),
+            (said(patient.warning), small, now.warn),
         ):
             if not words:
                 continue
             left = box.left()
-            if words == patient.warning:
+            if words == said(patient.warning):
                 side = QFontMetrics(face).height()
                 icon("ph.warning-fill", "warn").paint(painter, QRect(left, top, side, side))
                 left += side + 4
@@ -109,7 +109,7 @@ class NameDelegate(CellDelegate):
         total = high.height() + small.boundingRect(room, _WRAP, identity(node.item)).height() + 2 * PAD
         if node.item.warning:
             total += small.boundingRect(
-                room.adjusted(small.height() + 4, 0, 0, 0), _WRAP, node.item.warning
+                room.adjusted(small.height() + 4, 0, 0, 0), _WRAP, said(node.item.warning)
             ).height()
         return QSize(200, total)
 

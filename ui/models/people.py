@@ -14,6 +14,11 @@ def _tr(text: str) -> str:
     return QCoreApplication.translate("People", text)
 
 
+def said(sentence: str) -> str:
+    """A sentence that core made, in the person's language where there is a translation of it."""
+    return QCoreApplication.translate("Core", sentence) if sentence else ""
+
+
 def components(name: str) -> list[str]:
     """The component groups of a person name that say something (PS3.5 6.2.1.2)."""
     return [group.rstrip("^ ") for group in name.split("=") if group.strip("^ ")]

@@ -9,7 +9,7 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, Qt
 
 from core.dicom.tree import Patient, Series, Study
-from ui.models.people import all_groups, birth_text, images_text, iso_date, person_name, size_text
+from ui.models.people import all_groups, birth_text, images_text, iso_date, person_name, said, size_text
 
 
 def _tr(text: str) -> str:
@@ -100,7 +100,7 @@ def identity(patient: Patient) -> str:
 def tip(node: Node) -> str:
     """The tooltip: all spellings of a name, or the whole title."""
     if isinstance(node.item, Patient):
-        lines = [all_groups(node.item.header.patient_name), identity(node.item), node.item.warning]
+        lines = [all_groups(node.item.header.patient_name), identity(node.item), said(node.item.warning)]
         return "\n".join(line for line in lines if line)
     return "\n".join((title(node), f"{images_text(node.images)} · {size_text(node.size)}"))
 
@@ -109,7 +109,7 @@ def spoken(node: Node) -> str:
     """The row as a screen reader says it."""
     parts = [title(node)]
     if isinstance(node.item, Patient):
-        parts += [identity(node.item), node.item.warning]
+        parts += [identity(node.item), said(node.item.warning)]
     else:
         parts.append(type_text(node))
     return ", ".join(part for part in (*parts, images_text(node.images)) if part)

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 from ui.dialogs.decision import Decision
 from ui.dialogs.destination import DestinationDialog
 from ui.icons import icon
+from ui.models.people import said
 from ui.services import DestinationText, Services
 
 
@@ -122,7 +123,7 @@ class DestinationList(QWidget):
         self._services.tasks.call(
             lambda: self._services.destinations.test(subject, None),
             done=lambda words: self._tested(words, "good"),
-            failed=lambda error: self._tested(getattr(error, "message", str(error)), "bad"),
+            failed=lambda error: self._tested(said(getattr(error, "message", str(error))), "bad"),
         )
 
     def _tested(self, words: str, role: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QCoreApplication, QDateTime, QLocale
 
 from ui.importing.words import counted, studies_text, time_text
-from ui.models.people import images_text, person_name, size_text, study_text
+from ui.models.people import images_text, person_name, said, size_text, study_text
 from ui.services import LOCAL_ARCHIVE, Order
 from ui.uploads.transfers import State, Transfer
 
@@ -129,7 +129,7 @@ def numbers_text(transfer: Transfer) -> str:
             parts.append(time_text(step.seconds_left))
     if step.failed:
         parts.append(counted(step.failed, _tr("{n} failed"), _tr("{n} failed")))
-    return " · ".join([*parts, step.note] if step.note else parts)
+    return " · ".join([*parts, said(step.note)] if step.note else parts)
 
 
 def rate_text(rate: float) -> str:
@@ -204,7 +204,7 @@ def receipt_page(transfer: Transfer) -> str:
                 a=study.attachments,
             )
         )
-        lines += [f"  {_tr('missing')}: {each.path}: {each.reason}" for each in study.failed]
+        lines += [f"  {_tr('missing')}: {each.path}: {said(each.reason)}" for each in study.failed]
     return "\n".join([*lines, ""])
 
 
@@ -225,7 +225,7 @@ def sending_text(count: int, rate: float, waiting: int = 0) -> str:
 
 def trouble_text(receipt: UploadReceipt) -> str:
     """Why most of it is missing: `12 × The file is no longer on the source.`; "" if nothing is."""
-    reasons = Counter(each.reason for study in receipt.studies for each in study.failed if each.reason)
+    reasons = Counter(said(each.reason) for study in receipt.studies for each in study.failed if each.reason)
     return " · ".join(f"{QLocale().toString(count)} × {reason}" for reason, count in reasons.most_common(2))
 
 

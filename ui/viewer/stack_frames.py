@@ -15,6 +15,7 @@ from core.imaging.render import window_to_u8
 from core.imaging.stack import Slot, Stack
 from core.imaging.viewport import Patch, window_patch
 from core.imaging.voi import Modality, Voi, VoiFunction, auto_voi
+from ui.models.people import said
 from ui.viewer.camera import Shape
 from ui.viewer.facts import edges_of, facts_of
 from ui.viewer.picture import AUTOMATIC_EACH, Choice, Picture, Pixels, Preset
@@ -223,7 +224,7 @@ class StackFrames:
         )
 
     def _no_picture(self, index: int, slot: Slot, failure: KnownError) -> Picture:
-        reason = " ".join(part for part in (failure.message, failure.remedy) if part)
+        reason = " ".join(part for part in (said(failure.message), said(failure.remedy)) if part)
         document = slot.found.header.sop_class_uid == ENCAPSULATED_PDF
         facts = facts_of(slot, ImageAttributes())
         return Picture(index, self.total, failure, facts, slot=slot, reason=reason, document=document)

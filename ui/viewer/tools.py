@@ -46,7 +46,6 @@ class ViewerTools(QFrame):
         self.setObjectName("viewerTools")
         self.buttons: dict[Do, QToolButton] = {}
         self._play, self._pause = light_icon("ph.play"), light_icon("ph.pause")
-        self.presets = QToolButton(self)
         self.patient = QLabel(self)
         self.patient.setObjectName("viewerPatient")
         self.patient.setTextFormat(Qt.TextFormat.PlainText)
@@ -84,6 +83,7 @@ class ViewerTools(QFrame):
         return button
 
     def _presets(self) -> QToolButton:
+        self.presets = QToolButton(self)
         self.presets.setIcon(light_icon("ph.sliders-horizontal"))
         self.presets.setIconSize(QSize(20, 20))
         self.presets.setToolTip(self.tr("Brightness presets (0 to 9)"))

@@ -18,6 +18,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QPushButton, QSizePolicy, QWidget
 
+from ui.models.people import said
 from ui.viewer.camera import Camera
 from ui.viewer.canvas import Canvas
 from ui.viewer.corners import Density, Looking, corners
@@ -182,7 +183,7 @@ class Viewport(QWidget):
         """The order by geometry is known now: the picture stays, its number changes."""
         if self.frames is None or self.picture is None or self.picture.slot is None:
             return
-        self.setToolTip("\n".join(self.frames.warnings))
+        self.setToolTip("\n".join(map(said, self.frames.warnings)))
         settled = not self.waiting
         now = self.frames.index_of(self.picture)
         ready = self.frames.ready(now)

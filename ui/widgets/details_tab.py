@@ -21,6 +21,7 @@ from shiboken6 import isValid
 
 from core.errors import KnownError
 from ui.models.details_table import DetailsFilter, DetailsTable
+from ui.models.people import said
 from ui.models.study_view import ElementLike
 from ui.tasks import Task, Tasks
 
@@ -40,8 +41,8 @@ class DetailsTab(QWidget):
         self.model = DetailsTable(self)
         self.filter = DetailsFilter(self.model, self)
         self.search = QLineEdit(self)
-        self.table = QTableView(self)
         self.copy = QPushButton(self.tr("Copy"), self)
+        self.table = QTableView(self)
         self.note = QLabel(self)
         self._build()
 
@@ -136,7 +137,9 @@ class DetailsTab(QWidget):
         if source is not self._source or not isValid(self):
             return
         self._read = False
-        self._say(error.message if isinstance(error, KnownError) else self.tr("The details cannot be read."))
+        self._say(
+            said(error.message) if isinstance(error, KnownError) else self.tr("The details cannot be read.")
+        )
 
     def _say(self, text: str) -> None:
         self.note.setText(text)

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.dicom.refs import Skipped, SkipReason
+from ui.models.people import said
 
 SHOWN = 500  # files a reason; the rest is a count
 
@@ -134,9 +135,10 @@ class SkippedTab(QWidget):
         font.setBold(True)
         group.setFont(0, font)
         for skipped in files[:SHOWN]:
-            item = QTreeWidgetItem(group, [skipped.path, skipped.detail])
+            why = said(skipped.detail)
+            item = QTreeWidgetItem(group, [skipped.path, why])
             item.setToolTip(0, skipped.path)
-            item.setToolTip(1, skipped.detail)
+            item.setToolTip(1, why)
         if len(files) > SHOWN:
             QTreeWidgetItem(group, [self.tr("and {n} more").format(n=len(files) - SHOWN)])
         return group

@@ -11,6 +11,7 @@ from PySide6.QtGui import QImage
 from shiboken6 import isValid
 
 from core.errors import KnownError
+from ui.models.people import said
 from ui.models.study_view import SeriesView
 from ui.tasks import Tasks
 
@@ -96,7 +97,7 @@ def load(make: Callable[[], bytes]) -> Thumbnail:
     try:
         data = make()
     except KnownError as error:
-        return Thumbnail(None, error.message)
+        return Thumbnail(None, said(error.message))
     except Exception as error:  # whatever a damaged file provokes costs its own picture only
         return Thumbnail(None, type(error).__name__)
     image = QImage.fromData(data)

@@ -1,0 +1,225 @@
+"""Every page and dialog of the program with something on it, for checks that hold for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
+
+from core.errors import Unreachable
+from core.media import samples
+from core.net.records import AttachmentRow
+from core.upload.nouns import Failure, StudyReceipt, UploadReceipt
+from tests.ui import fakes
+from tests.ui.test_send import order_of
+from tests.ui.viewing import FakeClient, mixed_study, row
+from tests.ui.viewing import view_of as view_of_source
+from ui.archive.page import ArchivePage
+from ui.dialogs.decision import Decision
+from ui.dialogs.destination import DestinationDialog
+from ui.dialogs.help import HelpDialog
+from ui.dialogs.receipt import ReceiptDialog
+from ui.dialogs.send_sheet import SendSheet
+from ui.importing.session import Stage
+from ui.main_window import MainWindow, Page
+from ui.services import ArchiveState, DestinationText, PastJob
+from ui.tasks import Tasks
+from ui.theme import Mode, Theme
+from ui.uploads.page import SentPage
+from ui.uploads.transfers import State, Transfer
+from ui.viewer.keys_dialog import KeysDialog
+from ui.viewer.window import ViewerWindow
+
+Screen = Callable[[], QWidget]
+
+
+class Screens:
+    """Brings each screen to the front; the names are those of `NAMES`."""
+
+    def __init__(self, qtbot: QtBot, tasks: Tasks, jobs: Tasks, folder: Path, theme: Theme) -> None:
+        self._qtbot = qtbot
+        self._tasks = tasks
+        self._folder = folder
+        self.client = FakeClient([row(n) for n in range(3)])
+        self.client.trashed = [row(7)]
+        pdf = AttachmentRow("g1", "v1", "Befund.pdf", "application/pdf", 9, "desk", "2024-05-01T10:00:00Z")
+        self.client.attachments["1.2.2"] = [(pdf, b"")]
+        failed = (Failure("1.2.3", "IM7", "REASON"),)
+        lost = UploadReceipt("archive", (StudyReceipt("1.1", 4, 3, 0, 3, "digest", failed),), 1.0)
+        uploads = fakes.FakeUploads(
+            left=[fakes.FakeJob()], past=[PastJob(fakes.FakeJob(), 1.7e9, receipt=lost)]
+        )
+        uploads.past[0].job.id = "9"  # type: ignore[misc]  # a fake one
+        saved = {"Clinic": DestinationText("Clinic", "v3:http://127.0.0.1:1", "joan", True)}
+        self.services = fakes.services(
+            folder, tasks, jobs, uploads=uploads, archive=Archive(self.client),
+            destinations=fakes.FakeDestinations(saved),
+            drives=lambda: [fakes.FakeDrive(folder, "RAD_CD")],
+        )  # fmt: skip
+        self.services.state.opened([folder / "older.zip"])
+        self.window = MainWindow(self.services, theme)
+        self.window.show()
+        self.window.activateWindow()
+        qtbot.waitUntil(lambda: len(self.window.transfers.all) == 1, timeout=5000)
+        self._opened: list[QWidget] = []
+
+    def close(self) -> None:
+        """Put everything away."""
+        for widget in reversed(self._opened):
+            widget.close()
+        self.window.leave()
+        self.window.deleteLater()
+
+    def show(self, name: str) -> QWidget:
+        """The screen of this name, ready to be looked at."""
+        screen: QWidget = getattr(self, name)()
+        if screen is not self.window:
+            screen.show()
+            screen.activateWindow()
+            self._opened.append(screen)
+        self._qtbot.waitUntil(screen.isVisible, timeout=5000)
+        QApplication.processEvents()
+        return screen
+
+    def start(self) -> QWidget:
+        page = self.window.imports
+        self._qtbot.waitUntil(lambda: page.start._drive_row.count() > 0, timeout=5000)
+        return self.window
+
+    def scanned(self, tab: int = 0) -> QWidget:
+        page = self.window.imports
+        self.window.open_paths([self._folder])
+        self._qtbot.waitUntil(lambda: page.session.stage is Stage.DONE, timeout=5000)
+        model = page.session.model
+        model.tick_all(True)
+        page.scan.tree.setCurrentIndex(model.index(0, 0, model.index(0, 0)))
+        page.attach(self._pdf())
+        self._qtbot.waitUntil(lambda: page.scan.panel.study is not None, timeout=5000)
+        page.scan.panel.tabs.setCurrentIndex(tab)
+        return self.window
+
+    def details(self) -> QWidget:
+        window = self.scanned(1)
+        table = self.window.imports.scan.panel.details.table
+        self._qtbot.waitUntil(lambda: table.model().rowCount() > 0, timeout=5000)
+        return window
+
+    def attachments(self) -> QWidget:
+        return self.scanned(2)
+
+    def skipped(self) -> QWidget:
+        return self.scanned(3)
+
+    def sent_here(self) -> QWidget:
+        window = self.scanned()
+        self.window.sending.begin(order_of("Yamada"))
+        self._qtbot.waitUntil(self.window.sending.receipt.isVisible, timeout=5000)
+        return window
+
+    def archive(self) -> QWidget:
+        self.window.search()
+        page = self._archive()
+        self._qtbot.waitUntil(lambda: page.panel.study is not None, timeout=5000)
+        return self.window
+
+    def deleted(self) -> QWidget:
+        self.archive()
+        page = self._archive()
+        page.show_trash(True)
+        self._qtbot.waitUntil(lambda: page.trash.model.rowCount() == 1, timeout=5000)
+        return self.window
+
+    def sent(self) -> QWidget:
+        self.window.show_page(Page.SENT)
+        page = self.window.page(Page.SENT)
+        assert isinstance(page, SentPage)
+        self._qtbot.waitUntil(lambda: len(page.cards) == 2, timeout=5000)
+        board = self.window.transfers
+        for state in (State.SENDING, State.PAUSED, State.WAITING, State.CANCELLED, State.BROKEN):
+            error = Unreachable("MESSAGE", "REMEDY") if state is State.BROKEN else None
+            board._add(Transfer(state.value, state, job=fakes.FakeJob(), error=error))
+        return self.window
+
+    def settings(self) -> QWidget:
+        self.window.show_page(Page.SETTINGS)
+        return self.window
+
+    def sheet(self) -> QWidget:
+        return SendSheet(order_of("Yamada", "Müller"), self.services, self.window)
+
+    def destination(self) -> QWidget:
+        return DestinationDialog(self.services, self.services.destinations.all()[0], self.window)
+
+    def receipt(self) -> QWidget:
+        lost = self.services.uploads.ended(1)[0].receipt
+        return ReceiptDialog(Transfer("t", State.FAILED, job=fakes.FakeJob(), receipt=lost), self.window)
+
+    def help(self) -> QWidget:
+        return HelpDialog("1.0", self.window)
+
+    def decision(self) -> QWidget:
+        self.archive()
+        self._archive().delete()
+        found = self._archive().findChild(Decision)
+        assert found is not None
+        return found
+
+    def viewer(self) -> QWidget:
+        source = mixed_study(samples.SampleStudy(patient=fakes.ANNA))
+        view = view_of_source(source)
+        made = ViewerWindow(view, source.stack, self._tasks)
+        made.resize(1000, 700)
+        made.show()
+        made.open_series(view.series[0].uid)
+        self._qtbot.waitUntil(lambda: made.active.picture is not None, timeout=10_000)
+        return made
+
+    def viewer_keys(self) -> QWidget:
+        return KeysDialog(self.window)
+
+    def _archive(self) -> ArchivePage:
+        page = self.window.page(Page.ARCHIVE)
+        assert isinstance(page, ArchivePage)
+        return page
+
+    def _pdf(self) -> Path:
+        path = self._folder / "Befund.pdf"
+        path.write_bytes(samples.pdf_report(["Befund"]))
+        return path
+
+
+class Archive(fakes.FakeArchive):
+    """A local archive that runs, with a made-up client."""
+
+    def __init__(self, client: FakeClient) -> None:
+        super().__init__(state=ArchiveState.RUNNING)
+        self._client = client
+
+    def client(self) -> Any:
+        """It answers."""
+        return self._client
+
+
+NAMES = (
+    "start", "scanned", "details", "attachments", "skipped", "sent_here", "archive", "deleted", "sent",
+    "settings",    "sheet", "destination", "receipt", "help", "decision", "viewer", "viewer_keys",
+)  # fmt: skip
+
+
+@pytest.fixture
+def theme(qapp: QApplication) -> Theme:
+    """The light look."""
+    return Theme(qapp, Mode.LIGHT)
+
+
+@pytest.fixture
+def screens(qtbot: QtBot, tasks: Tasks, jobs: Tasks, tmp_path: Path, theme: Theme) -> Iterator[Screens]:
+    """The program over made-up services."""
+    made = Screens(qtbot, tasks, jobs, tmp_path, theme)
+    yield made
+    made.close()
+    qtbot.wait(50)
