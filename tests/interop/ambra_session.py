@@ -76,6 +76,12 @@ said = {
     "attribute": len(study.attribute(**one, groups="8,0x10").tags) > 10,
     "diagnostic": study.diagnostic(**one, frame_number=0).content[:4].hex(),
     "tiff": study.frame_tiff(**one, frame_number=0, depth=16).content[:4].hex(),
+    "dicomweb": [
+        study.image_dicomweb(
+            **whole, series_uid=schema.series[0].series_uid, image_uid=stored.image_uid, use_box=False
+        ).json()["00080018"]["Value"],
+        len(study.study_dicomweb(**whole, use_box=False).json()),
+    ],
     "cadsr": image.cadsr(**one).json(),
     "refused": [refused(study.pdf, NotPdfFile), refused(study.video, NotVideoInImage)],
     "medium": study.download(**whole, bundle="dicom", include_wrapped_dicoms=True, exclude_viewer=False)

@@ -53,7 +53,7 @@ def test_a_session_of_the_vendors_client(tmp_path: Path) -> None:
     assert (said["diagnostic"], said["tiff"]) == (b"\x89PNG".hex(), b"II*\0".hex())
     assert (said["wrapped"], said["in_parts"], said["as_images"]) == (202, 200, study.uid)
     assert said["detached"] == said["cache"] == said["image_deleted"] == 202 and said["images_left"] == 1
-    assert said["rt"]
+    assert said["rt"] and said["dicomweb"] == [[image], 1]
     assert said["deleted"] in (200, 202, 204) and said["gone"]
 
 

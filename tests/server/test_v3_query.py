@@ -40,6 +40,7 @@ FLAGS = frozenset(
         "static_ids",
         "stop_on_failure",
         "synchronous_wrap",
+        "wrap_html_as_pdf",
         "wrap_images",
     ]
 )

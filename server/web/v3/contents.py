@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from core.dicom.cad import cad_findings
 from core.dicom.dump import Filter, dump
 from core.dicom.inside import Inside, pdf_in, video_in
 from core.errors import NotAcceptable, StorageFault
+from server.web.arrays import send_array
 from server.web.call import Receive, Scope, Send, answer_json, call_of, caller_of
 from server.web.errors import encode
 from server.web.files import Stored, send_stored
@@ -29,8 +30,6 @@ FILTERS = {
     "exclude_unnamed": "1 leaves out elements without a name.",
 }
 VALUES = {**FILTERS, "all_dicom_values": "1 gives all values of an element, joined by a backslash."}
-STREAMED_TOGETHER = 16
-"""Images whose elements are read in one go and sent in one piece."""
 
 
 class ContentRoutes:
@@ -85,22 +84,11 @@ class ContentRoutes:
             lambda: contents.images_of(self._archive, namespace, study_uid, series_uid)
         )
 
-        def some(chosen: list[str]) -> bytes:
+        def some(chosen: Sequence[str]) -> bytes:
             images = (self._archive.image(namespace, study_uid, uid) for uid in chosen)
             return b",".join(encode({"tags": dump(image.path, wanted, overlay)}) for image in images)
 
-        head = [(b"content-type", b"application/json")]
-        first = b"" if call_of(scope).head else await self._services.run(lambda: some(uids[:1]))
-        await send({"type": "http.response.start", "status": 200, "headers": head})
-        if call_of(scope).head:
-            await send({"type": "http.response.body", "body": b""})
-            return
-        await send({"type": "http.response.body", "body": b"[" + first, "more_body": True})
-        for at in range(1, len(uids), STREAMED_TOGETHER):
-            chosen = uids[at : at + STREAMED_TOGETHER]
-            body = await self._services.run(lambda chosen=chosen: some(chosen))  # type: ignore[misc]
-            await send({"type": "http.response.body", "body": b"," + body, "more_body": True})
-        await send({"type": "http.response.body", "body": b"]"})
+        await send_array(self._services, call_of(scope), send, uids, some)
 
     async def image_json(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Every element of an image up to its pixel data: name, group, element, vr, vl, value."""

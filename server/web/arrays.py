@@ -1,0 +1,38 @@
+"""JSON arrays that are sent while they are made: never all of their objects in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from server.web.call import Call, Send
+from server.web.services import Services
+
+TOGETHER = 16
+"""So many are made in one go and sent in one piece."""
+
+
+async def send_array(
+    services: Services,
+    call: Call,
+    send: Send,
+    names: Sequence[str],
+    some: Callable[[Sequence[str]], bytes],
+    *,
+    media_type: bytes = b"application/json",
+) -> None:
+    """Answer with what *some* makes of *names*: JSON with commas between, without brackets.
+
+    What the first one raises is told as an error; after that an answer that breaks off is no valid JSON.
+    """
+    first = b"" if call.head or not names else await services.run(lambda: some(names[:1]))
+    head = [(b"content-type", media_type)]
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+    if call.head:
+        await send({"type": "http.response.body", "body": b""})
+        return
+    await send({"type": "http.response.body", "body": b"[" + first, "more_body": True})
+    for at in range(1, len(names), TOGETHER):
+        chosen = names[at : at + TOGETHER]
+        body = await services.run(lambda chosen=chosen: some(chosen))  # type: ignore[misc] # bound now
+        await send({"type": "http.response.body", "body": b"," + body, "more_body": True})
+    await send({"type": "http.response.body", "body": b"]"})
