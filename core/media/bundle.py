@@ -17,6 +17,7 @@ from core.dicom.refs import Header
 from core.dicom.syntaxes import transfer_syntax
 from core.errors import KnownError, SourceFault, StorageFault
 from core.media.changing import READ_FAULTS, Changes, Item, changed, identified, seekable
+from core.media.clips import Clips
 from core.media.fileset import FileSet, keys_of, record_type
 from core.media.page import Contents, Pictured, index, readme
 from core.media.targets import Target
@@ -50,7 +51,7 @@ class Plan:
 
     *documents*: encapsulated PDFs lie beside as plain files; *wrapped*: the DICOM objects that hold them are
     there too. *trial*: folders have names for people, so that there is no DICOMDIR. *careful*: no viewer page
-    if anything failed.
+    if anything failed. *video*: avi or mp4, of objects with several frames, or of the series *moving* names.
     """
 
     version: str
@@ -62,6 +63,8 @@ class Plan:
     trial: bool = False
     careful: bool = False
     label: str = "IMAGES"
+    video: str = ""
+    moving: frozenset[str] = frozenset()
     changes: Changes = field(default_factory=Changes)
 
 
@@ -103,6 +106,7 @@ class Bundle:
         self._picture = picture
         self._target = target
         self._files = FileSet(plan.label, flat=plan.flat)
+        self._clips = Clips(plan.video, plan.moving)
         self._trial = TrialFolders(flat=plan.flat)
         self._contents = Contents()
         self._to_show: list[_Shown] = []
@@ -118,11 +122,14 @@ class Bundle:
         if not plan.changes.anonymize:  # nobody knows what documents say
             for paper in self._papers:
                 yield from self._paper(paper)
+        yield from self._videos()
         viewer = plan.viewer and not (plan.careful and self.failures)
         if viewer:
             yield from self._pictures()
             yield from self._small("INDEX.HTM", index(self._contents))
-        text = readme(plan.version, self._contents, dicom=plan.dicom and not plan.trial, viewer=viewer)
+        directory = plan.dicom and not plan.trial
+        videos = any(one.path.startswith("VIDEO/") for one in self.written)
+        text = readme(plan.version, self._contents, dicom=directory, viewer=viewer, videos=videos)
         yield from self._small("README.TXT", text)
         if self.failures:
             lines = [f"{one.name}: {one.reason}" for one in self.failures]
@@ -150,6 +157,7 @@ class Bundle:
         self.studies.add(header.study_instance_uid)
         self.patients.add((header.patient_id, header.patient_name))
         self._show(item, header)
+        self._clips.add(item, header)
 
     def _unwrapped(self, item: Item, header: Header) -> Generator[bytes, None, bool]:
         """Put the PDF an object holds beside; whether that stands for the object."""
@@ -220,6 +228,18 @@ class Bundle:
             return
         shown.series.count += 1
         yield from self._small(f"{shown.series.folder}/I{shown.series.count:06}.JPG", data)
+
+    def _videos(self) -> Iterator[bytes]:
+        for clip in self._clips.files(self._picture, self._failed):
+            try:
+                yield from self._put(*clip)
+            except StorageFault:
+                raise
+            except KnownError as error:
+                self._failed(clip.path, error.message)
+
+    def _failed(self, name: str, reason: str) -> None:
+        self.failures.append(Failure(name, reason))
 
     def _small(self, path: str, data: bytes) -> Iterator[bytes]:
         yield from self._put(path, len(data), [data])

@@ -72,7 +72,7 @@ def index(contents: Contents) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def readme(version: str, contents: Contents, *, dicom: bool, viewer: bool) -> bytes:
+def readme(version: str, contents: Contents, *, dicom: bool, viewer: bool, videos: bool = False) -> bytes:
     """README.TXT: who wrote the medium, what lies where, what it is not."""
     lines = [
         "This medium holds medical images.",
@@ -87,6 +87,7 @@ def readme(version: str, contents: Contents, *, dicom: bool, viewer: bool) -> by
             if viewer
             else []
         ),
+        *(["VIDEO         the moving ones as videos"] if videos else []),
         *(["DOCS          further documents"] if contents.papers else []),
         "",
         f"Written by Filmjacket {version}. Nothing on it starts by itself.",

@@ -181,6 +181,21 @@ def test_objects_in_another_transfer_syntax(client: httpx.Client, loaded: Stored
                 assert (ct.pixel_array == stored.pixel_array).all()
 
 
+def test_moving_pictures(client: httpx.Client, loaded: Stored) -> None:
+    """The loop of twelve frames by itself; the slices of a named series as one."""
+    for form, begins in (("avi", b"RIFF"), ("mp4", b"\0\0\0\x18ftypisom")):
+        query = {"video_format": form, "exclude_viewer": "1"}
+        with medium(client.get(f"{loaded.path}/download", params=query)) as packed:
+            (name,) = [name for name in packed.namelist() if name.startswith("VIDEO/")]
+            video = packed.read(name)
+        assert name == f"VIDEO/V000001.{form.upper()}" and video.startswith(begins)
+        assert video.count(b"\xff\xd8\xff") == 12
+    series = dcmread(io.BytesIO(loaded.files["ct"])).SeriesInstanceUID
+    with medium(client.get(f"{loaded.path}/download", params={"video_series_uids": series})) as packed:
+        (name,) = [name for name in packed.namelist() if name.startswith("VIDEO/")]
+        assert name.endswith(".AVI") and packed.read(name).count(b"\xff\xd8\xff") == 1
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [
@@ -189,7 +204,8 @@ def test_objects_in_another_transfer_syntax(client: httpx.Client, loaded: Stored
         ({"image_uid": "1.2.3"}, 404),
         ({"roche_directory": "1", "bundle": "iso"}, 400),
         ({"transfer_syntax": "jpeg"}, 400),
-        ({"video_format": "avi"}, 400),
+        ({"video_format": "webm"}, 400),
+        ({"video_series_uids": "1.2.3"}, 404),
         ({"exclude_viewer": "maybe"}, 400),
         ({"anonymize_tags": "PatientName=x"}, 412),
         ({"anonymize_tags": f"{0x0020000D}=1.2"}, 400),

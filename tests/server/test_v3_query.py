@@ -55,6 +55,8 @@ WRONG: dict[str, tuple[tuple[str, int, int], ...]] = {
     "series_uid": (("1.2.3", 404, 17),),
     "image_uid": (("1.2.3", 404, 14),),
     "bundle": (("tar", 400, 5),),
+    "video_format": (("webm", 400, 5),),
+    "video_series_uids": (("1.2.3", 404, 17),),
     "transfer_syntax": (("1.2.3", 406, 6),),
     "anonymize_tags": (("PatientName=x", 412, 41),),
     "secondary_study_uid": (("1.2.3", 404, 18), ("", 400, 5)),

@@ -19,6 +19,7 @@ from core.dicom.editable import LOCKED, checked
 from core.errors import BadInput, KnownError, NotFound
 from core.media.bundle import Bundle, Paper, Plan
 from core.media.changing import Changes, Item
+from core.media.clips import FORMATS
 from core.media.targets import IsoTarget, Target, ZipTarget
 from server.web.body import ClientGone, read_document
 from server.web.call import Call, Receive, Scope, Send, call_of, caller_of
@@ -36,7 +37,6 @@ LONGEST_FORM = 1 << 20
 ENOUGH = 512 << 10
 """Bytes gathered before they are sent."""
 SHOWN = Wanted("thumbnail", (1024, 1024), 85)
-NOT_HERE = ("video_format", "video_series_uids")
 UID = re.compile(r"\d+(\.\d+)+")
 SETTING = re.compile(r"(0x[0-9A-Fa-f]{1,8}|\d{1,10})=(.*)", re.DOTALL)
 QUERY = {
@@ -47,6 +47,8 @@ QUERY = {
     "include_wrapped_dicoms": "1 adds the DICOM objects of documents that lie beside as plain files.",
     "flat_directory": "1 puts all DICOM files into one folder.",
     "roche_directory": "1 names folders by date, trial time point, modality and series; without DICOMDIR.",
+    "video_format": "avi or mp4: objects with several frames are there as videos, too.",
+    "video_series_uids": "Only these series, with commas; their single images make one video.",
     "transfer_syntax": "UID of the transfer syntax the objects are wanted in.",
     "anonymize_tags": "TAG=VALUE with commas, tags as numbers; the value __DELETE__ removes the element.",
     "exclude_viewer": "1 leaves the page for browsers out.",
@@ -174,6 +176,8 @@ class _Source:
         rows = [(one.series_uid, image.sop_instance_uid) for one in schema.series for image in one.images]
         if series - {row[0] for row in rows}:
             raise NotFound("series", "Series not found by following ids.")
+        if _uids(call, "video_series_uids") - {row[0] for row in rows}:
+            raise NotFound("series", "Series not found by following ids.")
         if images - {row[1] for row in rows}:
             raise NotFound("image", "Image wasn't found by provided ids.")
         self._uids = [
@@ -239,13 +243,13 @@ def _bundle(call: Call) -> str:
     if syntax not in AS_STORED and (len(syntax) > 64 or not UID.fullmatch(syntax)):
         raise Refused(BAD_REQUEST, "The parameter transfer_syntax must be a UID.")
     call.flag("v3")
-    for name in NOT_HERE:
-        if call.query(name) not in ("", "0"):
-            raise Refused(BAD_REQUEST, f"The parameter {name} is not served here; leave it out.")
+    if call.query("video_format").lower() not in ("", *FORMATS):
+        raise Refused(BAD_REQUEST, "The parameter video_format must be avi or mp4.")
     return kind
 
 
 def _plan(call: Call, kind: str, version: str) -> Plan:
+    moving = frozenset(_uids(call, "video_series_uids"))
     return Plan(
         version,
         dicom=kind != "image",
@@ -253,6 +257,8 @@ def _plan(call: Call, kind: str, version: str) -> Plan:
         wrapped=call.flag("include_wrapped_dicoms"),
         flat=call.flag("flat_directory"),
         trial=call.flag("roche_directory"),
+        video=call.query("video_format").lower() or ("avi" if moving else ""),
+        moving=moving,
         careful=call.flag("stop_on_failure"),
         changes=_changes(call.query("anonymize_tags")),
     )
