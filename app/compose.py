@@ -110,7 +110,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             open_door=site.no_auth,
             changes=changes_of(data),
         )
-        pictures = Pictures(open_archive.pool, thumbnails, data / "archive" / "pictures", workers)
+        pictures = Pictures(archive, open_archive.pool, thumbnails, data / "archive" / "pictures", workers)
         removals = Removals(archive.db, archive.audit, days=open_archive.trash_days)
         services = Services(
             archive=archive,

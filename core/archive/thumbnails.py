@@ -70,9 +70,13 @@ class Thumbnails:
         """To be read before the object is looked up, and given to `put`."""
         return self._era
 
+    def recent(self, name: str) -> bytes:
+        """The thumbnail if it is in memory, else b""; does not wait for the disk."""
+        return self._recent.get(name)
+
     def get(self, study: str, name: str) -> bytes:
         """The thumbnail, b"" if there is none."""
-        if found := self._recent.get(name):
+        if found := self.recent(name):
             return found
         with self._gate, suppress(sqlite3.Error, OSError):
             if self._reading is None:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
 
-from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, insert, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    PoolProxiedConnection,
+    String,
+    Table,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import DBAPIError
 
 from core.db.engine import open_engine, storage_fault
@@ -49,6 +62,8 @@ class Database:
         self.path = path
         self.engine = open_engine(path)
         self._writer = Writer(self.engine, name=f"writer of {path.name}")
+        self._watching: PoolProxiedConnection | None = None
+        self._watch_lock = Lock()
 
     @classmethod
     def open(cls, path: Path, *parts: Part) -> Database:
@@ -90,9 +105,27 @@ class Database:
         """Say that so many writes more (or fewer, below zero) will come at once: they may share a commit."""
         self._writer.announce(count)
 
+    def version(self) -> int:
+        """A number that is another once anything was committed, by whomever; cheap, never waits for a writer.
+
+        https://www.sqlite.org/pragma.html#pragma_data_version. Raises StorageFault.
+        """
+        with self._watch_lock:
+            try:
+                if self._watching is None:
+                    self._watching = self.engine.raw_connection()
+                row = self._watching.driver_connection.execute("PRAGMA data_version").fetchone()  # type: ignore[union-attr]  # as of a connection just got
+            except (DBAPIError, sqlite3.Error) as error:
+                raise storage_fault(error) or error from error
+        return int(row[0])
+
     def close(self) -> None:
         """Finish queued writes, then let go of the file; calling it again does nothing."""
         self._writer.close()
+        with self._watch_lock:
+            if self._watching is not None:
+                self._watching.close()
+                self._watching = None
         self.engine.dispose()
 
     def _version(self, part: Part) -> int | None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from core.archive.archive import Archive
 from core.archive.nouns import StoredImage
 from core.archive.thumbnails import Thumbnails
 from core.errors import NotFound, StorageFault
@@ -25,6 +26,7 @@ from server.web.files import ASK_AGAIN, FOREVER
 
 MAX_EDGE = 16384
 MEDIA_TYPES = {"png": "image/png", "tif": "image/tiff"}
+MOST_REMEMBERED = 10_000
 CACHE_BYTES = 2 << 30
 PRUNE_EVERY, PRUNE_AFTER_BYTES = 1000, 256 << 20
 """After so many new entries, or bytes, the oldest are removed until the cache is within its size."""
@@ -86,6 +88,8 @@ THUMBNAIL = Wanted("thumbnail", (512, 512), 75, depths={8: "thumbnail", 16: "jpe
 DIAGNOSTIC = Wanted("png16", None, 100, depths={8: "png8", 16: "png16"})
 TIFF = Wanted("tiff8", None, 100, depths={8: "tiff8", 16: "tiff16"})
 
+Place = tuple[str, str, str, str]
+"""Namespace, study, image and version, as `Archive.image` takes them."""
 _Ready = tuple[str, bytes | None]
 """The name of a picture, and the picture; None if whoever asks has it already."""
 
@@ -94,25 +98,33 @@ class Pictures:
     """Renders through *renderer*; keeps *thumbnails*, and other objects in *folder*, one folder a study."""
 
     def __init__(
-        self, renderer: Renderer, thumbnails: Thumbnails, folder: Path, workers: ThreadPoolExecutor
+        self,
+        archive: Archive,
+        renderer: Renderer,
+        thumbnails: Thumbnails,
+        folder: Path,
+        workers: ThreadPoolExecutor,
     ) -> None:
+        self._archive = archive
         self._renderer = renderer
         self._thumbnails = thumbnails
         self._folder = folder
         self._workers = workers
+        self._names: dict[tuple[Place, int], tuple[int, str]] = {}
         self._written = self._unpruned = 0
         self._lock = threading.Lock()
 
-    async def send(
-        self, call: Call, send: Send, find: Callable[[], StoredImage], wanted: Wanted, *, pinned: bool
-    ) -> None:
-        """Answer with the picture of what *find* finds, on a worker thread.
+    async def send(self, call: Call, send: Send, place: Place, wanted: Wanted, *, pinned: bool) -> None:
+        """Answer with the picture of the image at *place*, which the caller may see.
 
-        Raises what *find* raises, NotRenderable, NotFound("frame").
+        Raises NotFound, NotRenderable, StorageFault.
         """
-        ready: Future[_Ready] = Future()
-        self._workers.submit(self._prepare, find, wanted, call.header(b"if-none-match"), ready)
-        name, body = await asyncio.wrap_future(ready)
+        known = call.header(b"if-none-match")
+        name, body = self._at_hand(place, wanted)
+        if not body or f'"{name}"' in known:
+            ready: Future[_Ready] = Future()
+            self._workers.submit(self._prepare, place, wanted, known, ready)
+            name, body = await asyncio.wrap_future(ready)
         headers: Headers = [
             (b"etag", f'"{name}"'.encode()),
             (b"cache-control", FOREVER if pinned else ASK_AGAIN),
@@ -122,15 +134,20 @@ class Pictures:
             return
         await answer(send, 200, body, [(b"content-type", wanted.media_type.encode()), *headers])
 
-    def _prepare(
-        self, find: Callable[[], StoredImage], wanted: Wanted, known: str, ready: Future[_Ready]
-    ) -> None:
+    def _at_hand(self, place: Place, wanted: Wanted) -> tuple[str, bytes | None]:
+        """A thumbnail in memory, if nothing in the catalog has changed since it was last looked up."""
+        version, name = self._names.get((place, wanted.frame), (0, ""))
+        if not name or wanted != THUMBNAIL.at(wanted.frame) or version != self._archive.db.version():
+            return "", None
+        return name, self._thumbnails.recent(name)
+
+    def _prepare(self, place: Place, wanted: Wanted, known: str, ready: Future[_Ready]) -> None:
         """Have *ready* resolved: by this thread if nothing is to be rendered, else by the renderer's."""
         if not ready.set_running_or_notify_cancel():
             return
         try:
-            era = self._thumbnails.era
-            image = find()
+            era, version = self._thumbnails.era, self._archive.db.version()
+            image = self._archive.image(*place)
             if wanted.frame >= image.frame_count:
                 raise NotFound("frame", f"The image has {image.frame_count} frames, counted from 0.")
             name = wanted.name(image.version)
@@ -138,21 +155,29 @@ class Pictures:
                 ready.set_result((name, None))
                 return
             study = _key(image) if wanted == THUMBNAIL.at(wanted.frame) else ""
-            if study and (body := self._thumbnails.get(study, name)):
-                ready.set_result((name, body))
-                return
+            if study:
+                self._remember(place, wanted.frame, version, name)
+                if body := self._thumbnails.get(study, name):
+                    ready.set_result((name, body))
+                    return
             making = self.start(image.path, wanted)
         except BaseException as error:  # whoever waits must hear of it
             ready.set_exception(error)
             return
         making.add_done_callback(lambda made: self._made(made, ready, name, study, era))
 
+    def _remember(self, place: Place, frame: int, version: int, name: str) -> None:
+        if len(self._names) >= MOST_REMEMBERED:
+            self._names.clear()
+        self._names[place, frame] = version, name
+
     def _made(self, made: Future[bytes], ready: Future[_Ready], name: str, study: str, era: int) -> None:
         """Hand over what was rendered; a thumbnail is kept, which its answer does not wait for."""
-        if (error := made.exception()) is not None:
+        try:
+            body = made.result()
+        except BaseException as error:  # also that it was cancelled: whoever waits must hear of it
             ready.set_exception(error)
             return
-        body = made.result()
         ready.set_result((name, body))
         if study:
             self._thumbnails.put(study, name, body, era)

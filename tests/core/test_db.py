@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -281,3 +281,22 @@ def test_a_writer_can_be_closed_before_its_engine(tmp_path: Path) -> None:
     writer.close()
     engine.dispose()
     assert isinstance(writer.submit(lambda connection: 5).exception(), StorageFault)
+
+
+def test_the_version_tells_of_every_commit_and_of_nothing_else(database: Database) -> None:
+    seen = [database.version()]
+    assert database.version() == seen[0]
+    kept(database)
+    assert database.version() == seen[0]
+    for n in range(3):
+        add(database, n).result()
+        seen.append(database.version())
+    with sqlite3.connect(database.path) as other:
+        other.execute("INSERT INTO numbers VALUES (77)")
+    other.close()
+    seen.append(database.version())
+    assert len(set(seen)) == len(seen)
+    with ThreadPoolExecutor(4) as pool:
+        assert {future.result() for future in [pool.submit(database.version) for _ in range(20)]} == {
+            seen[-1]
+        }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from core.access.rights import Right
@@ -19,7 +19,7 @@ from server.web.files import Stored, disposition_for, gone, send_stored
 from server.web.frames import FORMATS, Look
 from server.web.pages.assets import send_page
 from server.web.pages.grants import Grant, Grants
-from server.web.pictures import THUMBNAIL
+from server.web.pictures import THUMBNAIL, Place
 from server.web.services import Services
 from server.web.streaming import Handler, Operation
 
@@ -94,8 +94,8 @@ class ViewerRoutes:
 
     async def thumbnail(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One frame, small."""
-        find, wanted = await self._finding(scope), THUMBNAIL.at(_frame_number(scope))
-        await self._services.pictures.send(call_of(scope), send, find, wanted, pinned=True)
+        place, wanted = await self._place(scope), THUMBNAIL.at(_frame_number(scope))
+        await self._services.pictures.send(call_of(scope), send, place, wanted, pinned=True)
 
     async def document(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The PDF inside an image that is none."""
@@ -145,16 +145,16 @@ class ViewerRoutes:
         await answer(send, 200, body, [(b"content-type", FORMATS[look.kind]), *headers])
 
     async def _image(self, scope: Scope, frame: int) -> StoredImage:
-        image = await self._services.run(await self._finding(scope))
+        place = await self._place(scope)
+        image = await self._services.run(lambda: self._services.archive.image(*place))
         if frame >= image.frame_count:
             raise NotFound("frame", f"The image has {image.frame_count} frames, counted from 0.")
         return image
 
-    async def _finding(self, scope: Scope) -> Callable[[], StoredImage]:
-        """What finds the image of the path, once the view may look at it."""
+    async def _place(self, scope: Scope) -> Place:
+        """Which image the path names, once the view may look at it."""
         grant, params = await self._grant(scope), scope["path_params"]
-        place = (grant.namespace, grant.study_uid, params["image_uid"], params["version"])
-        return lambda: self._services.archive.image(*place)
+        return grant.namespace, grant.study_uid, params["image_uid"], params["version"]
 
     async def _grant(self, scope: Scope) -> Grant:
         """Raises Refused (403: a 401 would make the browser ask for a password)."""

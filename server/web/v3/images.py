@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from functools import partial
 from typing import Any
 
 from core.access.rights import Right
@@ -17,7 +16,7 @@ from server.web.errors import BAD_REQUEST, Refused
 from server.web.files import Stored, send_stored
 from server.web.intake import Intake
 from server.web.multipart import boundary_of, read_form
-from server.web.pictures import DIAGNOSTIC, FULL, THUMBNAIL, TIFF, Wanted
+from server.web.pictures import DIAGNOSTIC, FULL, THUMBNAIL, TIFF, Place, Wanted
 from server.web.services import Services
 from server.web.streaming import Operation
 from server.web.transcoding import AS_STORED
@@ -209,8 +208,8 @@ class ImageRoutes:
             raise Refused(BAD_REQUEST, "The frame must be a whole number, counted from 0.")
         wanted = wanted.at(int(number[1])).asked(call_of(scope))
         pinned = params["version"] != CURRENT
-        find = partial(self._find, scope)
-        await self._services.pictures.send(call_of(scope), send, find, wanted, pinned=pinned)
+        place = self._place(scope)
+        await self._services.pictures.send(call_of(scope), send, place, wanted, pinned=pinned)
 
     def _seen_as(self, scope: Scope, phi_namespace: str) -> tuple[StoredImage, Mapping[str, str]]:
         params = scope["path_params"]
@@ -218,12 +217,16 @@ class ImageRoutes:
         return image, self._overlays.of(params["namespace"], params["study_uid"], phi_namespace)
 
     def _find(self, scope: Scope) -> StoredImage:
+        return self._archive.image(*self._place(scope))
+
+    def _place(self, scope: Scope) -> Place:
+        """Which image the path names, once the caller may see it. Raises Denied."""
         params, caller = scope["path_params"], caller_of(scope)
         namespace: str = params["namespace"]
         caller.require(Right.VIEW, namespace)
         if phi_namespace := call_of(scope).query("phi_namespace"):
             caller.require(Right.VIEW, phi_namespace)
-        return self._archive.image(namespace, params["study_uid"], params["image_uid"], params["version"])
+        return namespace, params["study_uid"], params["image_uid"], params["version"]
 
 
 def _routing(call: Call) -> Routing | None:
