@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGIReceiveCallable, ASGIReceiveEvent
 
 MAX_HEADER_BYTES = 64 << 10
 MAX_HEADERS = 200
@@ -39,6 +42,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._parts: list[bytes] = []
         self._gathered = 0
         self._patience: asyncio.TimerHandle | None = None
+        self._last: _LastWords | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Start the clock for the first request."""
@@ -46,8 +50,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._await(HEADER_TIMEOUT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clocks."""
+        """Stop the clocks; what had arrived of a body can still be read, and only then is the client gone."""
         self._cancel()
+        if self.cycle is not None and not self.cycle.response_complete and self._last is not None:
+            self._last.body = b"".join((self.cycle.body, *self._parts))
         self._forget_body()
         super().connection_lost(exc)
 
@@ -87,6 +93,8 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_headers_complete()
             if self.cycle is not None and self.parser.get_method() != b"HEAD":  # a WebSocket has no cycle
                 self.cycle.transport = cast(asyncio.Transport, _InOnePiece(self.transport))
+            self._last = _LastWords(self.cycle.receive)
+            self.cycle.receive = self._last.receive  # type: ignore[method-assign]  # the library has no hook
 
     def on_body(self, body: bytes) -> None:
         """Part of the body; what comes after the answer is read for a while only."""
@@ -147,6 +155,24 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+class _LastWords:
+    """A cycle's `receive` that gives what arrived before the client vanished before it says so."""
+
+    __slots__ = ("_receive", "body")
+
+    def __init__(self, receive: ASGIReceiveCallable) -> None:
+        self._receive = receive
+        self.body = b""
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """ASGI receive."""
+        message = await self._receive()
+        if self.body and message["type"] == "http.disconnect":
+            body, self.body = self.body, b""
+            return {"type": "http.request", "body": body, "more_body": True}
+        return message
 
 
 class _InOnePiece:

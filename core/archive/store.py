@@ -27,7 +27,7 @@ from core.errors import BadInput, StorageFault
 T = TypeVar("T")
 
 NAMESPACE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
-SYNCING_THREADS = 4
+SYNCING_THREADS = 8
 """So many blobs are flushed to disk at once; more did not store more."""
 
 

@@ -99,7 +99,10 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveStatus:
-    """What an archive says of itself; *settling* = studies still being indexed."""
+    """What an archive says of itself; *settling* = studies still being indexed.
+
+    *images_together*: it takes several images in one request.
+    """
 
     version: str = ""
     ae_title: str = ""
@@ -108,6 +111,7 @@ class ArchiveStatus:
     images: int = 0
     bytes: int = 0
     settling: int = 0
+    images_together: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +251,8 @@ def _convert(hint: Any, given: object, kind: type[object]) -> object:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return read(hint, given)
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if bool in options and isinstance(given, bool):
+        return given
     if int in options and isinstance(given, int) and not isinstance(given, bool):
         return given
     if str in options and isinstance(given, str | int):

@@ -13,7 +13,7 @@ from core.net.address import Address
 from core.net.answers import ACCESS_DENIED, Answer, known_error, v3_code
 from core.net.credentials import Access, Credentials, Token
 from core.net.http import Params, Timeouts, Transport, Upload
-from core.net.post import Body, Poster
+from core.net.post import Body, Pieces, Poster
 
 LOGIN = "/api/v3/session/login"
 REJECTED = "Check the login and the password of the destination."
@@ -68,6 +68,12 @@ class Session:
             return self.poster.post(path, body, size, {**authorization, **headers})
 
         return self._welcome(exchange)
+
+    def post_pieces(self, path: str, pieces: Pieces, headers: Mapping[str, str]) -> Answer:
+        """POST a body piece by piece, 2xx only. Raises KnownError, and what *pieces* raises."""
+        return self._welcome(
+            lambda authorization: self.poster.post_pieces(path, pieces, {**authorization, **headers})
+        )
 
     @contextmanager
     def stream(self, path: str, *, headers: Mapping[str, str] | None = None) -> Iterator[Iterator[bytes]]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import BinaryIO
 from urllib.parse import quote
+from uuid import uuid4
 
 from core.errors import KnownError
 from core.net.address import parse
+from core.net.answers import Answer, known_error
 from core.net.credentials import Access
 from core.net.http import Params, Timeouts, Upload
 from core.net.post import Body
@@ -35,6 +38,10 @@ STORAGE = "/api/v3/storage"
 DESKTOP = "/api/desktop/v1"
 LATEST = "*"
 MOST_ASKED_AT_ONCE = 5000
+BOUNDARY = f"filmjacket-{uuid4().hex}"
+RELATED = f'multipart/related; type="application/dicom"; boundary="{BOUNDARY}"'
+BETWEEN = f"\r\n--{BOUNDARY}\r\nContent-Type: application/dicom\r\nContent-Length: ".encode("ascii")
+LAST = f"\r\n--{BOUNDARY}--\r\n".encode("ascii")
 
 
 class V3Client:
@@ -209,6 +216,35 @@ class V3Client:
         """The identifying elements of the study."""
         answer = self.session.request("GET", f"{_desktop_study(namespace, study_uid)}/details")
         return read_all(Element, answer.object().get("elements"))
+
+    def store_together(
+        self, namespace: str, images: Callable[[], Iterator[bytes]]
+    ) -> list[StoredAnswer | KnownError]:
+        """Store several small DICOM files in one request; what became of each, in order.
+
+        *images* gives the files from the first each time it is called.
+        """
+
+        def parts() -> Iterator[bytes]:
+            for image in images():
+                yield b"%b%d\r\n\r\n" % (BETWEEN, len(image))
+                yield image
+            yield LAST
+
+        path = f"{DESKTOP}/namespaces/{_quoted(namespace)}/images"
+        answer = self.session.post_pieces(path, parts, {"Content-Type": RELATED}).object()
+        rows = answer.get("images")
+        if not isinstance(rows, list):
+            raise KnownError("The answer is not what was expected of an archive (images).")
+        return [self._stored(row) for row in rows]
+
+    def _stored(self, row: object) -> StoredAnswer | KnownError:
+        found = row if isinstance(row, dict) else {}
+        status = found.get("status")
+        if status == 200:
+            return read(StoredAnswer, found)
+        said = json.dumps(found.get("error")).encode()
+        return known_error(Answer(status if isinstance(status, int) else 500, {}, said), self.peer)
 
     def held(self, namespace: str, study_uid: str, image_uids: Sequence[str]) -> dict[str, str]:
         """Current versions of those of *image_uids* that the archive holds."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from core.dicom.ports import Sent
 from core.dicom.refs import Header
+from core.errors import KnownError
+
+Images = Callable[[], Iterator[tuple[Header, bytes]]]
+"""Small instances, each as a whole, in the same order each time it is called."""
 
 
 class Destination(Protocol):
@@ -26,6 +30,13 @@ class Destination(Protocol):
 
     def send(self, header: Header, data: BinaryIO, size: int) -> Sent:
         """Send one instance of *size* bytes, read once from *data*; returns when it says it is durable."""
+
+    @property
+    def small_bytes(self) -> int:
+        """Instances of at most so many bytes may be sent several at once; 0 = each goes by itself."""
+
+    def send_together(self, images: Images) -> list[Sent | KnownError]:
+        """Send small instances in one exchange; what became of each, in order, once that is durable."""
 
     def attachments_held(self, study_uid: str) -> set[str]:
         """Digests of the study's attachments; of an unknown study none."""

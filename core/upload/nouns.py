@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from core.dicom.ports import Sent
 from core.dicom.refs import FileRef, Header
 
 
@@ -57,6 +58,15 @@ class Item:
     def sop_uid(self) -> str:
         """SOP Instance UID."""
         return self.header.sop_instance_uid
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What reading one file gave: its digest, its time, and the destination's answer if it was sent."""
+
+    digest: str
+    mtime_ns: int
+    sent: Sent | None = None
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ from core.upload.crew import Crew, Done
 from core.upload.destination import Destination
 from core.upload.job import UploadJob
 from core.upload.nouns import RunState, UploadProgress, UploadReceipt
+from core.upload.parcel import MOST_FILES, Load
 from core.upload.payload import Stopped
 from core.upload.tally import Tally
 from core.upload.tasks import Hands, Opener
@@ -35,6 +36,9 @@ AT_ONCE = 64
 
 QUEUED = 5
 """So many tasks a connection are given out, so that none waits for the coordinator."""
+
+PARCELS_QUEUED = 2
+"""The same for parcels of several files, which last longer."""
 
 NAP_S = 0.005
 """While enough is given out the coordinator sleeps: woken by every answer, it would slow the senders."""
@@ -94,6 +98,7 @@ class _Run:
         self._in_flight = 0
         self._outage: Outage | None = None
         self._epoch = 0
+        self._load = Load()
         self._writing: Future[None] | None = None
 
     def go(self) -> Generator[UploadProgress, None, UploadReceipt]:
@@ -141,13 +146,43 @@ class _Run:
                 return
             limit = 1
         while self._board.ready and self._in_flight < limit:
-            self._start(self._board.ready.popleft())
+            task = self._board.ready.popleft()
+            if self._outage is None and self._is_small(task):
+                limit = self._pace.connections * PARCELS_QUEUED
+                self._start_together([task, *self._companions(task)])
+            else:
+                self._start(task)
 
     def _start(self, task: Task) -> None:
-        task.epoch = self._epoch
-        self._board.begin(task)
+        self._begin(task)
         self._in_flight += 1
         self._crew.submit(task, partial(self._do, task))
+
+    def _start_together(self, tasks: list[Task]) -> None:
+        for task in tasks:
+            self._begin(task)
+        self._in_flight += 1
+        self._crew.submit(tuple(tasks), partial(self._do_together, tasks))
+
+    def _begin(self, task: Task) -> None:
+        task.epoch = self._epoch
+        self._board.begin(task)
+
+    def _is_small(self, task: Task) -> bool:
+        """Whether a file may travel with others; one that went wrong before goes by itself."""
+        fresh = task.kind is Kind.SEND and not task.tries and not task.study.last_pass
+        return fresh and task.file.size <= self._destination.small_bytes
+
+    def _companions(self, first: Task) -> Iterator[Task]:
+        """The files behind *first* that fit into its parcel."""
+        ready, size = self._board.ready, first.file.size
+        for _ in range(MOST_FILES - 1):
+            if not ready or not self._is_small(ready[0]):
+                return
+            size += ready[0].file.size
+            if size > self._load.bytes:
+                return
+            yield ready.popleft()
 
     def _do(self, task: Task) -> Any:
         """In one of the threads."""
@@ -169,6 +204,14 @@ class _Run:
                 uids = task.study.to_verify()
                 return self._destination.held(task.study.study_uid, uids) if uids else {}
 
+    def _do_together(self, tasks: list[Task]) -> tuple[list[Any], float]:
+        """In one of the threads: what became of each, and the seconds it took."""
+        if self._control.paused:
+            raise Stopped
+        begun = time.monotonic()
+        results = self._hands.send_together([task.file for task in tasks])
+        return results, time.monotonic() - begun
+
     def _collect(self) -> None:
         if self._in_flight > self._pace.connections * 2:
             time.sleep(NAP_S)
@@ -177,13 +220,38 @@ class _Run:
             if done is None:
                 return
             self._in_flight -= 1
-            if done.error is None:
-                self._succeeded(done.key, done)
+            if isinstance(done.key, tuple):
+                self._together_done(done.key, done)
+            elif done.error is None:
+                self._succeeded(done.key, done.result)
             else:
                 self._failed(done.key, done.error)
             done = self._crew.next(0)
 
-    def _succeeded(self, task: Task, done: Done) -> None:
+    def _together_done(self, tasks: tuple[Task, ...], done: Done) -> None:
+        if done.error is not None:
+            self._together_failed(tasks, done.error)
+            return
+        results, seconds = done.result
+        self._load.took(sum(task.file.size for task in tasks), seconds)
+        for task, result in zip(tasks, results, strict=True):
+            if isinstance(result, Exception):
+                self._failed(task, result)
+            else:
+                self._succeeded(task, result)
+
+    def _together_failed(self, tasks: tuple[Task, ...], error: Exception) -> None:
+        """Whose fault it was shows when each file is sent by itself."""
+        self._load.refused()
+        of_all = isinstance(error, Stopped | Unreachable | StorageFault | Unauthenticated | Denied)
+        for task in tasks:
+            if of_all or not isinstance(error, KnownError):
+                self._failed(task, error)
+            else:
+                task.tries += 1
+                self._board.requeue(task)
+
+    def _succeeded(self, task: Task, result: Any) -> None:
         if task.kind not in (Kind.CHECK, Kind.PING):  # neither proves that the peer takes files
             self._outage = None
         match task.kind:
@@ -191,18 +259,18 @@ class _Run:
                 if self._outage is not None:
                     self._outage.trial = True
             case Kind.ASK:
-                held, ours = done.result
+                held, ours = result
                 self._board.scheme.know(ours)
                 self._board.asked(task, held)
             case Kind.CHECK:
-                self._board.checked(task, done.result)
+                self._board.checked(task, result)
             case Kind.SEND:
-                if reason := self._board.sent(task, done.result):
+                if reason := self._board.sent(task, result):
                     self._again_or_aside(task, reason)
             case Kind.ATTACH:
                 self._board.attached(task)
             case Kind.VERIFY:
-                self._board.verified(task, done.result)
+                self._board.verified(task, result)
 
     def _failed(self, task: Task, error: Exception) -> None:
         if isinstance(error, Stopped):

@@ -13,8 +13,15 @@ from enum import Enum
 
 from core.dicom.file_names import shown
 from core.dicom.ports import Outcome
-from core.upload.nouns import AttachmentItem, Failure, Item, ItemState, StudyProgress, StudyReceipt
-from core.upload.tasks import Read
+from core.upload.nouns import (
+    AttachmentItem,
+    Failure,
+    Item,
+    ItemState,
+    Read,
+    StudyProgress,
+    StudyReceipt,
+)
 
 DIFFERS = "The destination holds another file under the same SOP Instance UID; it was left as it is."
 OTHER_BYTES = "The destination stored other bytes than were sent."

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from core.dicom.digest import new_hash, version_of
-from core.dicom.ports import Sent
 from core.dicom.refs import FileRef
 from core.errors import BadInput, Conflict, KnownError, NotFound, SourceFault
 from core.upload.destination import Destination
-from core.upload.nouns import AttachmentItem, Item, ItemState
+from core.upload.nouns import AttachmentItem, Item, ItemState, Read
+from core.upload.parcel import Parcel
 from core.upload.payload import Payload, changed, missing, unreadable
 
 Opener = Callable[[FileRef], BinaryIO]
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """What reading one file gave: its digest, its time, and the destination's answer if it was sent."""
-
-    digest: str
-    mtime_ns: int
-    sent: Sent | None = None
 
 
 class Hands:
@@ -55,6 +45,29 @@ class Hands:
                 payload.forget()
                 raise
             return Read(digest, mtime_ns, sent)
+
+    def send_together(self, items: list[Item]) -> list[Read | Exception]:
+        """Send small files in one exchange; what became of each, in order. Raises what befell all of them."""
+        parcel = Parcel(items, self._whole, self._moved)
+        try:
+            return parcel.answered(self.destination.send_together(parcel.images))
+        except BaseException:
+            parcel.take_back()
+            raise
+
+    def _whole(self, item: Item) -> tuple[bytes, Read]:
+        """All bytes of a small file."""
+        with self._open(item) as data:
+            mtime_ns = _same_file(data, item)
+            payload = Payload(data, item.size, self._moved, self._stopped)
+            try:
+                content = payload.read(item.size)
+                while len(content) < item.size:
+                    content += payload.read(item.size - len(content))
+                return content, Read(payload.version, mtime_ns)
+            except BaseException:
+                payload.forget()
+                raise
 
     def check(self, item: Item) -> Read:
         """Digest of one file; read only if it may have changed since the ledger's digest was made."""

@@ -7,20 +7,22 @@ holds, and its versions are our digests. Of any other V3 archive the schema is a
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from core.dicom.ports import Outcome, Sent
 from core.dicom.refs import Header
-from core.errors import NotFound, SourceFault
+from core.errors import KnownError, NotFound, SourceFault
 from core.net.answers import UnknownNamespace
 from core.net.credentials import Access, Credentials
 from core.net.http import Timeouts
-from core.net.records import Schema
+from core.net.records import Schema, StoredAnswer
 from core.net.v3_client import V3Client
+from core.upload.destination import Images
 
 HEADERS = {"X-Filmjacket-Via": "desktop"}
+SMALL_BYTES = 1 << 20
 
 
 class V3Destination:
@@ -41,6 +43,7 @@ class V3Destination:
         self._name = name or f"v3:{self._client.base_url}"
         self._uploaded_by = uploaded_by or (access.login if isinstance(access, Credentials) else "Filmjacket")
         self._ours: bool | None = None
+        self._together = False
         self._lock = threading.Lock()
 
     @property
@@ -71,13 +74,30 @@ class V3Destination:
             answer = self._client.store(self._namespace, data, size, HEADERS)
         except NotFound as error:
             raise _no_storage(self._client.peer) from error
-        if (answer.study_uid, answer.image_uid) != (header.study_instance_uid, header.sop_instance_uid):
-            raise SourceFault(
-                "The file holds another image than when the source was read.",
-                "Read the source again, then go on with the upload.",
-                lasting=True,
-            )
-        return Sent(Outcome.STORED, answer.image_version)
+        sent = _sent(header, answer)
+        if isinstance(sent, KnownError):
+            raise sent
+        return sent
+
+    @property
+    def small_bytes(self) -> int:
+        """Our own archive takes several small images in one request, and commits them together."""
+        return SMALL_BYTES if self._together else 0
+
+    def send_together(self, images: Images) -> list[Sent | KnownError]:
+        """Store several instances, and see that the archive found in each what we did."""
+        headers: list[Header] = []
+
+        def contents() -> Iterator[bytes]:
+            headers.clear()
+            for header, content in images():
+                headers.append(header)
+                yield content
+
+        answers = self._client.store_together(self._namespace, contents)
+        if len(answers) != len(headers):
+            raise KnownError("The archive answered for another number of images than it was sent.")
+        return [_sent(header, answer) for header, answer in zip(headers, answers, strict=True)]
 
     def attachments_held(self, study_uid: str) -> set[str]:
         """Versions of the study's attachments."""
@@ -122,7 +142,7 @@ class V3Destination:
         with self._lock:
             if self._ours is None:
                 try:
-                    self._client.status()
+                    self._together = self._client.status().images_together
                     self._ours = True
                 except NotFound:
                     self._ours = False
@@ -133,6 +153,19 @@ class V3Destination:
             return self._client.schema(self._namespace, study_uid)
         except NotFound:  # nothing of the study yet
             return Schema(study_uid)
+
+
+def _sent(header: Header, answer: StoredAnswer | KnownError) -> Sent | KnownError:
+    """The answer for one instance; an error if the archive found another one in the file."""
+    if isinstance(answer, KnownError):
+        return answer
+    if (answer.study_uid, answer.image_uid) == (header.study_instance_uid, header.sop_instance_uid):
+        return Sent(Outcome.STORED, answer.image_version)
+    return SourceFault(
+        "The file holds another image than when the source was read.",
+        "Read the source again, then go on with the upload.",
+        lasting=True,
+    )
 
 
 def _no_storage(peer: str) -> NotFound:

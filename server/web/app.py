@@ -10,6 +10,7 @@ from core.errors import KnownError
 from server.web import docs
 from server.web.call import App
 from server.web.desktop import routes as desktop
+from server.web.desktop.together import TogetherRoutes
 from server.web.errors import BAD_REQUEST, Refused
 from server.web.guard import Guard
 from server.web.middleware import Gate, refuse
@@ -36,6 +37,7 @@ def build(services: Services, guard: Guard) -> App:
         *further.operations(services),
         *SessionRoutes(services).operations(),
         *StudyServiceRoutes(services).operations(),
+        *TogetherRoutes(services).operations(),
         *OperationRoutes(services).operations(),
         *docs.operations(),
         *pages.operations(services),

@@ -39,7 +39,14 @@ class Intake:
 
         *keep* does not wait for the disk, and less than FLUSH_BYTES stay in memory until it does.
         """
-        return await asyncio.wrap_future(self._hand_over(keep))
+        return await asyncio.wrap_future(self.hand_over(keep))
+
+    def hand_over(self, keep: Callable[[Incoming], Future[T]]) -> Future[T]:
+        """The same without waiting. Raises StorageFault, TooLarge."""
+        incoming = self._flush()
+        future = keep(incoming)
+        self._incoming = None  # taken over, whatever becomes of it
+        return future
 
     async def abort(self) -> None:
         """Give up what has arrived; no error if it was kept or given up already."""
@@ -57,9 +64,3 @@ class Intake:
         if data:
             self._incoming.write(data)
         return self._incoming
-
-    def _hand_over(self, keep: Callable[[Incoming], Future[T]]) -> Future[T]:
-        incoming = self._flush()
-        future = keep(incoming)
-        self._incoming = None  # taken over, whatever becomes of it
-        return future

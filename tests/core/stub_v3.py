@@ -26,11 +26,15 @@ def digest(data: bytes) -> str:
 class Stub:
     """State of the made-up archive. *fault* sees each request first and may answer it: True = it did."""
 
-    def __init__(self, *, desktop: bool = True, login: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self, *, desktop: bool = True, together: bool = False, login: tuple[str, str] | None = None
+    ) -> None:
         self.desktop = desktop
+        self.together = together
         self.login = login
         self.fault: Callable[[Handler], bool] = lambda _: False
         self.version_of: Callable[[bytes], str] = digest
+        self.refuse: Callable[[bytes], dict[str, object] | None] = lambda _: None  # of images sent together
         self.images: dict[str, bytes] = {}
         self.attached: list[tuple[str, bytes]] = []
         self.requests: list[tuple[str, str, dict[str, str]]] = []
@@ -46,6 +50,9 @@ class Stub:
 
     def posts(self) -> int:
         return sum(method == "POST" and path.endswith("/image") for method, path, _ in self.requests)
+
+    def parcels(self) -> int:
+        return sum(method == "POST" and path.endswith("/images") for method, path, _ in self.requests)
 
 
 class Server(ThreadingHTTPServer):
@@ -88,8 +95,16 @@ class Handler(BaseHTTPRequestHandler):
         return
 
     def body(self, size: int | None = None) -> bytes:
-        """The request's body, or its first *size* bytes."""
+        """The request's body, or its first *size* bytes as they come over the wire."""
+        if size is None and self.headers.get("Transfer-Encoding") == "chunked":
+            return b"".join(self.chunks())
         return self.rfile.read(int(self.headers.get("Content-Length", 0)) if size is None else size)
+
+    def chunks(self) -> Iterator[bytes]:
+        while length := int(self.rfile.readline(), 16):
+            yield self.rfile.read(length)
+            self.rfile.readline()
+        self.rfile.readline()
 
     def answer(self, status: int, value: object = None, headers: dict[str, str] | None = None) -> None:
         data = value if isinstance(value, bytes) else json.dumps(value).encode()
@@ -165,12 +180,26 @@ class Handler(BaseHTTPRequestHandler):
         return stub.login is None or cookie in stub.sids
 
     def store(self) -> None:
+        self.answer(200, self.stored(self.body()))
+
+    def stored(self, data: bytes) -> dict[str, str]:
         """What is stored is named by the first line of its bytes: study, image."""
-        stub, data = self.server.stub, self.body()
+        stub = self.server.stub
         study, image = data.split(b"\n", 1)[0].decode().split()
         with stub.lock:
             stub.images[image] = data
-        self.answer(200, {"study_uid": study, "image_uid": image, "image_version": stub.version_of(data)})
+        return {"study_uid": study, "image_uid": image, "image_version": stub.version_of(data)}
+
+    def store_together(self, body: bytes) -> None:
+        boundary = self.headers["Content-Type"].split('boundary="')[1].rstrip('"').encode()
+        first, *parts, last = (b"\r\n" + body).split(b"\r\n--" + boundary)
+        assert not first.strip() and last == b"--\r\n"
+        rows: list[dict[str, object]] = []
+        for part in parts:
+            data = part.split(b"\r\n\r\n", 1)[1]
+            refused = self.server.stub.refuse(data)
+            rows.append(refused or {"status": 200, **self.stored(data)})
+        self.answer(200, {"images": rows})
 
     def schema(self, study: str) -> None:
         stub = self.server.stub
@@ -189,7 +218,10 @@ class Handler(BaseHTTPRequestHandler):
         if not stub.desktop:
             self.error(404, 3, "Nothing here.")
         elif parts == ["status"]:
-            self.answer(200, {"version": "1", "ae_title": "STUB", "studies": 3})
+            status = {"version": "1", "ae_title": "STUB", "studies": 3, "images_together": stub.together}
+            self.answer(200, status)
+        elif parts[0] == "namespaces" and parts[-1] == "images" and stub.together:
+            self.store_together(wanted)
         elif parts[-1] == "held":
             uids = json.loads(wanted)["image_uids"]
             self.answer(200, {"images": {u: digest(stub.images[u]) for u in uids if u in stub.images}})

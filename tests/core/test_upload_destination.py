@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from core.dicom.ports import Sent
 from core.dicom.refs import Header
 from core.errors import Denied, NotFound, SourceFault, Unauthenticated, Unreachable
 from core.net.credentials import Credentials
@@ -18,8 +19,9 @@ from core.net.http import Timeouts
 from core.upload.backoff import Pace
 from core.upload.destination import Destination
 from core.upload.nouns import RunState, UploadReceipt
+from core.upload.parcel import Load
 from core.upload.runner import run
-from core.upload.v3 import V3Destination
+from core.upload.v3 import SMALL_BYTES, V3Destination
 from tests.core.stub_v3 import Handler, Stub, digest, serving
 from tests.core.upload_fakes import Desk, FakeDestination, Store, finish
 
@@ -38,10 +40,10 @@ class Case:
 def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     with ExitStack() as stack:
         if request.param == "memory":
-            fake = FakeDestination(Store())
+            fake = FakeDestination(Store(), small_bytes=1 << 20)
             yield Case(fake, lambda: setattr(fake, "down", True))
             return
-        stub = Stub(desktop=request.param == "ours")
+        stub = Stub(desktop=request.param == "ours", together=request.param == "ours")
         stack.enter_context(serving(stub))
         destination = V3Destination(stub.url, None, "default")
         stack.callback(destination.close)
@@ -51,6 +53,18 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
             return True
 
         yield Case(destination, lambda: setattr(stub, "fault", reset))
+
+
+def test_what_was_sent_together_is_held_with_its_digest(case: Case) -> None:
+    case.destination.held("1.2", [])  # the question tells whether it is one of ours
+    other = b"1.2 1.2.4\n" + bytes(100)
+    images = [(HEADER, DATA), (HEADER._replace(sop_instance_uid="1.2.4"), other)]
+    if not case.destination.small_bytes:
+        return  # it takes one by one only
+    sent = case.destination.send_together(lambda: iter(images))
+    assert [each.digest for each in sent if isinstance(each, Sent)] == [digest(DATA), digest(other)]
+    held = case.destination.held("1.2", ["1.2.3", "1.2.4"])
+    assert held == {"1.2.3": digest(DATA), "1.2.4": digest(other)}
 
 
 def test_of_an_unknown_study_nothing_is_held(case: Case) -> None:
@@ -123,7 +137,7 @@ def desk(tmp_path: Path) -> Iterator[V3Desk]:
 
 
 class Sometimes:
-    """A fault for the first *times* images that come."""
+    """A fault for the first *times* requests that bring images."""
 
     def __init__(self, times: int, fault: Callable[[Handler], None]) -> None:
         self.left = times
@@ -131,7 +145,7 @@ class Sometimes:
         self.lock = threading.Lock()
 
     def __call__(self, handler: Handler) -> bool:
-        if not handler.path.endswith("/image"):
+        if not handler.path.endswith(("/image", "/images")):
             return False
         with self.lock:
             self.left -= 1
@@ -167,13 +181,98 @@ def full(handler: Handler) -> None:
 
 
 @pytest.mark.parametrize("fault", [five_hundred, out_of_service, cut_half_way, cut_after_all, full])
-@pytest.mark.parametrize("desktop", [True, False])
-def test_passing_faults_of_the_peer(desk: V3Desk, fault: Callable[[Handler], None], desktop: bool) -> None:
-    with serving(Stub(desktop=desktop)) as stub:
+@pytest.mark.parametrize("kind", ["foreign", "ours", "together"])
+def test_passing_faults_of_the_peer(desk: V3Desk, fault: Callable[[Handler], None], kind: str) -> None:
+    with serving(Stub(desktop=kind != "foreign", together=kind == "together")) as stub:
         stub.fault = Sometimes(5, fault)
         receipt = desk.to(stub)
         assert receipt.safe_to_eject and receipt.studies[0].sent == 12
         assert len(stub.images) == 12
+
+
+# several images in one request
+
+
+def test_small_images_go_together(desk: V3Desk) -> None:
+    with serving(Stub(together=True)) as stub:
+        receipt = desk.to(stub)
+        assert receipt.safe_to_eject and receipt.studies[0].sent == 12 and len(stub.images) == 12
+        assert 0 < stub.parcels() < 12 and not stub.posts()
+
+
+def test_a_large_image_goes_by_itself(tmp_path: Path) -> None:
+    large = SMALL_BYTES + 1
+    with closing(V3Desk(tmp_path, each=2, size=large)) as desk, serving(Stub(together=True)) as stub:
+        assert desk.to(stub).safe_to_eject
+        assert not stub.parcels() and stub.posts() == 2
+
+
+def test_one_image_refused_among_others_fails_alone(desk: V3Desk) -> None:
+    def refuse(data: bytes) -> dict[str, object] | None:
+        error = {"kind": {"code": 5}, "message": "That is no image."}
+        return {"status": 400, "error": error} if b" 1.2.3.1.7\n" in data[:40] else None
+
+    with serving(Stub(together=True)) as stub:
+        stub.refuse = refuse
+        receipt = desk.to(stub)
+    (failure,) = receipt.studies[0].failed
+    assert failure.sop_uid == "1.2.3.1.7" and "That is no image." in failure.reason
+    assert receipt.studies[0].verified == 11 and not receipt.complete
+
+
+def test_what_is_refused_together_is_sent_one_by_one(desk: V3Desk) -> None:
+    def too_large(handler: Handler) -> bool:
+        if not handler.path.endswith("/images"):
+            return False
+        handler.body()
+        handler.error(413, 19, "Payload too large")
+        return True
+
+    with serving(Stub(together=True)) as stub:
+        stub.fault = too_large
+        assert desk.to(stub).safe_to_eject
+        assert stub.parcels() and stub.posts() == 12
+
+
+def test_an_unreadable_image_does_not_hold_up_its_companions(desk: V3Desk) -> None:
+    desk.locate(desk.picks[0].instances[4].ref).unlink()
+    with serving(Stub(together=True)) as stub:
+        receipt = desk.to(stub)
+        assert len(stub.images) == 11 and not stub.posts()
+    (failure,) = receipt.studies[0].failed
+    assert "no longer on the source" in failure.reason and receipt.studies[0].verified == 11
+
+
+def test_an_answer_about_other_images_is_not_believed(desk: V3Desk) -> None:
+    def shorter(handler: Handler) -> bool:
+        if handler.path.endswith("/images"):
+            handler.body()
+            handler.answer(200, {"images": []})
+            return True
+        return False
+
+    with serving(Stub(together=True)) as stub:
+        stub.fault = shorter
+        assert desk.to(stub).safe_to_eject and stub.posts() == 12
+
+
+def test_a_load_follows_the_link() -> None:
+    load = Load()
+    first = load.bytes
+    for _ in range(10):
+        load.took(load.bytes, 0.01)
+    most = load.bytes
+    assert first < most
+    load.took(most, 10)
+    assert load.bytes < most
+    for _ in range(10):
+        load.took(SMALL_BYTES, 10)
+    assert load.bytes == 0
+    load.took(SMALL_BYTES, 0.01)
+    assert load.bytes == first >= 2 * SMALL_BYTES
+
+
+# refusals and lasting faults
 
 
 def test_an_answer_that_hangs_is_tried_again(desk: V3Desk) -> None:
@@ -225,21 +324,23 @@ def test_versions_of_another_make_count_by_uid(desk: V3Desk) -> None:
         assert again.complete and again.studies[0].already_there == 12 and stub.posts() == posts
 
 
+@pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("code", [401, 403])
-def test_an_account_that_may_not_ends_the_run(desk: V3Desk, code: int) -> None:
+def test_an_account_that_may_not_ends_the_run(desk: V3Desk, code: int, together: bool) -> None:
     def refuse(handler: Handler) -> None:
         handler.body()
         handler.error(code, 2, "No.")
 
-    with serving(Stub()) as stub:
+    with serving(Stub(together=together)) as stub:
         stub.fault = Sometimes(100, refuse)
         with pytest.raises(Unauthenticated if code == 401 else Denied) as caught:
             desk.to(stub)
         assert caught.value.remedy and desk.ledger.unfinished()
 
 
-def test_a_session_that_ends_midway_is_renewed(desk: V3Desk) -> None:
-    with serving(Stub(login=("anna", "s3cret"))) as stub:
+@pytest.mark.parametrize("together", [True, False])
+def test_a_session_that_ends_midway_is_renewed(desk: V3Desk, together: bool) -> None:
+    with serving(Stub(login=("anna", "s3cret"), together=together)) as stub:
 
         def expire(handler: Handler) -> bool:
             if len(stub.images) >= 5 and "sid-1" in stub.sids:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -11,9 +12,10 @@ from typing import BinaryIO
 from core.dicom.digest import new_hash, version_of
 from core.dicom.ports import Outcome, Sent
 from core.dicom.refs import FileRef, Found, Header
-from core.errors import KnownError, NotFound, Unreachable
+from core.errors import BadInput, Conflict, KnownError, NotFound, Unreachable
 from core.upload.backoff import Pace
 from core.upload.control import Control
+from core.upload.destination import Images
 from core.upload.job import UploadJob
 from core.upload.ledger import Ledger
 from core.upload.nouns import UploadProgress, UploadReceipt
@@ -56,6 +58,7 @@ class FakeDestination:
         before: Callable[[str], None] = lambda _: None,
         after_held: Callable[[], None] = lambda: None,
         piece: int = 1 << 16,
+        small_bytes: int = 0,
     ) -> None:
         self.store = store
         self.gives_digest = gives_digest
@@ -67,6 +70,8 @@ class FakeDestination:
         self.closed = False
         self.at_work = self.most_at_work = 0
         self.piece = piece
+        self.small_bytes = small_bytes
+        self.parcels = 0
 
     def _answers(self) -> None:
         if self.down:
@@ -103,6 +108,16 @@ class FakeDestination:
             self.store.images[header.study_instance_uid, header.sop_instance_uid] = content
             self.store.stored.append(header.sop_instance_uid)
         return Sent(Outcome.STORED, self._shown(content))
+
+    def send_together(self, images: Images) -> list[Sent | KnownError]:
+        self.parcels += 1
+        answers: list[Sent | KnownError] = []
+        for header, content in images():
+            try:
+                answers.append(self.send(header, io.BytesIO(content), len(content)))
+            except (BadInput, Conflict) as error:
+                answers.append(error)
+        return answers
 
     def attachments_held(self, study_uid: str) -> set[str]:
         self._answers()

@@ -22,7 +22,8 @@ IMAGE = {
 def test_status(served: Served, stored: Stored) -> None:
     with served.client("viewer") as client:
         found = client.get(f"{BASE}/status").json()
-    assert set(found) == {"version", "ae_title", "free_bytes", "studies", "images", "bytes", "settling"}
+    figures = {"free_bytes", "studies", "images", "bytes", "settling"}
+    assert set(found) == {"version", "ae_title", "images_together", *figures} and found["images_together"]
     assert found["ae_title"] == "TESTS" and found["images"] >= 3 and found["free_bytes"] > 0
 
 

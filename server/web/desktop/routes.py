@@ -49,6 +49,7 @@ def router(services: Services) -> APIRouter:
                 "images": found.images,
                 "bytes": found.bytes,
                 "settling": found.settling,
+                "images_together": True,
             }
         )
 
