@@ -1,12 +1,12 @@
 """Measures an upload beside Orthanc: `python tests/benchmarks/bench_upload.py [--rounds 5] [--slices 600]`.
 
 600 CT slices of 525 KB go over loopback (a) by `filmjacket upload` into a fresh `filmjacket serve`: ledger,
-sending (several in a request, as the uploader does it), asking the archive what it holds; (b) by parallel `POST /instances` from a bare http.client into a
-fresh Orthanc of this machine (Debian package, its defaults); (c) by the same bare http.client into a fresh
-`filmjacket serve`, one request an image: the V3 route alone, without ledger and proof. Same number of connections, interleaved
-rounds, medians. Also prints the client's peak memory. Everything lies in a temporary folder, which goes away
-at the end only: deleting thousands of files between the rounds slows the file system down for those that
-follow.
+sending (several in a request, as the uploader does it), asking the archive what it holds; (b) by parallel
+`POST /instances` from a bare http.client into a fresh Orthanc of this machine (Debian package, its defaults);
+(c) by the same bare http.client into a fresh `filmjacket serve`, one request an image: the V3 route alone,
+without ledger and proof. Same number of connections, interleaved rounds, medians. Also prints the client's
+peak memory. Everything lies in a temporary folder, which goes away at the end only: deleting thousands of
+files between the rounds slows the file system down for those that follow.
 """
 
 from __future__ import annotations
