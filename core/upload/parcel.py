@@ -12,6 +12,7 @@ from core.upload.nouns import Item, Read
 
 LEAST_BYTES = 2 << 20
 MOST_BYTES = 8 << 20
+LEAST_FILES = 4
 MOST_FILES = 32
 QUICK_S = 0.3
 SLOW_S = 0.8
@@ -23,23 +24,29 @@ Reader = Callable[[Item], tuple[bytes, Read]]
 
 @dataclass(slots=True)
 class Load:
-    """How many bytes go in one parcel: so many that a pause, a cancel or a cut costs less than a second.
+    """How much goes in one parcel: so much that a pause, a cancel or a cut costs less than a second.
 
-    The least holds two of the largest small files; where even these take too long, each goes alone.
+    It begins small and grows while parcels are answered quickly. The least holds two of the largest small
+    files; where even these take too long, each goes alone.
     """
 
     bytes: int = LEAST_BYTES
+    files: int = LEAST_FILES
 
-    def took(self, size: int, seconds: float) -> None:
-        """A parcel of *size* bytes has been answered."""
+    def took(self, files: int, size: int, seconds: float) -> None:
+        """A parcel of so many files and bytes has been answered."""
         if seconds > SLOW_S:
             self.bytes = self.bytes // 2 if self.bytes > LEAST_BYTES else 0
-        elif seconds < QUICK_S and size * 3 > self.bytes:
-            self.bytes = min(MOST_BYTES, max(LEAST_BYTES, self.bytes * 2))
+            self.files = max(LEAST_FILES, self.files // 2)
+        elif seconds < QUICK_S:
+            if size * 3 > self.bytes:
+                self.bytes = min(MOST_BYTES, max(LEAST_BYTES, self.bytes * 2))
+            if files >= self.files:
+                self.files = min(MOST_FILES, self.files * 2)
 
     def refused(self) -> None:
         """A parcel was not taken as a whole."""
-        self.bytes = LEAST_BYTES
+        self.bytes, self.files = LEAST_BYTES, LEAST_FILES
 
 
 class Parcel:

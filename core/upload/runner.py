@@ -26,7 +26,7 @@ from core.upload.crew import Crew, Done
 from core.upload.destination import Destination
 from core.upload.job import UploadJob
 from core.upload.nouns import RunState, UploadProgress, UploadReceipt
-from core.upload.parcel import MOST_FILES, Load
+from core.upload.parcel import Load
 from core.upload.payload import Stopped
 from core.upload.tally import Tally
 from core.upload.tasks import Hands, Opener
@@ -176,7 +176,7 @@ class _Run:
     def _companions(self, first: Task) -> Iterator[Task]:
         """The files behind *first* that fit into its parcel."""
         ready, size = self._board.ready, first.file.size
-        for _ in range(MOST_FILES - 1):
+        for _ in range(self._load.files - 1):
             if not ready or not self._is_small(ready[0]):
                 return
             size += ready[0].file.size
@@ -233,7 +233,7 @@ class _Run:
             self._together_failed(tasks, done.error)
             return
         results, seconds = done.result
-        self._load.took(sum(task.file.size for task in tasks), seconds)
+        self._load.took(len(tasks), sum(task.file.size for task in tasks), seconds)
         for task, result in zip(tasks, results, strict=True):
             if isinstance(result, Exception):
                 self._failed(task, result)
