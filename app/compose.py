@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,7 @@ class Site:
     token: str = ""
     own_ports: frozenset[int] = frozenset()
     notify_hosts: frozenset[str] = frozenset()
+    ae_titles: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ def opened(data: Path, chosen: ServeSettings) -> Generator[Open, None, None]:
 def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     """The web applications over an open archive."""
     from core.access.sessions import Sessions
+    from core.archive.ae_titles import AeTitles
     from core.archive.parts import Parts
     from core.archive.removals import Removals
     from core.archive.thumbnails import Thumbnails
@@ -124,6 +126,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             frames=Frames(open_archive.pool),
             workers=workers,
             about=About(__version__, site.ae_title, site.secure),
+            ae_titles=AeTitles(site.ae_title, site.ae_titles),
             notifying=told,
         )
         guard = Guard(site.host, site.allowed_hosts, site.behind_proxy)

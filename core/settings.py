@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -13,6 +14,7 @@ from core.errors import BadInput, StorageFault
 
 FILE = "settings.toml"
 MAX_PORT = 65535
+AE_TITLE = re.compile(r"(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}")  # PS3.5 section 6.2, VR AE
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Settings:
     database_url: str = ""
     serve: ServeSettings = field(default_factory=ServeSettings)
     desktop: DesktopSettings = field(default_factory=DesktopSettings)
+    ae_titles: Mapping[str, str] = field(default_factory=dict)
+    """The namespace each AE title means."""
 
 
 Table = TypeVar("Table", ServeSettings, DesktopSettings)
@@ -64,6 +68,7 @@ def load(data: Path, environ: Mapping[str, str] | None = None) -> Settings:
         database_url=_value("database_url", "", raw.get("database_url", "")),
         serve=_table(ServeSettings(), "serve", raw.get("serve", {})),
         desktop=_table(DesktopSettings(), "desktop", raw.get("desktop", {})),
+        ae_titles=_ae_titles(raw.get("ae_titles", {})),
     )
     if url := environ.get("FILMJACKET_DATABASE_URL"):
         settings = replace(settings, database_url=url)
@@ -116,6 +121,14 @@ def _table(defaults: Table, name: str, raw: object) -> Table:
     known = {f.name: getattr(defaults, f.name) for f in fields(defaults)}
     given = {key: _value(f"{name}.{key}", known[key], value) for key, value in raw.items() if key in known}
     return replace(defaults, **given)
+
+
+def _ae_titles(raw: object) -> Mapping[str, str]:
+    if not isinstance(raw, dict) or not all(isinstance(value, str) for value in raw.values()):
+        raise BadInput(f"[ae_titles] in {FILE} must name a namespace for each title.", "Mend the file.")
+    if not all(AE_TITLE.fullmatch(title) for title in raw):
+        raise BadInput(f"[ae_titles] in {FILE} has a title that is none.", "Write 1 to 16 ASCII characters.")
+    return raw
 
 
 def _value(name: str, default: Any, value: object) -> Any:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import os
-import re
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("filmjacket.serve")
 
 USAGE = 2
-AE_TITLE = re.compile(r"(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}")  # PS3.5 section 6.2, VR AE
 INTERNAL_HOST = "127.0.0.1"
 MAX_SECRET = 4096
 
@@ -69,7 +67,8 @@ def run(options: Options) -> int:
 
 
 def _serve(options: Options, data: Path) -> None:
-    chosen = _choose(options, settings.load(data))
+    found = settings.load(data)
+    chosen = _choose(options, found)
     order = _first_order() if options.embedded else None
     from app import compose
     from server.node import Listener, Node, Tls
@@ -91,6 +90,7 @@ def _serve(options: Options, data: Path) -> None:
             token=order.secret if order else "",
             own_ports=frozenset({public.port, internal.port}),
             notify_hosts=frozenset(name.lower() for name in chosen.notify_hosts),
+            ae_titles=found.ae_titles,
         )
         web = stack.enter_context(compose.web(archive, site))
         node = Node()
@@ -114,7 +114,7 @@ def _choose(options: Options, found: settings.Settings) -> settings.ServeSetting
         "ae_title": options.ae_title,
     }
     chosen = replace(found.serve, **{name: value for name, value in given.items() if value is not None})
-    if not AE_TITLE.fullmatch(chosen.ae_title):
+    if not settings.AE_TITLE.fullmatch(chosen.ae_title):
         raise WrongUsage("An AE title has 1 to 16 printable ASCII characters and no backslash.")
     if (options.tls_cert is None) != (options.tls_key is None):
         raise WrongUsage("--tls-cert and --tls-key go together.")

@@ -274,13 +274,14 @@ class Archive:
         via: str = "api",
         routing: Routing | None = None,
         silent: bool = False,
+        study_uid: str = "",
     ) -> Future[StoreResult]:
         """Keep the DICOM object in *incoming*, which is taken over in every case; *silent* notifies nobody.
 
-        The Future raises NotDicom, BadInput (truncated, without UIDs, DICOMDIR) or StorageFault; then nothing
-        was kept. It resolves after bytes, folder entry and catalog are on disk.
+        The Future raises NotDicom, BadInput (truncated, without UIDs, DICOMDIR), OtherStudy than *study_uid* or
+        StorageFault; then nothing was kept. It resolves after bytes, folder entry and catalog are on disk.
         """
-        return self._store.object(incoming, Sending(actor, via, routing or Routing(), silent))
+        return self._store.object(incoming, Sending(actor, via, routing or Routing(), silent, study_uid))
 
     def attach(
         self,

@@ -12,7 +12,7 @@ from core.archive.phi import PhiSet, phi_set
 from core.dicom.refs import Header
 from core.dicom.stored_object import read_object
 from core.dicom.tree import folded
-from core.errors import BadInput, MissingElement
+from core.errors import BadInput, Conflict, MissingElement
 
 MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage (PS3.6 A): a DICOMDIR
 
@@ -25,6 +25,22 @@ NAMES = {
     "series_instance_uid": "Series Instance UID",
     "sop_instance_uid": "SOP Instance UID",
 }
+
+
+class CutShort(BadInput):
+    """The object ends before its last element does; *header* says which it is."""
+
+    def __init__(self, header: Header) -> None:
+        super().__init__("The object ends before its last element does.", "Send the whole file.")
+        self.header = header
+
+
+class OtherStudy(Conflict):
+    """The object belongs to another study than its sender says; *header* says to which."""
+
+    def __init__(self, header: Header) -> None:
+        super().__init__("The object belongs to another study.", "Send it to the address of its own study.")
+        self.header = header
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +65,7 @@ def read_arrival(file: Path | BinaryIO, size: int) -> Arrival:
             "This is a DICOMDIR, the directory of a disc, not an image.", "Send the images it lists."
         )
     if found.truncated:
-        raise BadInput("The object ends before its last element does.", "Send the whole file.")
+        raise CutShort(header)
     for name, spoken in NAMES.items():
         value = getattr(header, name)
         if not value:

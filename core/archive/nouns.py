@@ -234,6 +234,7 @@ class StoreResult:
     version: str
     outcome: Outcome
     attributes: Mapping[str, str] = field(default_factory=dict)
+    sop_class_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 
 from sqlalchemy import Connection
 
-from core.archive.arrival import Arrival, read_arrival
+from core.archive.arrival import Arrival, OtherStudy, read_arrival
 from core.archive.blobs import Blob, Incoming, LocalBlobs, fault_of
 from core.archive.catalog import Placed, is_current
 from core.archive.homes import Placing
@@ -50,6 +50,8 @@ class Sending:
     routing: Routing
     silent: bool = False
     """Nobody is to be notified."""
+    study_uid: str = ""
+    """The study an object must belong to, "" = any."""
 
 
 class Store:
@@ -128,6 +130,8 @@ class Store:
         """Read and flush; what is returned has it written down."""
         incoming.seal()
         arrival = read_arrival(incoming.content(), incoming.size)
+        if sending.study_uid not in ("", arrival.header.study_instance_uid):
+            raise OtherStudy(arrival.header)
         result = _result(incoming, arrival)
         if self._is_there(incoming, arrival):
             incoming.abort()
@@ -262,4 +266,5 @@ def _result(incoming: Incoming, arrival: Arrival) -> Callable[[Outcome], StoreRe
         incoming.version,
         outcome,
         arrival.attributes,
+        header.sop_class_uid,
     )

@@ -11,6 +11,8 @@ from server.web import docs
 from server.web.call import App
 from server.web.desktop import routes as desktop
 from server.web.desktop.together import TogetherRoutes
+from server.web.dicomweb.retrieve import RetrieveRoutes
+from server.web.dicomweb.store import StoreRoutes
 from server.web.errors import BAD_REQUEST, Refused
 from server.web.guard import Guard
 from server.web.middleware import Gate, refuse
@@ -38,6 +40,8 @@ def build(services: Services, guard: Guard) -> App:
         *SessionRoutes(services).operations(),
         *StudyServiceRoutes(services).operations(),
         *TogetherRoutes(services).operations(),
+        *StoreRoutes(services).operations(),
+        *RetrieveRoutes(services).operations(),
         *OperationRoutes(services).operations(),
         *docs.operations(),
         *pages.operations(services),

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from core.archive.ae_titles import AeTitles
 from core.archive.archive import Archive
 from core.archive.operations import Operations
 from core.archive.parts import Parts
@@ -50,6 +51,7 @@ class Services:
     frames: Frames
     workers: ThreadPoolExecutor
     about: About
+    ae_titles: AeTitles
     limits: Limits = field(default_factory=Limits)
     metrics: Metrics = field(default_factory=Metrics)
     jobs: Jobs = field(default_factory=Jobs)

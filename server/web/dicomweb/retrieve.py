@@ -1,0 +1,195 @@
+"""WADO-RS, retrieval of DICOM objects (PS3.18 10.4): a study, a series or an instance, streamed."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from core.access.rights import Right
+from core.archive import contents
+from core.archive.nouns import StoredImage
+from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
+from core.errors import NotAcceptable, NotFound, NotRenderable, StorageFault
+from server.web.body import ClientGone
+from server.web.call import Call, Receive, Scope, Send, answer, call_of
+from server.web.dicomweb.media import ANY_SYNTAX, DICOM, EVERYTHING, RELATED, MediaRange, accepted
+from server.web.dicomweb.places import at_each, namespace_of
+from server.web.files import Stored, gone, send_stored
+from server.web.services import Services
+from server.web.streaming import Operation
+
+TAG = "DICOMweb"
+STUDY = "/studies/{study_uid}"
+SERIES = STUDY + "/series/{series_uid}"
+INSTANCE = SERIES + "/instances/{image_uid}"
+TOGETHER_BYTES = 4 << 20
+"""Small objects are read, and sent, so many bytes at once."""
+CHUNK_BYTES = 1 << 20
+WOULD_DO = (
+    'Ask for multipart/related; type="application/dicom", of one instance also application/dicom, in the '
+    "transfer syntax it has (transfer-syntax=*) or one that can be made."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How objects are to come: as parts or a single body, in which *transfer_syntax* ("*" as stored)."""
+
+    multipart: bool
+    transfer_syntax: str
+
+
+class RetrieveRoutes:
+    """Handlers of whole objects, over one archive."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._archive = services.archive
+
+    def operations(self) -> list[Operation]:
+        """Every route of this file."""
+        answers = {200: (RELATED, DICOM), 404: ("application/json",), 406: ("application/json",)}
+        query = {"accept": "As the header Accept, for callers that cannot set it."}
+        return [
+            Operation(path, "GET", self.retrieve, TAG, answers=answers, query=query, documented=documented)
+            for resource in (STUDY, SERIES, INSTANCE)
+            for path, documented in at_each(resource)
+        ]
+
+    async def retrieve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The DICOM objects of a study, of a series, or one instance.
+
+        As multipart/related; type="application/dicom", one instance also as application/dicom. Without a
+        `transfer-syntax` compressed objects come in Explicit VR Little Endian where they can be decoded, with
+        `*` everything comes as it was stored, byte for byte.
+        """
+        call, params = call_of(scope), scope["path_params"]
+        form = chosen(accepted(call), single="image_uid" in params)
+        images = await self._services.run(lambda: self._found(scope))
+        if form.multipart:
+            await self._send_parts(call, receive, send, images, form.transfer_syntax)
+            return
+        image = await self._in_syntax(images[0], form.transfer_syntax)
+        stored = Stored(
+            path=image.path,
+            bytes=image.bytes,
+            version=image.version,
+            content_type=f"{DICOM}; transfer-syntax={image.transfer_syntax_uid}",
+            pinned=False,
+            file_name=f"{image.sop_instance_uid}.dcm",
+            disposition="attachment",
+        )
+        await send_stored(call, receive, send, self._services.workers, lambda: stored)
+
+    def _found(self, scope: Scope) -> list[StoredImage]:
+        """The objects the address names, in order. Raises NotFound, Denied."""
+        params = scope["path_params"]
+        namespace, study_uid = namespace_of(self._services, scope, Right.VIEW), params["study_uid"]
+        try:
+            uids = contents.images_of(self._archive, namespace, study_uid, params.get("series_uid", ""))
+        except NotFound as error:
+            if error.kind == "namespace" and "namespace" not in params:  # nothing has been stored there yet
+                raise NotFound("study") from error
+            raise
+        if "image_uid" in params:
+            uids = [uid for uid in uids if uid == params["image_uid"]]
+        if not uids:
+            raise NotFound("image", "Image wasn't found by provided ids.")
+        return [self._archive.image(namespace, study_uid, uid) for uid in uids]
+
+    async def _in_syntax(self, image: StoredImage, transfer_syntax: str) -> StoredImage:
+        """The object as it is to be sent. Raises NotAcceptable."""
+        if transfer_syntax == ANY_SYNTAX:
+            return image
+        if transfer_syntax:
+            return await self._services.transcoder.image(image, transfer_syntax)
+        if image.transfer_syntax_uid == EXPLICIT_LITTLE_UID:
+            return image
+        try:
+            return await self._services.transcoder.image(image, EXPLICIT_LITTLE_UID)
+        except (NotAcceptable, NotRenderable):
+            return image  # nobody here can decode it: as it is, it is still of use
+
+    async def _send_parts(
+        self, call: Call, receive: Receive, send: Send, images: Sequence[StoredImage], transfer_syntax: str
+    ) -> None:
+        boundary = uuid.uuid4().hex.encode("ascii")
+        first = await self._in_syntax(images[0], transfer_syntax)  # refused, if at all, before the answer
+        kind = f'{RELATED}; type="{DICOM}"; boundary={boundary.decode()}'
+        head = [(b"content-type", kind.encode("ascii"))]
+        if call.head:
+            await answer(send, 200, b"", head)
+            return
+        leaving = asyncio.ensure_future(gone(receive))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": head})
+            await self._send_all([first, *images[1:]], transfer_syntax, boundary, send, leaving)
+        finally:
+            leaving.cancel()
+
+    async def _send_all(
+        self,
+        images: Sequence[StoredImage],
+        transfer_syntax: str,
+        boundary: bytes,
+        send: Send,
+        leaving: asyncio.Future[None],
+    ) -> None:
+        ready: list[StoredImage] = []
+        for number, image in enumerate(images):
+            ready.append(image if not number else await self._in_syntax(image, transfer_syntax))
+            if sum(each.bytes for each in ready) < TOGETHER_BYTES and number < len(images) - 1:
+                continue
+            pieces = _pieces(ready, boundary)
+            while piece := await self._services.run(lambda pieces=pieces: next(pieces, b"")):  # type: ignore[misc] # bound now
+                if leaving.done():
+                    raise ClientGone
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            ready = []
+        await send({"type": "http.response.body", "body": b"\r\n--" + boundary + b"--\r\n"})
+
+
+def _pieces(images: Sequence[StoredImage], boundary: bytes) -> Iterator[bytes]:
+    """The parts of *images*: small ones several in a piece, large ones in pieces of their own."""
+    waiting: list[bytes] = []
+    size = 0
+    for image in images:
+        kind = f"{DICOM}; transfer-syntax={image.transfer_syntax_uid}".encode("latin-1")
+        waiting.append(
+            b"\r\n--%b\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (boundary, kind, image.bytes)
+        )
+        for data in _content(image):
+            waiting.append(data)
+            size += len(data)
+            if size >= TOGETHER_BYTES:
+                yield b"".join(waiting)
+                waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)
+
+
+def _content(image: StoredImage) -> Iterator[bytes]:
+    left = image.bytes
+    try:
+        with image.path.open("rb", buffering=0) as file:
+            while left and (data := file.read(min(left, CHUNK_BYTES))):
+                left -= len(data)
+                yield data
+    except OSError as error:
+        raise StorageFault("A stored object cannot be read.", "Run filmjacket check.") from error
+    if left:  # the answer is cut, so that nobody takes it for whole
+        raise StorageFault("A stored object is shorter than it should be.", "Run filmjacket check.")
+
+
+def chosen(accepts: Sequence[MediaRange], *, single: bool) -> Form:
+    """The best form that can be had. Raises NotAcceptable."""
+    for each in accepts:
+        if each.type == EVERYTHING:
+            return Form(multipart=True, transfer_syntax=ANY_SYNTAX)
+        if each.type in {RELATED, "multipart/*"} and each.inner in {"", DICOM}:
+            return Form(multipart=True, transfer_syntax=each.transfer_syntax)
+        if single and each.type in {DICOM, "application/*"}:
+            return Form(multipart=False, transfer_syntax=each.transfer_syntax)
+    raise NotAcceptable("The objects cannot be had in any of the accepted media types.", WOULD_DO)

@@ -1,0 +1,163 @@
+"""STOW-RS, the store transaction (PS3.18 10.5): DICOM objects as parts of a body, or as the body itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from typing import Any
+
+from core.access.rights import Right
+from core.archive.nouns import StoreResult
+from core.dicom.refs import Header
+from core.errors import BadInput, Conflict, NotDicom, StorageFault
+from server.web.batch import Batch, Result, Sender
+from server.web.body import chunks
+from server.web.call import Receive, Scope, Send, answer, call_of, caller_of
+from server.web.dicomweb.media import DICOM
+from server.web.dicomweb.places import at_each, base_url, namespace_of
+from server.web.errors import UNSUPPORTED, Refused, encode
+from server.web.multipart import boundary_of
+from server.web.related import END, Event, PartBegins, PartData, read_parts
+from server.web.services import Services
+from server.web.streaming import Operation
+
+logger = logging.getLogger("filmjacket.web")
+
+TAG = "DICOMweb"
+PROCESSING_FAILURE = 0x0110
+OUT_OF_RESOURCES = 0xA700
+OTHER_STUDY = 0xA901
+CANNOT_UNDERSTAND = 0xC000
+REASONS: tuple[tuple[type[Exception], int], ...] = (
+    (StorageFault, OUT_OF_RESOURCES),
+    (Conflict, OTHER_STUDY),
+    (NotDicom, CANNOT_UNDERSTAND),
+    (BadInput, CANNOT_UNDERSTAND),
+)
+"""Failure reasons by error (PS3.4 table B.2-1 and PS3.18 10.5.3; 0xA901 is also what other archives say)."""
+LARGEST_BODY = 1 << 40
+
+Model = dict[str, dict[str, Any]]
+
+
+class StoreRoutes:
+    """The handler, over one archive."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def operations(self) -> list[Operation]:
+        """Every route of this file."""
+        body = ("multipart/related", DICOM)
+        answers = {status: ("application/dicom+json",) for status in (200, 202, 409)}
+        return [
+            Operation(path, "POST", self.store, TAG, body=body, answers=answers, documented=documented)
+            for resource in ("/studies", "/studies/{study_uid}")
+            for path, documented in at_each(resource)
+        ]
+
+    async def store(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Store DICOM objects, to any study or to the one the address names.
+
+        200 when all are durable, 202 when some were not stored, 409 when none was; the answer names each with
+        its address, or with the reason why not. A body that breaks off is refused; the objects that were
+        complete are kept.
+        """
+        call, caller = call_of(scope), caller_of(scope)
+        namespace = namespace_of(self._services, scope, Right.STORE)
+        limits = self._services.limits
+        body = chunks(call, receive, limit=LARGEST_BODY, limits=limits)
+        batch = Batch(
+            self._services,
+            namespace,
+            Sender(caller.login, "api", scope["path_params"].get("study_uid", "")),
+        )
+        await batch.read(_objects(call.header(b"content-type"), body))
+        if not batch.results:
+            raise BadInput("The body has no part.", "Send at least one DICOM object.")
+        stored = [each for each in map(_stored, batch.results) if each is not None]
+        status = 200 if len(stored) == len(batch.results) else 202 if stored else 409
+        model = _answer(base_url(scope), batch.results)
+        await answer(send, status, encode(model), [(b"content-type", b"application/dicom+json")])
+
+
+def _objects(content_type: str, body: AsyncIterator[bytes]) -> AsyncIterator[Event]:
+    """The objects in the body. Raises Refused (400, 415)."""
+    kind = content_type.partition(";")[0].strip().lower()
+    boundary = boundary_of(content_type)
+    if boundary is not None:
+        return _of_dicom(read_parts(body, boundary))
+    if kind == DICOM:
+        return _single(body)
+    raise Refused(
+        UNSUPPORTED,
+        "The Content-Type is none that can be stored.",
+        'Send multipart/related; type="application/dicom" with a boundary, or application/dicom.',
+    )
+
+
+async def _of_dicom(events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    async for event in events:
+        if isinstance(event, PartBegins):
+            kind = event.headers.get("content-type", DICOM).partition(";")[0].strip().lower()
+            if kind not in {DICOM, "application/octet-stream"}:
+                raise Refused(UNSUPPORTED, f"A part is {kind[:60]!r}; only DICOM objects can be stored.")
+        yield event
+
+
+async def _single(body: AsyncIterator[bytes]) -> AsyncIterator[Event]:
+    yield PartBegins({})
+    async for chunk in body:
+        yield PartData(chunk)
+    yield END
+
+
+def _stored(result: Result) -> StoreResult | None:
+    if isinstance(result, Future) and result.exception() is None:
+        return result.result()
+    return None
+
+
+def _answer(base: str, results: list[Result]) -> Model:
+    """The Store Instances Response Module (PS3.18 I.2), in the DICOM JSON model."""
+    referenced: list[Model] = []
+    failed: list[Model] = []
+    studies: set[str] = set()
+    for result in results:
+        stored = _stored(result)
+        if stored is None:
+            failed.append(_failure(result))
+            continue
+        study = f"{base}/studies/{stored.study_uid}"
+        studies.add(study)
+        instance = f"{study}/series/{stored.series_uid}/instances/{stored.sop_uid}"
+        referenced.append(
+            {**_sop(stored.sop_class_uid, stored.sop_uid), "00081190": _element("UR", instance)}
+        )
+    model: Model = {}
+    if len(studies) == 1:
+        model["00081190"] = _element("UR", studies.pop())
+    if failed:
+        model["00081198"] = {"vr": "SQ", "Value": failed}
+    if referenced:
+        model["00081199"] = {"vr": "SQ", "Value": referenced}
+    return model
+
+
+def _failure(result: Result) -> Model:
+    error = result.exception() if isinstance(result, Future) else result
+    reason = next((code for kind, code in REASONS if isinstance(error, kind)), PROCESSING_FAILURE)
+    if reason == PROCESSING_FAILURE and error is not None:
+        logger.error("unforeseen error while storing", exc_info=error)
+    header: Header | None = getattr(error, "header", None)
+    sop = _sop(header.sop_class_uid, header.sop_instance_uid) if header else {}
+    return {**sop, "00081197": _element("US", reason)}
+
+
+def _sop(sop_class_uid: str, sop_instance_uid: str) -> Model:
+    return {"00081150": _element("UI", sop_class_uid), "00081155": _element("UI", sop_instance_uid)}
+
+
+def _element(vr: str, value: str | int) -> dict[str, Any]:
+    return {"vr": vr, "Value": [value]} if value != "" else {"vr": vr}
