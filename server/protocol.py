@@ -90,8 +90,11 @@ class GuardedProtocol(HttpToolsProtocol):
         """The handler takes over, with clocks of its own."""
         self._cancel()
         if not self._refused:
+            before = self.cycle
             super().on_headers_complete()
-            if self.cycle is not None and self.parser.get_method() != b"HEAD":  # a WebSocket has no cycle
+            if self.cycle is before:
+                return  # a WebSocket: another protocol takes the connection over
+            if self.parser.get_method() != b"HEAD":
                 self.cycle.transport = cast(asyncio.Transport, _InOnePiece(self.transport))
             self._last = _LastWords(self.cycle.receive)
             self.cycle.receive = self._last.receive  # type: ignore[method-assign]  # the library has no hook

@@ -6,6 +6,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterator
+from socket import create_connection
 from typing import Any
 
 import httpx
@@ -294,3 +295,15 @@ def test_no_other_socket_opens(quick: Served, path: str, headers: dict[str, str]
     with quick.anonymous() as http:
         assert http.get(CHANNEL).status_code in (401, 404)
         assert http.get("/healthz").status_code == 200
+
+
+def test_a_socket_opens_on_a_connection_that_served_before(quick: Served) -> None:
+    """A client may ask for the upgrade on a connection it has used."""
+    host = f"Host: 127.0.0.1:{quick.port}"
+    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13"
+    with create_connection(("127.0.0.1", quick.port), timeout=20) as connection:
+        connection.sendall(f"GET /healthz HTTP/1.1\r\n{host}\r\n\r\n".encode())
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+        connection.sendall(f"GET {CHANNEL} HTTP/1.1\r\n{host}\r\n{upgrade}\r\n{key}\r\n\r\n".encode())
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 101")
