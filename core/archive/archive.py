@@ -278,7 +278,7 @@ class Archive:
     ) -> Future[StoreResult]:
         """Keep the DICOM object in *incoming*, which is taken over in every case; *silent* notifies nobody.
 
-        The Future raises NotDicom, BadInput (truncated, without UIDs, DICOMDIR), OtherStudy than *study_uid* or
+        The Future raises NotDicom, BadInput (truncated, without UIDs, DICOMDIR), OtherStudy than *study_uid*,
         StorageFault; then nothing was kept. It resolves after bytes, folder entry and catalog are on disk.
         """
         return self._store.object(incoming, Sending(actor, via, routing or Routing(), silent, study_uid))
