@@ -23,11 +23,12 @@ Result = Future[StoreResult] | Exception
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who sends, by which door, and the study everything must belong to ("" = any)."""
+    """Who sends, by which door, the study all must belong to ("" = any), and whether nobody is notified."""
 
     login: str
     via: str
     study_uid: str = ""
+    silent: bool = False
 
 
 class Batch:
@@ -78,7 +79,11 @@ class Batch:
         try:
             future = intake.hand_over(
                 lambda incoming: archive.store(
-                    incoming, actor=sender.login, via=sender.via, study_uid=sender.study_uid
+                    incoming,
+                    actor=sender.login,
+                    via=sender.via,
+                    study_uid=sender.study_uid,
+                    silent=sender.silent,
                 )
             )
         except KnownError as error:

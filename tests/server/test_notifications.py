@@ -10,7 +10,7 @@ from zlib import crc32
 import httpx
 import pytest
 
-from core.media.samples import SampleStudy, pdf_report
+from core.media.samples import SampleStudy, ct_slice, part10, pdf_report
 from tests.guards import CANARY
 from tests.server.conftest import NAMESPACE, Served, objects, serving, store
 from tests.sink import Sink, Told
@@ -185,6 +185,12 @@ def test_a_caller_can_have_nobody_told(quick: Served, inside: httpx.Client) -> N
                 headers={"X-File-Size": str(len(files[2]))},
             )
         )
+        related = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=xyz'}
+        together = f"/api/desktop/v1/namespaces/{NAMESPACE}/images"
+        for number, address in enumerate((together, f"{storage}/dicomweb/{NAMESPACE}/studies"), 11):
+            image = part10(ct_slice(study, instance=number))
+            body = b"--xyz\r\n\r\n" + image + b"\r\n--xyz--"
+            answers.append(client.post(address, content=body, headers=related))
         pdf = pdf_report(["Silent"])
         tags = json.dumps({"(0020,000D)": study.uid})
         answers.append(

@@ -60,6 +60,7 @@ WRONG: dict[str, tuple[tuple[str, int, int], ...]] = {
     "transfer_syntax": (("1.2.3", 406, 6),),
     "anonymize_tags": (("PatientName=x", 412, 41),),
     "secondary_study_uid": (("1.2.3", 404, 18), ("", 400, 5)),
+    "study_uid": (("1.2.3", 409, 11),),
     "series_uids": (("1.2.3", 404, 17),),
     "to_namespace": (("../up", 400, 5),),
     "new_study_uid": (("1.02", 412, 99), ("1." + "2" * 70, 412, 99)),
@@ -85,12 +86,13 @@ FREE = frozenset(
     ]
 )
 """Any text will do."""
-OF_PARTS = frozenset({"namespace", "endpoint", "study_uid", "tags"})
+OF_PARTS = frozenset({"namespace", "endpoint", "tags"})
 """Of completing an upload in parts, which has a test of its own."""
 OVERLAY = "phi_namespace"
 BODIES: dict[str, Any] = {
     "wrap": {"files": {"file": ("a.pdf", pdf_report(["x"]))}, "headers": {"X-File-Size": "0"}},
     "attachment": {"files": {"data": ("a.txt", b"text")}},
+    "image": {"content": part10(ct_slice(SampleStudy(seed="of one study", patient=CANARY), size=32))},
     "anonymize": {"content": b"{}"},
     "crop": {"content": b'{"region": {"x": 0, "y": 0, "width": 8, "height": 8}}'},
 }

@@ -48,7 +48,7 @@ class TogetherRoutes:
             raise Refused(BAD_REQUEST, "The Content-Type names no boundary.", "Send multipart/related.")
         limits = self._services.limits
         body = chunks(call, receive, limit=limits.image_bytes, limits=limits)
-        batch = Batch(self._services, namespace, Sender(caller.login, "desktop"))
+        batch = Batch(self._services, namespace, Sender(caller.login, "desktop", silent=call.silent))
         await batch.read(read_parts(body, boundary))
         await answer_json(send, 200, {"images": [_row(each, call) for each in batch.results]})
 

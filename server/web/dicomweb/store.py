@@ -71,7 +71,7 @@ class StoreRoutes:
         batch = Batch(
             self._services,
             namespace,
-            Sender(caller.login, "api", scope["path_params"].get("study_uid", "")),
+            Sender(caller.login, "api", scope["path_params"].get("study_uid", ""), silent=call.silent),
         )
         await batch.read(_objects(call.header(b"content-type"), body))
         if not batch.results:

@@ -66,7 +66,14 @@ class ImageRoutes:
         }
         picture = {**exact, "quality": "JPEG quality, 0 to 1."}
         found = [
-            Operation(STORE, "POST", self.store_image, TAG, body=("application/dicom", "multipart/form-data"))
+            Operation(
+                STORE,
+                "POST",
+                self.store_image,
+                TAG,
+                body=("application/dicom", "multipart/form-data"),
+                query={"study_uid": "The study the image must belong to."},
+            )
         ]
         for spelling in SPELLINGS:
             image, plain = f"{STUDY}{spelling}/version/{{version}}", spelling == SPELLINGS[0]
@@ -108,8 +115,8 @@ class ImageRoutes:
     async def store_image(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Store a DICOM image.
 
-        Answered when bytes and index are on disk. X-Dicomgrid-Routing-Source-AETitle and
-        X-Dicomgrid-Routing-Destination-AETitle are recorded with it.
+        Answered when bytes and index are on disk; with `study_uid` only an image of that study is taken.
+        X-Dicomgrid-Routing-Source-AETitle and X-Dicomgrid-Routing-Destination-AETitle are recorded with it.
         """
         call, caller = call_of(scope), caller_of(scope)
         namespace: str = scope["path_params"]["namespace"]
@@ -124,7 +131,12 @@ class ImageRoutes:
                 raise BadInput("The request has no body: nothing was sent.", "Send a DICOM object.")
             result = await intake.finish(
                 lambda incoming: self._archive.store(
-                    incoming, actor=caller.login, via=via, routing=routing, silent=call.silent
+                    incoming,
+                    actor=caller.login,
+                    via=via,
+                    routing=routing,
+                    silent=call.silent,
+                    study_uid=call.query("study_uid"),
                 )
             )
         except BaseException:
