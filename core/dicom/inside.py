@@ -124,6 +124,12 @@ def video_in(path: Path) -> Inside:
     return Inside(spans, _media_type(syntax.uid, head))
 
 
+def places(path: Path) -> dict[int, Span]:
+    """Where the values of an object's own elements lie in its data set. Raises SourceFault, OSError."""
+    with path.open("rb") as stream:
+        return _read(stream).places
+
+
 def _media_type(transfer_syntax_uid: str, head: bytes) -> str:
     """By the transfer syntax, and for MPEG-4 by what the stream begins with."""
     number = int(transfer_syntax_uid.split(".")[7])

@@ -1,19 +1,24 @@
-"""An object in the DICOM JSON model (PS3.18 annex F), without bulk data and without pixel data."""
+"""An object in the DICOM JSON model (PS3.18 annex F); bulk and pixel data as addresses, or left out."""
 
 from __future__ import annotations
 
 import math
+import os
+import struct
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from core.dicom.inside import places
 from core.dicom.recoding import dictionary_vr
+from core.dicom.syntaxes import DEFLATED_UID
 from core.errors import SourceFault
 
 if TYPE_CHECKING:
     from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset
+    from pydicom.tag import BaseTag
 
 BULK_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 WHOLE_VRS = frozenset({"IS", "SL", "SS", "SV", "UL", "US", "UV"})
@@ -24,21 +29,31 @@ CHARSET = 0x00080005
 UTF_8 = "ISO_IR 192"
 DEEPEST = 24
 
+PIXEL_TAGS = {0x7FE00008: "OF", 0x7FE00009: "OD", 0x7FE00010: "OW"}
+"""Float, double float and integer pixel data, and what they are where the file does not say."""
+
 Model = dict[str, Any]
+Address = Callable[[str], str]
+"""The BulkDataURI of a value, by its way through the object: tag, and item (from 1) and tag a depth."""
 
 
-def metadata(path: Path, overlay: Mapping[int, str] | None = None) -> Model:
-    """The elements of the object at *path* up to its pixel data, with *overlay* by tag on top.
+def metadata(path: Path, overlay: Mapping[int, str] | None = None, bulk: Address | None = None) -> Model:
+    """The elements of the object at *path*, with *overlay* by tag on top.
 
-    Raises SourceFault when it cannot be read.
+    Values of binary elements are given as addresses that *bulk* makes (F.2.6); without it they are left out,
+    and pixel data altogether. Raises SourceFault when the object cannot be read.
     """
     from pydicom import dcmread
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # values that are not quite valid are shown as they are
-            ds = dcmread(path, stop_before_pixels=True, defer_size=DEFERRED, force=True)
-            found = _model(ds, 0)
+            with open(os.fspath(path), "rb") as file:  # a plain name: what is deferred is read by it
+                ds = dcmread(file, stop_before_pixels=True, defer_size=DEFERRED, force=True)
+                found = _model(ds, 0, bulk)
+                if bulk is not None and (pixels := _pixels(path, file, ds)):
+                    tag, vr = pixels
+                    found[f"{tag:08X}"] = {"vr": vr, "BulkDataURI": bulk(f"{tag:08X}")}
     except OSError as error:
         raise SourceFault("A stored object cannot be read.", "Run filmjacket check.") from error
     except Exception as error:  # whatever damage provokes in a reader that is not ours
@@ -50,22 +65,57 @@ def metadata(path: Path, overlay: Mapping[int, str] | None = None) -> Model:
     return dict(sorted(found.items()))
 
 
-def _model(ds: Dataset, depth: int) -> Model:
+def _pixels(path: Path, file: BinaryIO, ds: Any) -> tuple[int, str] | None:
+    """Tag and VR of the pixel data before which reading has stopped, None if there are none."""
+    little, implicit = ds.original_encoding[1], ds.original_encoding[0]
+    syntax = str(getattr(ds.file_meta, "TransferSyntaxUID", ""))
+    if syntax == DEFLATED_UID:
+        found = [tag for tag in PIXEL_TAGS if places(path).get(tag, (0, 0))[1]]
+        return (found[0], PIXEL_TAGS[found[0]]) if found else None
+    head = file.read(12)
+    group, element = struct.unpack_from("<HH" if little else ">HH", head.ljust(4, b"\0"))
+    tag = group << 16 | element
+    length = head[4:8] if implicit else head[8:12]
+    if tag not in PIXEL_TAGS or not any(length):
+        return None
+    said = head[4:6].decode("latin-1")
+    return tag, said if not implicit and said in BULK_VRS else PIXEL_TAGS[tag]
+
+
+def _model(ds: Dataset, depth: int, bulk: Address | None, way: str = "") -> Model:
     found: Model = {}
     for tag in ds.keys():  # noqa: SIM118 # iterating gives elements
         if tag.element and depth < DEEPEST:  # group lengths are none of it (F.2.2)
-            element = ds[tag]
-            found[f"{int(tag):08X}"] = _shown(element, depth)
+            name = f"{int(tag):08X}"
+            found[name] = _deferred(ds, tag, bulk, way + name) or _shown(ds[tag], depth, bulk, way + name)
     return found
 
 
-def _shown(element: DataElement, depth: int) -> Model:
-    vr = str(element.VR)
+def _deferred(ds: Dataset, tag: BaseTag, bulk: Address | None, way: str) -> Model:
+    """Long binary values need not be read to be left out; {} where it is another one."""
+    raw: Any = ds.get_item(tag)
+    vr, value = raw.VR, raw.value
+    if (
+        value is not None
+        or getattr(raw, "length", 0) <= DEFERRED
+        or vr is None
+        or vr == "UN"
+        or vr not in BULK_VRS
+    ):
+        return {}
+    return {"vr": vr} if bulk is None else {"vr": vr, "BulkDataURI": bulk(way)}
+
+
+def _shown(element: DataElement, depth: int, bulk: Address | None, way: str) -> Model:
+    vr = certain_vr(element)
     if vr == "SQ":
-        items = [_model(item, depth + 1) for item in element.value or ()]
+        items = [
+            _model(item, depth + 1, bulk, f"{way}/{number}/")
+            for number, item in enumerate(element.value or (), 1)
+        ]
         return {"vr": vr, "Value": items} if items else {"vr": vr}
     if vr in BULK_VRS:
-        return {"vr": vr}
+        return {"vr": vr, "BulkDataURI": bulk(way)} if bulk is not None and element.value else {"vr": vr}
     if int(element.tag) == CHARSET:
         return {"vr": vr, "Value": [UTF_8]}  # JSON is UTF-8, whatever the file was
     value = element.value
@@ -75,6 +125,15 @@ def _shown(element: DataElement, depth: int) -> Model:
     if vr == "PN":
         several = element.VM > 1
     return _element(vr, list(value) if several else [value])
+
+
+def certain_vr(element: DataElement) -> str:
+    """The element's VR; where the dictionary leaves several open, by its value."""
+    vr = str(element.VR)
+    if " or " not in vr:
+        return vr
+    binary = isinstance(element.value, bytes)
+    return next((each for each in vr.split(" or ") if (each in BULK_VRS) == binary), vr[:2])
 
 
 def _element(vr: str, values: list[Any]) -> Model:

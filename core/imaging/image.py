@@ -188,6 +188,25 @@ class ImageObject:
         """The samples of one frame as stored, colours unchanged where their codec allows. As `frame`."""
         return self._decoded(index0)
 
+    def coded(self, index0: int) -> bytes:
+        """One frame as it lies in the object: its compressed stream, else little-endian samples.
+
+        Samples of one bit begin with the first bit of a byte. Raises NotFound, NotRenderable.
+        """
+        if not 0 <= index0 < self.frame_count:
+            raise NotFound("frame", f"This object has {self.frame_count} frame(s).")
+        data, skip_bits = self._table.frame(index0)
+        if self._encapsulated:
+            return bytes(data)
+        if skip_bits or self.module.frame_bits % 8:
+            bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
+            return np.packbits(
+                bits[skip_bits : skip_bits + self.module.frame_bits], bitorder="little"
+            ).tobytes()
+        if self._order == ">" and self.module.bits_allocated > 8:
+            return np.frombuffer(data, f">u{self.module.bits_allocated // 8}").byteswap().tobytes()
+        return bytes(data)
+
     def _decoded(self, index0: int) -> Decoded:
         data, skip_bits = self._table.frame(index0)
         if self._encapsulated:

@@ -11,6 +11,7 @@ from server.web import docs
 from server.web.call import App
 from server.web.desktop import routes as desktop
 from server.web.desktop.together import TogetherRoutes
+from server.web.dicomweb import further as dicomweb
 from server.web.dicomweb.retrieve import RetrieveRoutes
 from server.web.dicomweb.store import StoreRoutes
 from server.web.errors import BAD_REQUEST, Refused
@@ -42,6 +43,7 @@ def build(services: Services, guard: Guard) -> App:
         *TogetherRoutes(services).operations(),
         *StoreRoutes(services).operations(),
         *RetrieveRoutes(services).operations(),
+        *dicomweb.operations(services),
         *OperationRoutes(services).operations(),
         *docs.operations(),
         *pages.operations(services),

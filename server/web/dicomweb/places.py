@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.access.rights import Right
+from core.archive import contents
 from core.archive.ae_titles import DEFAULT_NAMESPACE
-from core.errors import BadInput
+from core.archive.nouns import StoredImage
+from core.errors import BadInput, NotFound
 from server.web.call import Call, Scope, call_of, caller_of
 from server.web.services import Services
 
 BASES = ("/dicom-web", "/dcm4chee-arc/aets/{aet}/rs", "/api/v3/storage/dicomweb/{namespace}", "")
 """The same resources lie below each; the first is the one that is documented, the root comes last."""
+STUDY = "/studies/{study_uid}"
+SERIES = STUDY + "/series/{series_uid}"
+INSTANCE = SERIES + "/instances/{image_uid}"
 
 
 def at_each(path: str) -> Iterator[tuple[str, bool]]:
@@ -31,6 +36,30 @@ def namespace_of(services: Services, scope: Scope, right: Right) -> str:
     if call_of(scope).query("phi_namespace"):
         raise BadInput("Objects are given as they were stored here.", "Leave phi_namespace out.")
     return namespace
+
+
+def images_at(services: Services, scope: Scope, right: Right = Right.VIEW) -> list[StoredImage]:
+    """The objects a study, series or instance address names, in order. Raises NotFound, Denied."""
+    namespace, study_uid = namespace_of(services, scope, right), scope["path_params"]["study_uid"]
+    return [services.archive.image(namespace, study_uid, uid) for uid in uids_at(services, scope, namespace)]
+
+
+def uids_at(services: Services, scope: Scope, namespace: str) -> list[str]:
+    """Their SOP Instance UIDs. Raises NotFound."""
+    params = scope["path_params"]
+    try:
+        uids = contents.images_of(
+            services.archive, namespace, params["study_uid"], params.get("series_uid", "")
+        )
+    except NotFound as error:
+        if error.kind == "namespace" and "namespace" not in params:  # nothing has been stored there yet
+            raise NotFound("study") from error
+        raise
+    if "image_uid" in params:
+        uids = [uid for uid in uids if uid == params["image_uid"]]
+    if not uids:
+        raise NotFound("image", "Image wasn't found by provided ids.")
+    return uids
 
 
 def base_url(scope: Scope) -> str:

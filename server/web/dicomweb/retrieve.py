@@ -7,23 +7,18 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from core.access.rights import Right
-from core.archive import contents
 from core.archive.nouns import StoredImage
 from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
-from core.errors import NotAcceptable, NotFound, NotRenderable, StorageFault
+from core.errors import NotAcceptable, NotRenderable, StorageFault
 from server.web.body import ClientGone
 from server.web.call import Call, Receive, Scope, Send, answer, call_of
 from server.web.dicomweb.media import ANY_SYNTAX, DICOM, EVERYTHING, RELATED, MediaRange, accepted
-from server.web.dicomweb.places import at_each, namespace_of
+from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, images_at
 from server.web.files import Stored, gone, send_stored
 from server.web.services import Services
 from server.web.streaming import Operation
 
 TAG = "DICOMweb"
-STUDY = "/studies/{study_uid}"
-SERIES = STUDY + "/series/{series_uid}"
-INSTANCE = SERIES + "/instances/{image_uid}"
 TOGETHER_BYTES = 4 << 20
 """Small objects are read, and sent, so many bytes at once."""
 CHUNK_BYTES = 1 << 20
@@ -46,7 +41,6 @@ class RetrieveRoutes:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._archive = services.archive
 
     def operations(self) -> list[Operation]:
         """Every route of this file."""
@@ -67,7 +61,7 @@ class RetrieveRoutes:
         """
         call, params = call_of(scope), scope["path_params"]
         form = chosen(accepted(call), single="image_uid" in params)
-        images = await self._services.run(lambda: self._found(scope))
+        images = await self._services.run(lambda: images_at(self._services, scope))
         if form.multipart:
             await self._send_parts(call, receive, send, images, form.transfer_syntax)
             return
@@ -82,22 +76,6 @@ class RetrieveRoutes:
             disposition="attachment",
         )
         await send_stored(call, receive, send, self._services.workers, lambda: stored)
-
-    def _found(self, scope: Scope) -> list[StoredImage]:
-        """The objects the address names, in order. Raises NotFound, Denied."""
-        params = scope["path_params"]
-        namespace, study_uid = namespace_of(self._services, scope, Right.VIEW), params["study_uid"]
-        try:
-            uids = contents.images_of(self._archive, namespace, study_uid, params.get("series_uid", ""))
-        except NotFound as error:
-            if error.kind == "namespace" and "namespace" not in params:  # nothing has been stored there yet
-                raise NotFound("study") from error
-            raise
-        if "image_uid" in params:
-            uids = [uid for uid in uids if uid == params["image_uid"]]
-        if not uids:
-            raise NotFound("image", "Image wasn't found by provided ids.")
-        return [self._archive.image(namespace, study_uid, uid) for uid in uids]
 
     async def _in_syntax(self, image: StoredImage, transfer_syntax: str) -> StoredImage:
         """The object as it is to be sent. Raises NotAcceptable."""

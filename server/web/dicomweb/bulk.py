@@ -1,0 +1,161 @@
+"""WADO-RS bulk data (PS3.18 10.4.1.1.5): what metadata names by address, whole or a range of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from core.archive.nouns import StoredImage
+from core.dicom.bulk import bulk_in, way_of
+from core.dicom.inside import DOCUMENT, NotPdf, pdf_in, video_in
+from core.dicom.syntaxes import transfer_syntax
+from core.errors import NotAcceptable, StorageFault
+from server.web.call import Call, Receive, Scope, Send, answer, call_of
+from server.web.dicomweb.coded import OCTETS
+from server.web.dicomweb.frames import FrameSender
+from server.web.dicomweb.media import EVERYTHING, RELATED, MediaRange, accepted
+from server.web.dicomweb.parts import Parts
+from server.web.dicomweb.places import INSTANCE, at_each, images_at
+from server.web.files import ASK_AGAIN, Stored, parse_range, send_stored
+from server.web.services import Services
+from server.web.streaming import Operation
+
+TAG = "DICOMweb"
+CHUNK_BYTES = 1 << 20
+PIXEL_DATA = 0x7FE00010
+WOULD_DO = 'Ask for application/octet-stream, alone or as multipart/related; type="application/octet-stream".'
+
+
+class BulkRoutes:
+    """The handler of bulk data, over one archive."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._frames = FrameSender(services)
+
+    def operations(self) -> list[Operation]:
+        """Every route of this file."""
+        answers: dict[int, tuple[str, ...]] = {status: (OCTETS, RELATED) for status in (200, 206)}
+        answers |= {status: ("application/json",) for status in (404, 406, 416)}
+        query = {"accept": "As the header Accept, for callers that cannot set it."}
+        return [
+            Operation(path, "GET", self.retrieve, TAG, answers=answers, query=query, documented=documented)
+            for path, documented in at_each(INSTANCE + "/bulkdata/{way:path}")
+        ]
+
+    async def retrieve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One binary value of an instance, by the address metadata gives it; `Range` takes a piece.
+
+        Compressed pixel data come as their frames do, a video and a PDF as what they are.
+        """
+        call, way = call_of(scope), way_of(scope["path_params"]["way"])
+        (image,) = await self._services.run(lambda: images_at(self._services, scope))
+        syntax = transfer_syntax(image.transfer_syntax_uid)
+        if way == (PIXEL_DATA,) and syntax.encapsulated and not syntax.video:
+            await self._frames.send(call, receive, send, image, ())
+            return
+        found = await self._services.run(lambda: _found(image, way))
+        media_type, multipart = _form(accepted(call), found.own_type)
+        if multipart:
+            parts = Parts(media_type)
+            pieces = self._pieces(found, parts.head(media_type, found.size))
+            await parts.send(call, receive, send, pieces)
+        elif found.stored is not None:
+            stored = found.as_type(media_type)
+            await send_stored(call, receive, send, self._services.workers, lambda: stored)
+        else:
+            await _send_value(call, send, found, media_type)
+
+    async def _pieces(self, found: _Found, head: bytes) -> AsyncIterator[bytes]:
+        if found.stored is None:
+            yield head + found.data
+            return
+        try:
+            file = await self._services.run(found.stored.open)
+        except OSError as error:
+            raise StorageFault("A stored object cannot be read.", "Run filmjacket check.") from error
+        try:
+            left = found.size
+            yield head
+            while left:
+                size = min(left, CHUNK_BYTES)
+                data = await self._services.run(lambda size=size: file.read(size))  # type: ignore[misc] # bound now
+                if not data:
+                    raise StorageFault(
+                        "A stored object is shorter than it should be.", "Run filmjacket check."
+                    )
+                left -= len(data)
+                yield data
+        finally:
+            file.close()
+
+
+class _Found:
+    """A value: pieces of a stored file, or bytes; *own_type* is the media type it has by itself."""
+
+    def __init__(self, version: str, own_type: str, stored: Stored | None, data: bytes = b"") -> None:
+        self.version = version
+        self.own_type = own_type
+        self.stored = stored
+        self.data = data
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return len(self.data) if self.stored is None else self.stored.bytes
+
+    def as_type(self, media_type: str) -> Stored:
+        """The pieces of the file under *media_type*."""
+        if self.stored is None:
+            raise ValueError("the value is in memory")
+        return replace(self.stored, content_type=media_type)
+
+
+def _found(image: StoredImage, way: Sequence[int]) -> _Found:
+    """The value at *way*. Raises NotFound, SourceFault, StorageFault."""
+    version = f"{image.version}-" + "-".join(f"{part:X}" for part in way)
+    try:
+        if way == (PIXEL_DATA,) and transfer_syntax(image.transfer_syntax_uid).video:
+            video = video_in(image.path)
+            return _Found(version, video.media_type, _stored(image, version, video.spans))
+        if way == (DOCUMENT,):
+            with suppress(NotPdf):
+                return _Found(version, "application/pdf", _stored(image, version, pdf_in(image.path).spans))
+        bulk = bulk_in(image.path, way, image.transfer_syntax_uid)
+    except OSError as error:
+        raise StorageFault("A stored object cannot be read.", "Run filmjacket check.") from error
+    return _Found(version, OCTETS, _stored(image, version, bulk.spans) if bulk.spans else None, bulk.data)
+
+
+def _stored(image: StoredImage, version: str, spans: tuple[tuple[int, int], ...]) -> Stored:
+    size = sum(length for _, length in spans)
+    return Stored(image.path, size, version, OCTETS, pinned=False, spans=spans)
+
+
+def _form(accepts: Sequence[MediaRange], own_type: str) -> tuple[str, bool]:
+    """Media type, and whether as a part. Raises NotAcceptable."""
+    for each in accepts:
+        multipart = each.type in {RELATED, "multipart/*"}
+        inner = each.inner if each.type == RELATED else "" if multipart else each.type
+        if inner in {"", EVERYTHING, own_type, own_type.partition("/")[0] + "/*"}:
+            return own_type, multipart
+        if inner in {OCTETS, "application/*"}:
+            return OCTETS, multipart
+    raise NotAcceptable("The bulk data cannot be had in any of the accepted media types.", WOULD_DO)
+
+
+async def _send_value(call: Call, send: Send, found: _Found, media_type: str) -> None:
+    """Bytes in memory, or a range of them."""
+    span = parse_range(call.header(b"range"), found.size)
+    headers = [
+        (b"content-type", media_type.encode("latin-1")),
+        (b"etag", f'"{found.version}"'.encode()),
+        (b"cache-control", ASK_AGAIN),
+        (b"accept-ranges", b"bytes"),
+    ]
+    if span is None:
+        await answer(send, 200, found.data, headers)
+        return
+    headers.append((b"content-range", b"bytes %d-%d/%d" % (*span, found.size)))
+    await answer(send, 206, found.data[span[0] : span[1] + 1], headers)

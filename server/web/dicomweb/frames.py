@@ -1,0 +1,125 @@
+"""WADO-RS frames (PS3.18 10.4.1.1.6): pixel data frame by frame, compressed as stored or not at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from core.archive.nouns import StoredImage
+from core.dicom.syntaxes import EXPLICIT_BIG_UID, EXPLICIT_LITTLE_UID, transfer_syntax
+from core.errors import NotAcceptable, NotFound, NotRenderable
+from server.web.call import Call, Receive, Scope, Send, answer, call_of
+from server.web.dicomweb.coded import OCTETS, Coding, codings
+from server.web.dicomweb.media import RELATED, accepted
+from server.web.dicomweb.parts import Parts
+from server.web.dicomweb.places import INSTANCE, at_each, images_at
+from server.web.errors import BAD_REQUEST, Refused
+from server.web.services import Services
+from server.web.streaming import Operation
+
+if TYPE_CHECKING:
+    from core.imaging.image import ImageObject
+
+TAG = "DICOMweb"
+FRAMES = INSTANCE + "/frames/{frames}"
+MOST_FRAMES = 10_000
+LIST = re.compile(r"[1-9]\d{0,8}(,[1-9]\d{0,8})*")
+WOULD_DO = (
+    'Ask for multipart/related; type="application/octet-stream", with transfer-syntax=* for the frames as '
+    "they are stored; of one frame also application/octet-stream."
+)
+
+
+class FrameSender:
+    """Sends frames of one object, in whatever coding the caller takes."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def send(
+        self, call: Call, receive: Receive, send: Send, image: StoredImage, frames: Sequence[int]
+    ) -> None:
+        """Answer with *frames*, counted from 1; none means all of them.
+
+        Raises NotFound, NotRenderable, NotAcceptable.
+        """
+        if not image.rows:
+            raise NotFound("frame", "This object has no frames.")
+        if transfer_syntax(image.transfer_syntax_uid).video:
+            raise NotAcceptable("A video has no frames of its own.", "Take it as a whole, by /rendered.")
+        numbers = frames or range(1, image.frame_count + 1)
+        if max(numbers) > image.frame_count:
+            raise NotFound("frame", f"The image has {image.frame_count} frame(s), counted from 1.")
+        coding, opened = await self._opened(call, image, single=len(numbers) == 1)
+        if max(numbers) > opened.frame_count:
+            raise NotFound("frame", f"The image has {opened.frame_count} frame(s), counted from 1.")
+        if not coding.multipart:
+            body = await self._services.run(lambda: opened.coded(numbers[0] - 1))
+            await answer(send, 200, body, [(b"content-type", coding.content_type.encode("latin-1"))])
+            return
+        parts = Parts(coding.media_type)
+        await parts.send(call, receive, send, self._pieces(parts, coding, opened, numbers))
+
+    async def _pieces(
+        self, parts: Parts, coding: Coding, opened: ImageObject, numbers: Sequence[int]
+    ) -> AsyncIterator[bytes]:
+        for number in numbers:
+            data = await self._services.run(lambda number=number: opened.coded(number - 1))  # type: ignore[misc] # bound now
+            yield parts.head(coding.content_type, len(data)) + data
+
+    async def _opened(self, call: Call, image: StoredImage, *, single: bool) -> tuple[Coding, ImageObject]:
+        """The best coding that can be made, and the object in it."""
+        for coding in codings(accepted(call), image.transfer_syntax_uid, single=single):
+            try:
+                found = await self._in_syntax(image, coding.transfer_syntax)
+            except (NotAcceptable, NotRenderable):
+                continue
+            return coding, await self._services.run(lambda found=found: _open(found))  # type: ignore[misc] # bound now
+        raise NotAcceptable("The frames cannot be had in any of the accepted media types.", WOULD_DO)
+
+    async def _in_syntax(self, image: StoredImage, wanted: str) -> StoredImage:
+        native = not transfer_syntax(image.transfer_syntax_uid).encapsulated
+        if native and wanted in {EXPLICIT_LITTLE_UID, EXPLICIT_BIG_UID}:
+            return image  # frames of it are given little endian anyway
+        return await self._services.transcoder.image(image, wanted)
+
+
+class FrameRoutes:
+    """The handler of frames, over one archive."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._sender = FrameSender(services)
+
+    def operations(self) -> list[Operation]:
+        """Every route of this file."""
+        answers = {200: (RELATED, OCTETS), 404: ("application/json",), 406: ("application/json",)}
+        query = {"accept": "As the header Accept, for callers that cannot set it."}
+        return [
+            Operation(path, "GET", self.retrieve, TAG, answers=answers, query=query, documented=documented)
+            for path, documented in at_each(FRAMES)
+        ]
+
+    async def retrieve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Frames of an instance: a list of numbers with commas, counted from 1.
+
+        As application/octet-stream uncompressed, or as stored with `transfer-syntax=*`; as image/jpeg,
+        image/jls, image/jp2 and so on where they are stored so, or can be made so.
+        """
+        numbers = numbers_of(scope["path_params"]["frames"])
+        (image,) = await self._services.run(lambda: images_at(self._services, scope))
+        await self._sender.send(call_of(scope), receive, send, image, numbers)
+
+
+def numbers_of(text: str) -> list[int]:
+    """A list of frames as addresses have it. Raises Refused (400)."""
+    if not LIST.fullmatch(text) or text.count(",") >= MOST_FRAMES:
+        raise Refused(BAD_REQUEST, "Frames are whole numbers from 1 on, with commas between them.")
+    return [int(part) for part in text.split(",")]
+
+
+def _open(image: StoredImage) -> ImageObject:
+    from core.imaging.image import ImageObject  # numpy comes with it: not before it is needed
+
+    return ImageObject.open(image.path)

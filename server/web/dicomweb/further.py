@@ -1,0 +1,20 @@
+"""DICOMweb, the routes beyond storing and whole objects: one list of them for the application."""
+
+from __future__ import annotations
+
+from server.web.dicomweb.bulk import BulkRoutes
+from server.web.dicomweb.frames import FrameRoutes
+from server.web.dicomweb.metadata import MetadataRoutes
+from server.web.dicomweb.remove import RemoveRoutes
+from server.web.services import Services
+from server.web.streaming import Operation
+
+
+def operations(services: Services) -> list[Operation]:
+    """Every route of the files named here."""
+    return [
+        *MetadataRoutes(services).operations(),
+        *FrameRoutes(services).operations(),
+        *BulkRoutes(services).operations(),
+        *RemoveRoutes(services).operations(),
+    ]

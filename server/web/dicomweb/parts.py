@@ -1,0 +1,58 @@
+"""Bodies of several parts on their way out (multipart/related, PS3.18 8.6.1.2), made while they are sent."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+
+from server.web.body import ClientGone
+from server.web.call import Call, Headers, Receive, Send, answer
+from server.web.dicomweb.media import RELATED
+from server.web.files import gone
+
+
+class Parts:
+    """One body whose parts are of the media type *inner*."""
+
+    def __init__(self, inner: str) -> None:
+        self._boundary = uuid.uuid4().hex
+        self._inner = inner
+
+    def head(self, content_type: str, length: int, location: str = "") -> bytes:
+        """What comes before a part's content."""
+        lines = ["", f"--{self._boundary}", f"Content-Type: {content_type}", f"Content-Length: {length}"]
+        if location:
+            lines.append(f"Content-Location: {location}")
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+    async def send(
+        self,
+        call: Call,
+        receive: Receive,
+        send: Send,
+        pieces: AsyncIterator[bytes],
+        headers: Headers | None = None,
+    ) -> None:
+        """Send *pieces*: heads and contents. What the first of them raises is told as an error.
+
+        Raises ClientGone when nobody takes them any more; then, and when one cannot be made, the body is cut.
+        """
+        kind = f'{RELATED}; type="{self._inner}"; boundary={self._boundary}'.encode("latin-1")
+        start = [(b"content-type", kind), *(headers or [])]
+        first = await anext(pieces)
+        if call.head:
+            await answer(send, 200, b"", start)
+            return
+        leaving = asyncio.ensure_future(gone(receive))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": start})
+            await send({"type": "http.response.body", "body": first, "more_body": True})
+            async for piece in pieces:
+                if leaving.done():
+                    raise ClientGone
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            end = f"\r\n--{self._boundary}--\r\n".encode()
+            await send({"type": "http.response.body", "body": end})
+        finally:
+            leaving.cancel()

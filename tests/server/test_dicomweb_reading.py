@@ -1,0 +1,240 @@
+"""DICOMweb beyond whole objects, over a real socket: metadata, bulk data, frames, and deleting."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRBigEndian, RLELossless
+
+from core.media.samples import SampleStudy, colour_photo, ct_slice, part10, ultrasound_cine
+from tests.server.conftest import CANARY, Served, error_of
+from tests.server.test_dicomweb import parts_of
+
+BASES = ("/dicom-web", "", "/dcm4chee-arc/aets/DCM4CHEE/rs")
+V3 = "/api/v3/storage/dicomweb/default"
+OCTETS = "application/octet-stream"
+PARTS = f'multipart/related; type="{OCTETS}"'
+
+
+@pytest.fixture
+def client(served: Served) -> Iterator[httpx.Client]:
+    with served.client() as client:
+        yield client
+
+
+def put(client: httpx.Client, *objects: Dataset | bytes) -> list[str]:
+    """Store objects; their addresses below any base."""
+    found = []
+    for each in objects:
+        data = each if isinstance(each, bytes) else part10(each)
+        headers = {"content-type": "application/dicom"}
+        answer = client.post("/dicom-web/studies", content=data, headers=headers)
+        assert answer.status_code == 200, answer.text
+        (item,) = answer.json()["00081199"]["Value"]
+        found.append(item["00081190"]["Value"][0].partition("/dicom-web")[2])
+    return found
+
+
+def study_of(instance: str) -> str:
+    return instance.partition("/series/")[0]
+
+
+def with_binaries(ds: Dataset) -> Dataset:
+    """A private binary value, one in an item of a sequence, and an empty one."""
+    block = ds.private_block(0x0099, "FILMJACKET TEST", create=True)
+    block.add_new(1, "OB", bytes(range(100)))
+    icon = Dataset()
+    icon.Rows = icon.Columns = 2
+    icon.add_new(0x7FE00010, "OB", b"\1\2\3\4")
+    ds.IconImageSequence = [icon]
+    ds.add_new(0x00281201, "OW", b"")
+    return ds
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_metadata_names_its_bulk_data(served: Served, client: httpx.Client, base: str) -> None:
+    ds = with_binaries(ct_slice(SampleStudy(seed=f"metadata {base}", patient=CANARY), size=32))
+    (place,) = put(client, ds)
+    answer = client.get(f"{base}{place}/metadata")
+    assert answer.status_code == 200 and answer.headers["content-type"] == "application/dicom+json"
+    (model,) = answer.json()
+    uri = f"{served.url}{base}{place}/bulkdata/"
+    assert model["7FE00010"] == {"vr": "OW", "BulkDataURI": f"{uri}7FE00010"}
+    assert model["00991001"] == {"vr": "OB", "BulkDataURI": f"{uri}00991001"}
+    assert model["00281201"] == {"vr": "OW"}
+    icon = model["00880200"]["Value"][0]["7FE00010"]
+    assert icon == {"vr": "OB", "BulkDataURI": f"{uri}00880200/1/7FE00010"}
+    for address, value in (
+        (model["7FE00010"]["BulkDataURI"], ds.PixelData),
+        (model["00991001"]["BulkDataURI"], bytes(range(100))),
+        (icon["BulkDataURI"], b"\1\2\3\4"),
+    ):
+        whole = client.get(address)
+        assert whole.content == value and whole.headers["content-type"] == OCTETS
+        piece = client.get(address, headers={"range": "bytes=1-2"})
+        assert piece.status_code == 206 and piece.content == value[1:3]
+        assert piece.headers["content-range"] == f"bytes 1-2/{len(value)}"
+        assert client.get(address, headers={"range": f"bytes={len(value)}-"}).status_code == 416
+        ((kind, data),) = parts_of(client.get(address, headers={"accept": PARTS}))
+        assert kind.content_type == OCTETS and data == value
+        assert client.get(address, headers={"accept": "image/png"}).status_code == 406
+    assert client.get(f"{base}{place.rpartition('/instances')[0]}/metadata").json() == [model]
+    assert client.get(f"{base}{study_of(place)}/metadata").json() == [model]
+    assert Dataset.from_json({**model, "7FE00010": {"vr": "OW"}}, lambda *_: b"").PatientName == CANARY.name
+
+
+def test_metadata_as_v3_has_it_stays(client: httpx.Client) -> None:
+    ds = with_binaries(ct_slice(SampleStudy(seed="metadata v3", patient=CANARY), size=32))
+    (place,) = put(client, ds)
+    model = client.get(f"{V3}{place}/metadata").json()
+    assert "7FE00010" not in model and model["00991001"] == {"vr": "OB"}
+
+
+def test_metadata_is_sent_once_and_packed(client: httpx.Client) -> None:
+    study = SampleStudy(seed="metadata etag", patient=CANARY)
+    (place,) = put(client, ct_slice(study, instance=1, size=32))
+    path = f"/dicom-web{study_of(place)}/metadata"
+    first = client.get(path)
+    assert first.headers["content-encoding"] == "gzip"
+    plain = client.get(path, headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers and plain.json() == first.json()
+    assert plain.headers["etag"] != first.headers["etag"]
+    again = client.get(path, headers={"if-none-match": first.headers["etag"]})
+    assert again.status_code == 304 and not again.content
+    put(client, ct_slice(study, instance=2, size=32))
+    changed = client.get(path, headers={"if-none-match": first.headers["etag"]})
+    assert changed.status_code == 200 and len(changed.json()) == 2
+    assert (
+        client.get(path, headers={"accept": "application/json"}).headers["content-type"] == "application/json"
+    )
+    assert client.get(path, headers={"accept": "application/dicom+xml"}).status_code == 406
+    assert client.get("/dicom-web/studies/1.2.3/metadata").status_code == 404
+    assert client.get(f"/dicom-web{study_of(place)}/series/1.2/metadata").status_code == 404
+    assert client.head(path).status_code == 200
+
+
+@pytest.mark.parametrize("way", ["00100010", "00990099", "xyz", "00880200/9/7FE00010", "7FE00010/1", "0/0"])
+def test_no_bulk_data_there(client: httpx.Client, way: str) -> None:
+    ds = with_binaries(ct_slice(SampleStudy(seed="bulk missing", patient=CANARY), size=32))
+    (place,) = put(client, ds)
+    answer = client.get(f"/dicom-web{place}/bulkdata/{way}")
+    assert answer.status_code == 404 and error_of(answer)
+
+
+def big_endian(ds: Dataset) -> bytes:
+    swapped = bytearray(ds.PixelData)
+    swapped[0::2], swapped[1::2] = swapped[1::2], swapped[0::2]
+    ds.PixelData = bytes(swapped)
+    ds.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    buffer = io.BytesIO()
+    ds.save_as(buffer, little_endian=False, implicit_vr=False, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def test_big_endian_values_come_little_endian(client: httpx.Client) -> None:
+    ds = ct_slice(SampleStudy(seed="big endian", patient=CANARY), size=32)
+    pixels = ds.PixelData
+    data = big_endian(ds)
+    assert dcmread(io.BytesIO(data)).pixel_array.shape == (32, 32)
+    (place,) = put(client, data)
+    assert client.get(f"/dicom-web{place}/bulkdata/7FE00010").content == pixels
+    frame = client.get(f"/dicom-web{place}/frames/1", headers={"accept": OCTETS})
+    assert frame.content == pixels
+    (model,) = client.get(f"/dicom-web{place}/metadata").json()
+    assert "BulkDataURI" in model["7FE00010"]
+
+
+@pytest.mark.parametrize("base", [*BASES, V3])
+def test_frames_of_a_loop(client: httpx.Client, base: str) -> None:
+    ds = ultrasound_cine(SampleStudy(seed=f"frames {base}", patient=CANARY))
+    count = int(ds.NumberOfFrames)
+    size = ds.Rows * ds.Columns * ds.SamplesPerPixel
+    (place,) = put(client, ds)
+    stored = dcmread(
+        io.BytesIO(client.get(f"{base}{place}", headers={"accept": "application/dicom"}).content)
+    )
+    frames = f"{base}{place}/frames"
+    wanted = [1, count, 3]
+    answer = client.get(f"{frames}/{','.join(map(str, wanted))}", headers={"accept": PARTS})
+    found = parts_of(answer)
+    assert [data for _, data in found] == [stored.PixelData[(n - 1) * size : n * size] for n in wanted]
+    assert {kind.content_type for kind, _ in found} == {OCTETS}
+    one = client.get(f"{frames}/2", headers={"accept": f"{OCTETS}; transfer-syntax=1.2.840.10008.1.2.1"})
+    assert one.content == stored.PixelData[size : 2 * size]
+    head = client.head(f"{frames}/2")
+    assert head.status_code == 200 and not head.content
+    for bad, status in (("0", 400), ("1,,2", 400), ("x", 400), ("-1", 400), (str(count + 1), 404)):
+        refused = client.get(f"{frames}/{bad}")
+        assert refused.status_code == status and error_of(refused)
+    assert client.get(f"{frames}/1,2", headers={"accept": OCTETS}).status_code == 406
+    assert client.get(f"{frames}/1", headers={"accept": "image/jls; transfer-syntax=1.2"}).status_code == 406
+
+
+def test_compressed_frames_as_stored_and_not(client: httpx.Client) -> None:
+    ds = colour_photo(SampleStudy(seed="frames rle", patient=CANARY))
+    plain = ds.PixelData
+    ds.compress(RLELossless)
+    (place,) = put(client, ds)
+    frame = f"/dicom-web{place}/frames/1"
+    (kind, coded) = parts_of(client.get(frame, headers={"accept": f"{PARTS}; transfer-syntax=*"}))[0]
+    assert kind.content_type == OCTETS and kind.params["transfer-syntax"] == RLELossless
+    same = client.get(frame, headers={"accept": "image/dicom-rle"})
+    assert same.content == coded and same.headers["content-type"].startswith("image/dicom-rle")
+    bulk = parts_of(client.get(f"/dicom-web{place}/bulkdata/7FE00010"))
+    assert [(kind.content_type, data) for kind, data in bulk] == [("image/dicom-rle", coded)]
+    raw = client.get(frame, headers={"accept": OCTETS}).content
+    assert len(raw) in {len(plain), len(plain) - 1}
+    jls = client.get(frame, headers={"accept": "image/jls"})
+    assert jls.status_code == 200 and jls.content[:2] == b"\xff\xd8"
+    for accept in ("text/html", "image/jphc", "video/mp4"):
+        refused = client.get(frame, headers={"accept": accept})
+        assert refused.status_code == 406 and error_of(refused)
+
+
+def test_what_is_no_image_has_no_frames(client: httpx.Client) -> None:
+    ds: Any = ct_slice(SampleStudy(seed="frames none", patient=CANARY), size=32)
+    for keyword in ("PixelData", "Rows", "Columns", "BitsAllocated"):
+        delattr(ds, keyword)
+    (place,) = put(client, ds)
+    assert client.get(f"/dicom-web{place}/frames/1").status_code == 404
+    (model,) = client.get(f"/dicom-web{place}/metadata").json()
+    assert "7FE00010" not in model
+
+
+@pytest.mark.parametrize("base", [*BASES, V3])
+def test_deleting(served: Served, client: httpx.Client, base: str) -> None:
+    study = SampleStudy(seed=f"delete {base}", patient=CANARY)
+    places = put(client, *(ct_slice(study, series=s, instance=i, size=32) for s in (1, 2) for i in (1, 2)))
+    with served.client("viewer") as viewer:
+        assert viewer.delete(f"{base}{places[0]}").status_code == 403
+    for path, left in (
+        (places[0], places[1:]),
+        (places[2].partition("/instances/")[0], places[1:2]),
+        (study_of(places[0]), []),
+    ):
+        answer = client.delete(f"{base}{path}")
+        assert answer.status_code == 204 and not answer.content
+        for place in places:
+            status = client.get(f"/dicom-web{place}").status_code
+            assert status == (200 if place in left else 404)
+        gone = client.delete(f"{base}{path}")
+        assert gone.status_code == 404 and error_of(gone)
+    with served.client() as desktop:
+        assert study.uid in desktop.get("/api/desktop/v1/trash").text
+
+
+def test_rejecting_is_deleting(served: Served, client: httpx.Client) -> None:
+    (place,) = put(client, ct_slice(SampleStudy(seed="reject", patient=CANARY), size=32))
+    path = f"{BASES[2]}{place.partition('/instances/')[0]}/reject"
+    assert client.post(f"{path}/nonsense").status_code == 400
+    with served.client("viewer") as viewer:
+        assert viewer.post(f"{path}/113001%5EDCM").status_code == 403
+    assert client.post(f"{path}/113001%5EDCM").status_code == 204
+    assert client.get(f"/dicom-web{place}").status_code == 404
+    assert client.post(f"{path}/113001%5EDCM").status_code == 404
