@@ -102,6 +102,9 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     with (
         ThreadPoolExecutor(WEB_THREADS, thread_name_prefix="web") as workers,
         closing(Thumbnails(data / "archive" / "thumbnails.db")) as thumbnails,
+        closing(
+            Pictures(archive, open_archive.pool, thumbnails, data / "archive" / "pictures", workers)
+        ) as pictures,
         notifying(archive, site) as told,
     ):
         authenticator = Authenticator(
@@ -112,7 +115,6 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             open_door=site.no_auth,
             changes=changes_of(data),
         )
-        pictures = Pictures(archive, open_archive.pool, thumbnails, data / "archive" / "pictures", workers)
         removals = Removals(archive.db, archive.audit, days=open_archive.trash_days)
         services = Services(
             archive=archive,

@@ -20,7 +20,7 @@ from core.memory import Recent
 ON_DISK_BYTES = 2 << 30
 IN_MEMORY_BYTES = 32 << 20
 """Two thousand of the usual size."""
-GATHER_S = 0.05
+GATHER_S = 0.2
 """How long what is to be written waits for company."""
 PRUNE_AT_ONCE = 100
 

@@ -27,6 +27,8 @@ from server.web.files import ASK_AGAIN, FOREVER
 MAX_EDGE = 16384
 MEDIA_TYPES = {"png": "image/png", "tif": "image/tiff"}
 MOST_REMEMBERED = 10_000
+LOOKING = 2
+"""Threads that look pictures up: so few that they stay warm, which counts more than their number."""
 CACHE_BYTES = 2 << 30
 PRUNE_EVERY, PRUNE_AFTER_BYTES = 1000, 256 << 20
 """After so many new entries, or bytes, the oldest are removed until the cache is within its size."""
@@ -110,6 +112,7 @@ class Pictures:
         self._thumbnails = thumbnails
         self._folder = folder
         self._workers = workers
+        self._lookers = ThreadPoolExecutor(LOOKING, thread_name_prefix="pictures")
         self._names: dict[tuple[Place, int], tuple[int, str]] = {}
         self._written = self._unpruned = 0
         self._lock = threading.Lock()
@@ -123,7 +126,7 @@ class Pictures:
         name, body = self._at_hand(place, wanted)
         if not body or f'"{name}"' in known:
             ready: Future[_Ready] = Future()
-            self._workers.submit(self._prepare, place, wanted, known, ready)
+            self._lookers.submit(self._prepare, place, wanted, known, ready)
             name, body = await asyncio.wrap_future(ready)
         headers: Headers = [
             (b"etag", f'"{name}"'.encode()),
@@ -201,6 +204,10 @@ class Pictures:
             if not path.is_file():
                 raise StorageFault("The disk of the archive does not take what was made.", "Free some space.")
         return path
+
+    def close(self) -> None:
+        """End its threads, when nothing asks any more."""
+        self._lookers.shutdown(cancel_futures=True)
 
     def start(self, path: Path, wanted: Wanted) -> Future[bytes]:
         """Starts making a picture of the object at *path*; nothing is kept of it."""
