@@ -84,8 +84,10 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     """The web applications over an open archive."""
     from core.access.sessions import Sessions
     from core.archive.ae_titles import AeTitles
+    from core.archive.blobs import LocalBlobs
     from core.archive.parts import Parts
     from core.archive.removals import Removals
+    from core.archive.returned import Searcher
     from core.archive.thumbnails import Thumbnails
     from server.web.app import build, build_internal
     from server.web.auth import Authenticator
@@ -129,6 +131,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             workers=workers,
             about=About(__version__, site.ae_title, site.secure),
             ae_titles=AeTitles(site.ae_title, site.ae_titles),
+            searcher=Searcher(archive.db, LocalBlobs(data / "archive")),
             notifying=told,
         )
         guard = Guard(site.host, site.allowed_hosts, site.behind_proxy)

@@ -61,7 +61,7 @@ def metadata(path: Path, overlay: Mapping[int, str] | None = None, bulk: Address
     for tag, value in (overlay or {}).items():
         vr = dictionary_vr(tag).decode("ascii")
         vr = "LO" if vr == "UN" else vr
-        found[f"{tag:08X}"] = _element(vr, value.split("\\") if value else [])
+        found[f"{tag:08X}"] = element_of(vr, value.split("\\") if value else [])
     return dict(sorted(found.items()))
 
 
@@ -124,7 +124,7 @@ def _shown(element: DataElement, depth: int, bulk: Address | None, way: str) -> 
     several = not isinstance(value, str | bytes) and isinstance(value, Iterable) and vr != "PN"
     if vr == "PN":
         several = element.VM > 1
-    return _element(vr, list(value) if several else [value])
+    return element_of(vr, list(value) if several else [value])
 
 
 def certain_vr(element: DataElement) -> str:
@@ -136,7 +136,8 @@ def certain_vr(element: DataElement) -> str:
     return next((each for each in vr.split(" or ") if (each in BULK_VRS) == binary), vr[:2])
 
 
-def _element(vr: str, values: list[Any]) -> Model:
+def element_of(vr: str, values: list[Any]) -> Model:
+    """One element of the model."""
     shown = [_value(vr, each) for each in values]
     return {"vr": vr, "Value": shown} if any(each is not None for each in shown) else {"vr": vr}
 

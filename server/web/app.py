@@ -13,6 +13,7 @@ from server.web.desktop import routes as desktop
 from server.web.desktop.together import TogetherRoutes
 from server.web.dicomweb import further as dicomweb
 from server.web.dicomweb.retrieve import RetrieveRoutes
+from server.web.dicomweb.search import SearchRoutes
 from server.web.dicomweb.store import StoreRoutes
 from server.web.errors import BAD_REQUEST, Refused
 from server.web.guard import Guard
@@ -42,6 +43,7 @@ def build(services: Services, guard: Guard) -> App:
         *StudyServiceRoutes(services).operations(),
         *TogetherRoutes(services).operations(),
         *StoreRoutes(services).operations(),
+        *SearchRoutes(services).operations(),
         *RetrieveRoutes(services).operations(),
         *dicomweb.operations(services),
         *OperationRoutes(services).operations(),

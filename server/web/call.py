@@ -65,6 +65,11 @@ class Call:
         self.query(name)
         return (self._query or {}).get(name, [])
 
+    def query_names(self) -> list[str]:
+        """The names of the query's parameters, in order."""
+        self.query("")
+        return list(self._query or {})
+
     def flag(self, name: str) -> bool:
         """A query parameter that is 1/true or 0/false. Raises Refused (400)."""
         value = self.query(name).lower()

@@ -13,6 +13,7 @@ from core.archive.archive import Archive
 from core.archive.operations import Operations
 from core.archive.parts import Parts
 from core.archive.removals import Removals
+from core.archive.returned import Searcher
 from server.notify import Notifying
 from server.web.auth import Authenticator
 from server.web.body import Limits
@@ -52,6 +53,7 @@ class Services:
     workers: ThreadPoolExecutor
     about: About
     ae_titles: AeTitles
+    searcher: Searcher
     limits: Limits = field(default_factory=Limits)
     metrics: Metrics = field(default_factory=Metrics)
     jobs: Jobs = field(default_factory=Jobs)

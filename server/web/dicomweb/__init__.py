@@ -1,1 +1,1 @@
-"""DICOMweb (PS3.18): store and retrieve, at every address people use."""
+"""DICOMweb (PS3.18): search, store and retrieve, at every address people use."""

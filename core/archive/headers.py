@@ -1,0 +1,109 @@
+"""What stored images say of any attribute: from the settled series where it will do, else from the object."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from core.archive.blobs import Blobs
+from core.archive.schema import series_cache
+from core.dicom.elements import tag_text
+from core.dicom.json_model import GROUPS as NAME_GROUPS
+from core.dicom.json_model import Model, metadata
+from core.dicom.recoding import dictionary_vr
+from core.dicom.stored_object import GROUPS, read_object
+from core.errors import KnownError
+
+log = logging.getLogger(__name__)
+
+PLAIN_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "PN", "SH", "TM", "UI", "UL", "US"})
+"""Short values, which the settled attributes hold whole."""
+
+
+class Headers:
+    """Headers of the images of one query, the last series and the last object kept; for one thread.
+
+    Rows need the columns of `instances` with the prefix `i_`. An image that cannot be read says nothing.
+    """
+
+    def __init__(self, connection: Connection, blobs: Blobs) -> None:
+        self._connection = connection
+        self._blobs = blobs
+        self._series: tuple[int, Mapping[tuple[str, str], Mapping[str, str]]] = (0, {})
+        self._object: tuple[int, Model] = (0, {})
+        self._texts: tuple[int, Mapping[str, str]] = (0, {})
+
+    def values(self, row: Row[Any], path: tuple[int, ...]) -> Sequence[str]:
+        """Values of the attribute, as text."""
+        if len(path) == 1 and plain(path[0]):
+            value = self.texts(row).get(tag_text(path[0]), "")
+            return [value] if value else []
+        return _walk(self.model(row), path)
+
+    def texts(self, row: Row[Any], *, settled: bool = True) -> Mapping[str, str]:
+        """Plain elements as "(gggg,eeee)" -> text; with *settled* those of the whole series are loaded."""
+        if settled:
+            if self._series[0] != row.i_series_id:
+                self._series = row.i_series_id, self._load(row.i_series_id)
+            found = self._series[1].get((row.i_sop_uid, row.i_version))
+            if found:
+                return found
+        if self._texts[0] != row.i_id:
+            self._texts = row.i_id, self._read(row)
+        return self._texts[1]
+
+    def model(self, row: Row[Any]) -> Model:
+        """Every element up to the pixel data."""
+        if self._object[0] != row.i_id:
+            try:
+                model = metadata(Path(self._blobs.path(row.i_blob)))
+            except KnownError as error:
+                log.warning("an image could not be searched: %s", type(error).__name__)
+                model = {}
+            self._object = row.i_id, model
+        return self._object[1]
+
+    def _load(self, series_id: int) -> Mapping[tuple[str, str], Mapping[str, str]]:
+        query = select(series_cache.c.metadata).where(series_cache.c.series_id == series_id)
+        packed = self._connection.execute(query).scalar()
+        if packed is None:
+            return {}
+        described = json.loads(gzip.decompress(packed))
+        return {(each["sop_uid"], each["version"]): each["attributes"] for each in described}
+
+    def _read(self, row: Row[Any]) -> Mapping[str, str]:
+        try:
+            return read_object(Path(self._blobs.path(row.i_blob)), row.i_bytes).attributes
+        except (KnownError, OSError) as error:
+            log.warning("an image could not be searched: %s", type(error).__name__)
+            return {}
+
+
+@lru_cache(maxsize=512)
+def plain(tag: int) -> bool:
+    """Whether the settled attributes answer for it: one short value of the groups that are kept."""
+    from pydicom.datadict import dictionary_VM
+
+    if tag >> 16 not in GROUPS or dictionary_vr(tag).decode("ascii") not in PLAIN_VRS:
+        return False
+    return dictionary_VM(tag) == "1"
+
+
+def _walk(model: Mapping[str, Any], path: tuple[int, ...]) -> list[str]:
+    values = model.get(f"{path[0]:08X}", {}).get("Value", [])
+    if len(path) > 1:
+        return [text for item in values if isinstance(item, dict) for text in _walk(item, path[1:])]
+    return [_text(value) for value in values if value is not None]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return "=".join(str(value.get(name, "")) for name in NAME_GROUPS).rstrip("=")
+    return str(value)

@@ -1,0 +1,258 @@
+"""Matching keys of a query (PS3.4 C.2.2.2): what of an attribute is wanted, and whether values are that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+
+from pydicom.datadict import tag_for_keyword
+
+from core.archive.person_names import NamePattern, wildcard
+from core.dicom.recoding import dictionary_vr
+from core.errors import BadInput
+
+Path = tuple[int, ...]
+"""A tag, before it those of the sequences it is in."""
+Values = Callable[[Path], Sequence[str]]
+"""What an object has of an attribute."""
+
+EMPTY = '""'
+"""Empty value matching: the attribute is absent or has no value."""
+WILD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+ONE_VALUE_VRS = frozenset({"LT", "ST", "UT", "UR"})
+NUMBER_VRS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"})
+RANGE_VRS = frozenset({"DA", "TM", "DT"})
+NO_KEY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN"})
+MOMENTS = {
+    "DA": r"\d{8}",
+    "TM": r"(?:[01]\d|2[0-3])(?:[0-5]\d(?:[0-5]\d|60)?)?(?:(?<=\d{6})\.\d{1,6})?",
+    "DT": r"\d{4}(?:\d\d){0,5}(?:(?<=\d{14})\.\d{1,6})?(?:[+-]\d{4})?",
+}
+LOWEST, HIGHEST = "00000101000000000000", "99991231235959999999"
+PAIRS = {
+    0x00080020: 0x00080030,
+    0x00080021: 0x00080031,
+    0x00080022: 0x00080032,
+    0x00080023: 0x00080033,
+    0x00400244: 0x00400245,
+}
+"""Dates and the times that go with them: two ranges of these are one range of moments (C.2.2.2.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One attribute and what is wanted of it; *name* is how the caller called it."""
+
+    name: str
+    path: Path
+    vr: str
+    wanted: tuple[str, ...]
+    accepts_value: Callable[[str], bool]
+    fuzzy: bool = False
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The attributes it looks at."""
+        return (self.path,)
+
+    @property
+    def empty(self) -> bool:
+        """Whether the attribute is to be absent or empty."""
+        return self.wanted == (EMPTY,)
+
+    def matches(self, values: Values) -> bool:
+        """Whether one of the values is wanted."""
+        found = [value for value in values(self.path) if value.strip(" \0")]
+        return not found if self.empty else any(map(self.accepts_value, found))
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """A range of days and a range of times of day as one: from the first time of the first day on."""
+
+    day: Key
+    time: Key
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The attributes it looks at."""
+        return (self.day.path, self.time.path)
+
+    def matches(self, values: Values) -> bool:
+        """Whether the moment lies between; without a date or a time it does not."""
+        days, times = values(self.day.path), values(self.time.path)
+        if not days or not times or not _is("DA", days[0]) or not _is("TM", times[0]):
+            return False
+        moment = days[0].strip() + _padded("TM", times[0].strip(), LOWEST)
+        (first_day, last_day), (first, last) = _ends("DA", self.day), _ends("TM", self.time)
+        begin = (first_day or "00000000") + (_padded("TM", first, LOWEST) if first else "0" * 12)
+        end = (last_day or "99999999") + (_padded("TM", last, HIGHEST) if last else "9" * 12)
+        return begin <= moment <= end
+
+
+Test = Key | Moments
+
+
+def path_of(name: str) -> Path | None:
+    """The attribute *name* stands for: keywords or tags, those of sequences before, with dots between.
+
+    None for words PS3.6 does not have. Raises BadInput for tags that are none.
+    """
+    found = []
+    for part in name.split("."):
+        tag = tag_for_keyword(part) if part else None
+        if tag is None and re.fullmatch("[0-9A-Fa-f]{8}", part):
+            tag = int(part, 16)
+        if tag is None:
+            if re.fullmatch("[0-9].*|", part, re.DOTALL):
+                raise BadInput(f"{shown(name)} is not a tag.", "Give eight hexadecimal digits, or a keyword.")
+            return None
+        found.append(tag)
+    return tuple(found)
+
+
+def shown(name: str) -> str:
+    """What a caller wrote as the name of a key, fit for a message."""
+    return re.sub(r"[^0-9A-Za-z_.,-]", "?", name)[:64] or "An empty name"
+
+
+def key_of(name: str, path: Path, text: str, *, fuzzy: bool = False) -> Key | None:
+    """The key, or None where everything matches. Raises BadInput naming it where *text* makes no sense."""
+    vr = dictionary_vr(path[-1]).decode("ascii")
+    vr = "LO" if vr == "UN" else vr
+    text = text.strip()
+    if not text.strip("*"):
+        return None
+    if text == EMPTY:
+        return Key(name, path, vr, (EMPTY,), lambda value: not value)
+    wanted = tuple(part.strip() for part in _split(vr, text))
+    tests = [_test(vr, name, part, fuzzy) for part in wanted if part]
+    return Key(name, path, vr, wanted, lambda value: any(test(value) for test in tests), fuzzy)
+
+
+def tests_of(keys: Sequence[Key]) -> list[Test]:
+    """The keys, ranges of a date and of its time made one."""
+    ranges = {key.path: key for key in keys if key.vr in RANGE_VRS and _is_range(key)}
+    found: list[Test] = list(keys)
+    for day_tag, time_tag in PAIRS.items():
+        day, time = ranges.get((day_tag,)), ranges.get((time_tag,))
+        if day is not None and time is not None:
+            found = [each for each in found if each not in (day, time)] + [Moments(day, time)]
+    return found
+
+
+def day_range(key: Key) -> tuple[str, str]:
+    """First and last day of a date key with one value, "" where it is open."""
+    return _ends("DA", key)
+
+
+def _split(vr: str, text: str) -> list[str]:
+    if vr in ONE_VALUE_VRS or vr in RANGE_VRS:
+        return [text]
+    return re.split(r"[\\,]" if vr in {"UI", "CS"} else r"\\", text)
+
+
+def _test(vr: str, name: str, text: str, fuzzy: bool) -> Callable[[str], bool]:
+    if vr == "PN":
+        return NamePattern(text, fuzzy=fuzzy).matches
+    if vr in RANGE_VRS:
+        return _between(vr, name, text)
+    if vr in NUMBER_VRS:
+        number = _number(text)
+        if number is None:
+            raise BadInput(f"The key {name} must be a number.", "Leave it out, or give a number.")
+        return lambda value: _number(value) == number
+    if vr in WILD_VRS and ("*" in text or "?" in text):
+        pattern = wildcard(text)
+        return lambda value: pattern.fullmatch(value.strip(" \0")) is not None
+    return lambda value: value.strip(" \0") == text
+
+
+def _between(vr: str, name: str, text: str) -> Callable[[str], bool]:
+    ends = _split_range(vr, text)
+    if ends is None or (vr == "DA" and not all(map(_is_day, ends))):
+        form = {"DA": "YYYYMMDD", "TM": "HHMMSS.FFFFFF", "DT": "YYYYMMDDHHMMSS.FFFFFF&ZZXX"}[vr]
+        raise BadInput(f"The key {name} is not a range of {form}.", f"Give {form}, or two with - between.")
+    low = _moment(vr, ends[0], LOWEST) if ends[0] else None
+    high = _moment(vr, ends[1], HIGHEST) if ends[1] else None
+
+    def inside(value: str) -> bool:
+        value = value.strip(" \0")
+        if not _is(vr, value):
+            return False
+        there = _moment(vr, value, LOWEST)
+        return (low is None or _order(low, there)) and (high is None or _order(there, high))
+
+    return inside
+
+
+def _split_range(vr: str, text: str) -> tuple[str, str] | None:
+    """First and last, the same twice for a single value; None for what is neither."""
+    if _is(vr, text):
+        return text, text
+    match = re.fullmatch(f"({MOMENTS[vr]})?-({MOMENTS[vr]})?", text, re.ASCII)
+    return (match[1] or "", match[2] or "") if match and (match[1] or match[2]) else None
+
+
+def _ends(vr: str, key: Key) -> tuple[str, str]:
+    return _split_range(vr, key.wanted[0]) or ("", "")
+
+
+def _is_range(key: Key) -> bool:
+    return not key.empty and not _is(key.vr, key.wanted[0])
+
+
+def _is(vr: str, text: str) -> bool:
+    return re.fullmatch(MOMENTS[vr], text.strip(" \0"), re.ASCII) is not None
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return not text or bool(datetime(int(text[:4]), int(text[4:6]), int(text[6:]), tzinfo=UTC))
+    except ValueError:
+        return False
+
+
+Moment = tuple[str, str | None]
+
+
+def _moment(vr: str, text: str, rest: str) -> Moment:
+    """As digits that sort, what is not said taken from *rest*; and in UTC where an offset is given."""
+    if vr != "DT":
+        return _padded(vr, text, rest), None
+    match = re.fullmatch(r"([\d.]+)([+-]\d{4})?", text)
+    if match is None:
+        return text, None
+    digits = _padded("DT", match[1], rest)
+    return digits, _utc(digits, match[2]) if match[2] else None
+
+
+def _utc(digits: str, offset: str) -> str | None:
+    minutes = int(offset[0] + "1") * (int(offset[1:3]) * 60 + int(offset[3:]))
+    try:
+        there = datetime.strptime(digits, "%Y%m%d%H%M%S%f")
+        moved = there.replace(tzinfo=timezone(timedelta(minutes=minutes))).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return f"{moved.year:04}{moved:%m%d%H%M%S%f}"
+
+
+def _order(first: Moment, last: Moment) -> bool:
+    """Both in UTC where both say their offset, else as they are written."""
+    if first[1] is not None and last[1] is not None:
+        return first[1] <= last[1]
+    return first[0] <= last[0]
+
+
+def _padded(vr: str, text: str, rest: str) -> str:
+    digits = text.replace(".", "")
+    return digits + {"DA": "", "TM": rest[8:], "DT": rest}[vr][len(digits) :]
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

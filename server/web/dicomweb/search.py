@@ -1,0 +1,202 @@
+"""QIDO-RS, the search transaction (PS3.18 10.6): studies, series and instances by any attribute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from core.access.rights import Right
+from core.archive.matching_keys import NO_KEY_VRS, Key, Path, key_of, path_of, shown
+from core.archive.query import Level, Query
+from core.archive.returned import Answers, Fields
+from core.dicom.recoding import dictionary_vr
+from core.errors import BadInput, NotAcceptable
+from server.web.call import JSON, Call, Receive, Scope, Send, answer, answer_json, call_of
+from server.web.dicomweb.media import EVERYTHING, accepted
+from server.web.dicomweb.places import at_each, base_url, namespace_of
+from server.web.errors import encode
+from server.web.services import Services
+from server.web.streaming import Operation
+
+TAG = "DICOMweb"
+STUDY = "/studies/{study_uid}"
+SERIES = STUDY + "/series/{series_uid}"
+RESOURCES = {
+    "/studies": Level.STUDY,
+    "/series": Level.SERIES,
+    "/instances": Level.IMAGE,
+    STUDY + "/series": Level.SERIES,
+    STUDY + "/instances": Level.IMAGE,
+    SERIES + "/instances": Level.IMAGE,
+}
+DICOM_JSON = "application/dicom+json"
+USUAL, MOST = 1000, 20_000
+"""Answers without a limit: of an archive, and of one study."""
+PARAMETERS = {
+    "limit": "At most so many answers.",
+    "offset": "Leave out so many answers.",
+    "orderby": "Keywords or tags with commas between; a minus before one turns its order.",
+    "includefield": "Keywords or tags with commas between, or all.",
+    "fuzzymatching": "true: names match with typing errors and in any order.",
+    "accept": "As the header Accept, for callers that cannot set it.",
+}
+OTHERS = frozenset({"phi_namespace", "sid", "charset", "returnempty", "expired", "incomplete"})
+"""Parameters that are no keys; what other archives take beside is left unheeded."""
+COMPUTED = frozenset({0x00081190, 0x00201209})
+"""Retrieve URL, Number of Series Related Instances: answered with, never searched for."""
+WARNING = '299 Filmjacket "{}"'
+MORE = "There are additional results that can be requested"
+RETRIEVE_URL = "00081190"
+FOLDERS = ("studies", "series", "instances")
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request as it was understood; *unsupported* keys did not restrict anything."""
+
+    keys: list[Key] = field(default_factory=list)
+    fields: set[int] = field(default_factory=set)
+    everything: bool = False
+    unsupported: list[str] = field(default_factory=list)
+
+    def warnings(self, *, more: bool) -> list[tuple[bytes, bytes]]:
+        """The headers that say what the answer does not."""
+        said = [f"The key {name} is not supported and was ignored" for name in self.unsupported[:20]]
+        said += [MORE] if more else []
+        return [(b"warning", WARNING.format(each).encode("ascii")) for each in said]
+
+
+class SearchRoutes:
+    """Handlers of searches, over one archive."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def operations(self) -> list[Operation]:
+        """Every route of this file."""
+        answers = {200: (DICOM_JSON, "application/json"), 204: (), 400: ("application/json",)}
+        counts = {200: ("application/json",), 400: ("application/json",)}
+        return [
+            Operation(path + end, "GET", handler, TAG, answers=given, query=PARAMETERS, documented=documented)
+            for resource in RESOURCES
+            for path, documented in at_each(resource)
+            for end, handler, given in (("", self.search, answers), ("/count", self.count, counts))
+        ]
+
+    async def search(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Studies, series or instances that match the keys of the query.
+
+        A key is a keyword or tag, of sequences with dots between; its value one value, a list, a range of
+        dates or times, with `*` and `?`, empty for anything, or `""` for absent. 204 when nothing matches.
+        """
+        media_type = _media_type(call_of(scope))
+        query, asked = self._asked(scope)
+        base = base_url(scope)
+
+        def work() -> tuple[bytes, Answers]:
+            found = self._services.searcher.answers(query, Fields(frozenset(asked.fields), asked.everything))
+            return _body(found, base), found
+
+        body, found = await self._services.run(work)
+        headers = asked.warnings(more=found.more)
+        if not found.models:
+            await answer(send, 204, b"", headers)
+            return
+        await answer(send, 200, body, [(b"content-type", media_type.encode("ascii")), *headers])
+
+    async def count(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """How many studies, series or instances match."""
+        query, asked = self._asked(scope)
+        number = await self._services.run(lambda: self._services.searcher.count(query))
+        await answer_json(send, 200, {"count": number}, asked.warnings(more=False))
+
+    def _asked(self, scope: Scope) -> tuple[Query, Asked]:
+        """What is asked for. Raises NotFound (AE title), Denied, BadInput naming the key."""
+        call, params = call_of(scope), scope["path_params"]
+        namespace = namespace_of(self._services, scope, Right.VIEW)
+        asked = asked_of(call)
+        study_uid, series_uid = params.get("study_uid", ""), params.get("series_uid", "")
+        query = Query(
+            level=_level_of(scope["path"]),
+            namespace=namespace,
+            study_uid=study_uid,
+            series_uid=series_uid,
+            keys=asked.keys,
+            order=_order_of(call),
+            limit=min(MOST, call.number("limit", MOST if study_uid else USUAL)),
+            offset=call.number("offset", 0),
+        )
+        return query, asked
+
+
+def asked_of(call: Call) -> Asked:
+    """Keys and fields of the query. Raises BadInput."""
+    asked, fuzzy = Asked(), call.flag("fuzzymatching")
+    for name in call.query_names():
+        if name in PARAMETERS or name in OTHERS:
+            continue
+        values = call.queries(name)
+        if len(values) > 1:
+            raise BadInput(f"The key {shown(name)} is given twice.", "Give it once, values with \\ between.")
+        path = path_of(name)
+        if path is None or not _can_be_key(path):
+            asked.unsupported.append(shown(name))
+            continue
+        asked.fields.add(path[0])
+        if (key := key_of(shown(name), path, values[0], fuzzy=fuzzy)) is not None:
+            asked.keys.append(key)
+    for text in call.queries("includefield"):
+        _include(asked, text)
+    return asked
+
+
+def _can_be_key(path: Path) -> bool:
+    *outer, last = (dictionary_vr(tag).decode("ascii") for tag in path)
+    private = path[-1] >> 16 & 1
+    return (last not in NO_KEY_VRS or bool(private)) and set(outer) <= {"SQ"} and path[0] not in COMPUTED
+
+
+def _include(asked: Asked, text: str) -> None:
+    for name in filter(None, (part.strip() for part in text.split(","))):
+        if name.lower() == "all":
+            asked.everything = True
+            continue
+        path = path_of(name)
+        if path is None:
+            asked.unsupported.append(shown(name))
+        elif path[0] not in COMPUTED:
+            asked.fields.add(path[0])
+
+
+def _order_of(call: Call) -> Sequence[tuple[int, bool]]:
+    found = []
+    for text in call.queries("orderby"):
+        for name in filter(None, (part.strip() for part in text.split(","))):
+            path = path_of(name.removeprefix("-"))
+            if path is None or len(path) > 1:
+                raise BadInput(f"The orderby attribute {shown(name)} is unknown.", "Give a keyword or tag.")
+            found.append((path[0], name.startswith("-")))
+    return found
+
+
+def _level_of(path: str) -> Level:
+    resource = path.removesuffix("/count").rpartition("/")[2]
+    return RESOURCES["/" + resource]
+
+
+def _media_type(call: Call) -> str:
+    """DICOM JSON under the name that is asked for. Raises NotAcceptable."""
+    for each in accepted(call):
+        if each.type in {DICOM_JSON, EVERYTHING, "application/*"}:
+            return DICOM_JSON
+        if each.type == JSON[1].decode():
+            return each.type
+    raise NotAcceptable("Answers of a search cannot be had in that form.", f"Ask for {DICOM_JSON}.")
+
+
+def _body(found: Answers, base: str) -> bytes:
+    models = []
+    for uids, model in found.models:
+        place = "".join(f"/{folder}/{uid}" for folder, uid in zip(FOLDERS, uids, strict=False))
+        models.append(encode({**model, RETRIEVE_URL: {"vr": "UR", "Value": [base + place]}}))
+    return b"[" + b",".join(models) + b"]"
