@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from pydicom.datadict import tag_for_keyword
 
-from core.archive.person_names import NamePattern, wildcard
+from core.archive.person_names import NamePattern, Wildcard
 from core.dicom.recoding import dictionary_vr
 from core.errors import BadInput
 
@@ -25,6 +25,8 @@ ONE_VALUE_VRS = frozenset({"LT", "ST", "UT", "UR"})
 NUMBER_VRS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"})
 RANGE_VRS = frozenset({"DA", "TM", "DT"})
 NO_KEY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN"})
+LONGEST, LONGEST_NAME = 1024, 200
+"""Characters of a value; lists of UIDs may be longer."""
 MOMENTS = {
     "DA": r"\d{8}",
     "TM": r"(?:[01]\d|2[0-3])(?:[0-5]\d(?:[0-5]\d|60)?)?(?:(?<=\d{6})\.\d{1,6})?",
@@ -125,6 +127,8 @@ def key_of(name: str, path: Path, text: str, *, fuzzy: bool = False) -> Key | No
     text = text.strip()
     if not text.strip("*"):
         return None
+    if vr != "UI" and len(text) > (LONGEST_NAME if vr == "PN" else LONGEST):
+        raise BadInput(f"The value of the key {name} is too long.", "Give the beginning, and * for the rest.")
     if text == EMPTY:
         return Key(name, path, vr, (EMPTY,), lambda value: not value)
     wanted = tuple(part.strip() for part in _split(vr, text))
@@ -165,8 +169,8 @@ def _test(vr: str, name: str, text: str, fuzzy: bool) -> Callable[[str], bool]:
             raise BadInput(f"The key {name} must be a number.", "Leave it out, or give a number.")
         return lambda value: _number(value) == number
     if vr in WILD_VRS and ("*" in text or "?" in text):
-        pattern = wildcard(text)
-        return lambda value: pattern.fullmatch(value.strip(" \0")) is not None
+        pattern = Wildcard(text)
+        return lambda value: pattern.fits(value.strip(" \0"))
     return lambda value: value.strip(" \0") == text
 
 

@@ -15,10 +15,32 @@ SHORT, LONG = 4, 8
 """Words of so many letters may have one, and two, typing errors."""
 
 
-def wildcard(text: str) -> re.Pattern[str]:
-    """A pattern with `*` for any letters and `?` for one; everything else stands for itself."""
-    parts = ({"*": ".*", "?": "."}.get(c) or re.escape(c) for c in re.sub(r"\*+", "*", text))
-    return re.compile("".join(parts), re.DOTALL)
+class Wildcard:
+    """A text with `*` for any letters and `?` for one; held against a text it takes time in proportion."""
+
+    def __init__(self, text: str) -> None:
+        self.free = not text
+        pieces = text.split("*")
+        self._open = len(pieces) > 1
+        found = [re.compile(re.escape(piece).replace(r"\?", "."), re.DOTALL) for piece in pieces]
+        self._first, self._inner = found[0], [each for each in found[1:-1] if each.pattern]
+        self._last, self._last_length = found[-1], len(pieces[-1])
+
+    def fits(self, value: str) -> bool:
+        """Whether it is the whole of *value*."""
+        if not self._open:
+            return self._first.fullmatch(value) is not None
+        start = self._first.match(value)
+        if start is None:
+            return False
+        at = start.end()
+        for piece in self._inner:  # the leftmost place leaves most for the rest
+            found = piece.search(value, at)
+            if found is None:
+                return False
+            at = found.end()
+        rest = len(value) - self._last_length
+        return rest >= at and self._last.fullmatch(value, rest) is not None
 
 
 @lru_cache(maxsize=512)
@@ -39,7 +61,7 @@ class NamePattern:
     def __init__(self, text: str, *, fuzzy: bool = False) -> None:
         self._fuzzy = folded(text.replace("=", " ")).split() if fuzzy else None
         groups = plain(text).split("=")
-        self._groups = [(wildcard(group), [wildcard(c) for c in group.split("^")]) for group in groups]
+        self._groups = [(Wildcard(group), [Wildcard(c) for c in group.split("^")]) for group in groups]
 
     def matches(self, name: str) -> bool:
         """Whether *name* is meant."""
@@ -53,12 +75,12 @@ class NamePattern:
 
     def _group(self, number: int, group: str) -> bool:
         whole, components = self._groups[number]
-        if whole.fullmatch(group):
+        if whole.fits(group):
             return True
         found = group.split("^")
         found += [""] * (len(components) - len(found))
         pairs = zip(components, found, strict=False)
-        return all(not wanted.pattern or wanted.fullmatch(there) for wanted, there in pairs)
+        return all(wanted.free or wanted.fits(there) for wanted, there in pairs)
 
 
 def words_of(name: str) -> list[str]:
