@@ -147,6 +147,22 @@ def _tinted(frame: Frame, grey: Array) -> Array:
     return rgb
 
 
+def cropped(picture: Array, region: tuple[float, float, float, float]) -> Array:
+    """Left, top, width and height of a part, in parts of the whole; a negative extent turns it around.
+
+    At least one pixel is left. Raises NotRenderable when the part lies outside.
+    """
+    rows, columns = picture.shape[:2]
+    left, top, width, height = region
+    if not (0 <= left < 1 and 0 <= top < 1):
+        raise NotRenderable("The region lies outside of the picture.")
+    first_column, first_row = int(left * columns), int(top * rows)
+    last_column = max(first_column + 1, round((left + abs(width)) * columns))
+    last_row = max(first_row + 1, round((top + abs(height)) * rows))
+    part = picture[first_row:last_row, first_column:last_column]
+    return np.ascontiguousarray(part[:: -1 if height < 0 else 1, :: -1 if width < 0 else 1])
+
+
 def fitted(
     picture: Array, size: tuple[int, int], pixel_aspect: float = 1.0, *, enlarge: bool = True
 ) -> Array:

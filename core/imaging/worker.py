@@ -44,6 +44,7 @@ class Task(NamedTuple):
     quality: int
     voi: VoiSpec | None
     invert: bool = False
+    region: tuple[float, float, float, float] | None = None
 
 
 class Answer(NamedTuple):
@@ -125,6 +126,10 @@ def _picture(task: Task) -> bytes:
     voi = None if spec is None else Voi(spec.center, spec.width, VoiFunction(spec.function))
     if task.kind == "thumbnail" and task.size is not None:
         picture = render.small(frame, task.size, voi)
+    elif task.region is not None:
+        picture = render.cropped(render.render_frame(frame, voi, invert=task.invert), task.region)
+        if task.size is not None:
+            picture = render.fitted(picture, task.size, frame.attributes.pixel_aspect)
     else:
         picture = render.render_frame(frame, voi, size=task.size, invert=task.invert)
     return render.png(picture) if task.kind == "png" else render.jpeg(picture, task.quality)

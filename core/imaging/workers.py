@@ -74,10 +74,11 @@ class RenderPool:
         *,
         voi: Voi | None = None,
         invert: bool = False,
+        region: tuple[float, float, float, float] | None = None,
     ) -> Future[bytes]:
         """*kind* is "jpeg", "png", "thumbnail" (a JPEG never enlarged) or "description" (JSON).
 
-        *size* (width, height) is what the picture is fitted into.
+        *size* (width, height) is what the picture is fitted into; *region* is what `cropped` takes of it.
         The Future raises NotFound, NotDicom, NotRenderable, StorageFault. Cancelling it skips a task that
         has not begun. A *voi* with a table cannot cross; its window is used.
         """
@@ -89,7 +90,7 @@ class RenderPool:
             if self._closed:
                 future.set_exception(NotRenderable(CLOSED))
             else:
-                self._queue.put((Task(place, frame0, kind, size, quality, spec, invert), future))
+                self._queue.put((Task(place, frame0, kind, size, quality, spec, invert, region), future))
         return future
 
     def thumbnail(self, file: Path, frame: int, box: int) -> bytes:

@@ -21,6 +21,8 @@ KEPT_BYTES = 64 << 20
 FORMATS = {"png": b"image/png", "jpeg": b"image/jpeg", "description": b"application/json"}
 FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 JPEG_QUALITY = 95
+Region = tuple[float, float, float, float]
+"""Left, top, width and height in parts of the whole; a negative extent turns the picture around."""
 FARTHEST = 1e9
 
 
@@ -37,6 +39,7 @@ class Renderer(Protocol):
         *,
         voi: Voi | None,
         invert: bool,
+        region: Region | None,
     ) -> Future[bytes]:
         """*kind* of 0-based *frame0* of the object at *source*."""
 
@@ -58,6 +61,9 @@ class Look:
     kind: str = "png"
     window: Window | None = None
     invert: bool = False
+    size: tuple[int, int] | None = None
+    quality: int = JPEG_QUALITY
+    region: Region | None = None
 
     @classmethod
     def asked(cls, call: Call, frame: int) -> Look:
@@ -72,7 +78,8 @@ class Look:
         window = "own"
         if self.window is not None:
             window = f"{self.window.center!r},{self.window.width!r},{self.window.function}"
-        return f"{version}-{self.frame}-{self.kind}-{window}-{int(self.invert)}"
+        more = f"{self.size}-{self.quality}-{self.region}"
+        return f"{version}-{self.frame}-{self.kind}-{window}-{int(self.invert)}-{more}"
 
 
 class Frames:
@@ -116,7 +123,14 @@ class Frames:
         if look.window is not None:
             voi = Voi(look.window.center, look.window.width, VoiFunction(look.window.function))
         return self._renderer.render(
-            image.path, look.frame, look.kind, None, JPEG_QUALITY, voi=voi, invert=look.invert
+            image.path,
+            look.frame,
+            look.kind,
+            look.size,
+            look.quality,
+            voi=voi,
+            invert=look.invert,
+            region=look.region,
         )
 
     def _made(self, name: str, done: asyncio.Future[bytes]) -> None:

@@ -24,7 +24,7 @@ class Slow:
         self.futures: list[Future[bytes]] = []
 
     def render(
-        self, source: Path, frame0: int, kind: str, *rest: Any, voi: Any, invert: bool
+        self, source: Path, frame0: int, kind: str, *rest: Any, voi: Any, invert: bool, region: Any
     ) -> Future[bytes]:
         self.asked.append((frame0, kind, voi, invert))
         self.futures.append(Future())

@@ -56,7 +56,7 @@ class BulkRoutes:
             await self._frames.send(call, receive, send, image, ())
             return
         found = await self._services.run(lambda: _found(image, way))
-        media_type, multipart = _form(accepted(call), found.own_type)
+        media_type, multipart = form_of(accepted(call), found.own_type)
         if multipart:
             parts = Parts(media_type)
             pieces = self._pieces(found, parts.head(media_type, found.size))
@@ -133,7 +133,7 @@ def _stored(image: StoredImage, version: str, spans: tuple[tuple[int, int], ...]
     return Stored(image.path, size, version, OCTETS, pinned=False, spans=spans)
 
 
-def _form(accepts: Sequence[MediaRange], own_type: str) -> tuple[str, bool]:
+def form_of(accepts: Sequence[MediaRange], own_type: str) -> tuple[str, bool]:
     """Media type, and whether as a part. Raises NotAcceptable."""
     for each in accepts:
         multipart = each.type in {RELATED, "multipart/*"}

@@ -6,6 +6,7 @@ from server.web.dicomweb.bulk import BulkRoutes
 from server.web.dicomweb.frames import FrameRoutes
 from server.web.dicomweb.metadata import MetadataRoutes
 from server.web.dicomweb.remove import RemoveRoutes
+from server.web.dicomweb.rendered import RenderedRoutes
 from server.web.services import Services
 from server.web.streaming import Operation
 
@@ -16,5 +17,6 @@ def operations(services: Services) -> list[Operation]:
         *MetadataRoutes(services).operations(),
         *FrameRoutes(services).operations(),
         *BulkRoutes(services).operations(),
+        *RenderedRoutes(services).operations(),
         *RemoveRoutes(services).operations(),
     ]

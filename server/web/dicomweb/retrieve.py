@@ -12,8 +12,10 @@ from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
 from core.errors import NotAcceptable, NotRenderable, StorageFault
 from server.web.body import ClientGone
 from server.web.call import Call, Receive, Scope, Send, answer, call_of
+from server.web.dicomweb.looks import KINDS, picture_form, view_asked
 from server.web.dicomweb.media import ANY_SYNTAX, DICOM, EVERYTHING, RELATED, MediaRange, accepted
 from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, images_at
+from server.web.dicomweb.rendered import RenderedRoutes, pictures_of
 from server.web.files import Stored, gone, send_stored
 from server.web.services import Services
 from server.web.streaming import Operation
@@ -57,10 +59,16 @@ class RetrieveRoutes:
 
         As multipart/related; type="application/dicom", one instance also as application/dicom. Without a
         `transfer-syntax` compressed objects come in Explicit VR Little Endian where they can be decoded, with
-        `*` everything comes as it was stored, byte for byte.
+        `*` everything comes as it was stored, byte for byte. As multipart/related; type="image/jpeg" there is
+        a picture of each frame instead.
         """
         call, params = call_of(scope), scope["path_params"]
-        form = chosen(accepted(call), single="image_uid" in params)
+        try:
+            form = chosen(accepted(call), single="image_uid" in params)
+        except NotAcceptable:
+            if not await self._send_pictures(scope, receive, send):
+                raise
+            return
         images = await self._services.run(lambda: images_at(self._services, scope))
         if form.multipart:
             await self._send_parts(call, receive, send, images, form.transfer_syntax)
@@ -76,6 +84,18 @@ class RetrieveRoutes:
             disposition="attachment",
         )
         await send_stored(call, receive, send, self._services.workers, lambda: stored)
+
+    async def _send_pictures(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """A picture of each frame, for who wants parts that are pictures; False if nobody does."""
+        call = call_of(scope)
+        form = picture_form([each for each in accepted(call) if each.type == RELATED])
+        if form is None:
+            return False
+        images = await self._services.run(lambda: images_at(self._services, scope))
+        view = view_asked(call, KINDS[form[0]])
+        pictures = pictures_of(images, scope)
+        await RenderedRoutes(self._services).send_all(call, receive, send, pictures, view)
+        return True
 
     async def _in_syntax(self, image: StoredImage, transfer_syntax: str) -> StoredImage:
         """The object as it is to be sent. Raises NotAcceptable."""
