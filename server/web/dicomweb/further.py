@@ -7,6 +7,7 @@ from server.web.dicomweb.frames import FrameRoutes
 from server.web.dicomweb.metadata import MetadataRoutes
 from server.web.dicomweb.remove import RemoveRoutes
 from server.web.dicomweb.rendered import RenderedRoutes
+from server.web.dicomweb.uri import UriRoutes
 from server.web.services import Services
 from server.web.streaming import Operation
 
@@ -18,5 +19,6 @@ def operations(services: Services) -> list[Operation]:
         *FrameRoutes(services).operations(),
         *BulkRoutes(services).operations(),
         *RenderedRoutes(services).operations(),
+        *UriRoutes(services).operations(),
         *RemoveRoutes(services).operations(),
     ]

@@ -73,7 +73,7 @@ def view_asked(call: Call, kind: str) -> View:
     size, part = _viewport(call.query("viewport"))
     return View(
         kind,
-        _window(call.query("window")),
+        windowed(call.query("window")),
         size,
         part,
         call.number("quality", QUALITY, lowest=1, highest=100),
@@ -91,7 +91,8 @@ def picture_form(accepts: Sequence[MediaRange]) -> tuple[str, bool | None] | Non
     return None
 
 
-def _window(value: str) -> Window | None:
+def windowed(value: str) -> Window | None:
+    """CENTER,WIDTH with a function or without. Raises Refused (400)."""
     if not value:
         return None
     parts = value.lower().split(",")
@@ -134,6 +135,12 @@ def _viewport(
     ):
         raise wrong
     return (width, height), (left, top, wide, high)
+
+
+def numbers(text: str, count: int) -> list[float]:
+    """So many numbers with commas between; NaN for each if there are others."""
+    parts = [_number(part) for part in text.split(",")]
+    return parts if len(parts) == count else [math.nan] * count
 
 
 def _number(text: str) -> float:

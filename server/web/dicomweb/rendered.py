@@ -64,8 +64,8 @@ class RenderedRoutes:
         """
         call = call_of(scope)
         images = await self._services.run(lambda: images_at(self._services, scope))
-        if "image_uid" in scope["path_params"] and (own := _own_type(images[0])):
-            await self._send_document(call, receive, send, images[0], own)
+        if "image_uid" in scope["path_params"] and own_type(images[0]):
+            await self.send_document(call, receive, send, images[0])
             return
         form = picture_form(accepted(call))
         if form is None:
@@ -81,7 +81,7 @@ class RenderedRoutes:
         if "frames" in scope["path_params"] and len(pictures) > 1:
             raise NotAcceptable("Several pictures cannot be one.", WOULD_DO)
         first = pictures[0] if "image_uid" in scope["path_params"] else pictures[len(pictures) // 2]
-        await self._send_one(call, send, first, view)
+        await self.send_one(call, send, first, view)
 
     async def thumbnail(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A small picture: of a frame, of the first one, or of the middle image of a series or study."""
@@ -100,7 +100,7 @@ class RenderedRoutes:
             return
         size = view.size or THUMBNAIL.size
         small = View(view.kind, view.window, size, view.part, call.number("quality", THUMBNAIL_QUALITY))
-        await self._send_one(call, send, (image, frame), small)
+        await self.send_one(call, send, (image, frame), small)
 
     def _showing(self, scope: Scope) -> StoredImage:
         """The object that stands for what the address names. Raises NotFound."""
@@ -109,7 +109,7 @@ class RenderedRoutes:
         middle = len(uids) // 2
         for uid in (*uids[middle:], *reversed(uids[:middle])):
             image = self._services.archive.image(namespace, scope["path_params"]["study_uid"], uid)
-            if _shows(image):
+            if shows(image):
                 return image
         raise NotFound("image", "There is no picture here.")
 
@@ -143,7 +143,7 @@ class RenderedRoutes:
         image, frame0 = picture
         return await self._services.frames.picture(image, view.of(image, frame0))
 
-    async def _send_one(self, call: Call, send: Send, picture: Picture, view: View) -> None:
+    async def send_one(self, call: Call, send: Send, picture: Picture, view: View) -> None:
         name = view.of(*picture).name(picture[0].version).replace('"', "").replace(" ", "")
         headers = [(b"etag", f'"{name}"'.encode("latin-1")), (b"cache-control", ASK_AGAIN)]
         if f'"{name}"' in call.header(b"if-none-match"):
@@ -152,14 +152,12 @@ class RenderedRoutes:
         body = await self._picture(picture, view)
         await answer(send, 200, body, [(b"content-type", view.media_type.encode()), *headers])
 
-    async def _send_document(
-        self, call: Call, receive: Receive, send: Send, image: StoredImage, own_type: str
-    ) -> None:
+    async def send_document(self, call: Call, receive: Receive, send: Send, image: StoredImage) -> None:
         """The PDF or video of *image*. Raises NotAcceptable."""
 
         def find() -> Stored:
             try:
-                inside = (pdf_in if own_type == "application/pdf" else video_in)(image.path)
+                inside = (pdf_in if own_type(image) == "application/pdf" else video_in)(image.path)
             except OSError as error:
                 raise StorageFault("A stored object cannot be read.", "Run filmjacket check.") from error
             group = inside.media_type.partition("/")[0]
@@ -178,7 +176,7 @@ class RenderedRoutes:
 
 def pictures_of(images: Sequence[StoredImage], scope: Scope) -> list[Picture]:
     """Every frame the address names, of what can be shown as a picture. Raises NotFound, NotAcceptable."""
-    shown = [image for image in images if _shows(image)]
+    shown = [image for image in images if shows(image)]
     if not shown:
         raise NotAcceptable("There is no picture here.", "Take the objects themselves.")
     if "frames" not in scope["path_params"]:
@@ -190,11 +188,11 @@ def pictures_of(images: Sequence[StoredImage], scope: Scope) -> list[Picture]:
     return [(image, number - 1) for number in numbers]
 
 
-def _shows(image: StoredImage) -> bool:
+def shows(image: StoredImage) -> bool:
     return image.rows > 0 and not transfer_syntax(image.transfer_syntax_uid).video
 
 
-def _own_type(image: StoredImage) -> str:
+def own_type(image: StoredImage) -> str:
     """What an object is that is no picture, "" if it is one."""
     if image.sop_class_uid == ENCAPSULATED_PDF:
         return "application/pdf"

@@ -73,7 +73,13 @@ class RetrieveRoutes:
         if form.multipart:
             await self._send_parts(call, receive, send, images, form.transfer_syntax)
             return
-        image = await self._in_syntax(images[0], form.transfer_syntax)
+        await self.send_object(call, receive, send, images[0], form.transfer_syntax)
+
+    async def send_object(
+        self, call: Call, receive: Receive, send: Send, image: StoredImage, transfer_syntax: str
+    ) -> None:
+        """Answer with one object in *transfer_syntax*. Raises NotAcceptable."""
+        image = await self.in_syntax(image, transfer_syntax)
         stored = Stored(
             path=image.path,
             bytes=image.bytes,
@@ -97,7 +103,7 @@ class RetrieveRoutes:
         await RenderedRoutes(self._services).send_all(call, receive, send, pictures, view)
         return True
 
-    async def _in_syntax(self, image: StoredImage, transfer_syntax: str) -> StoredImage:
+    async def in_syntax(self, image: StoredImage, transfer_syntax: str) -> StoredImage:
         """The object as it is to be sent. Raises NotAcceptable."""
         if transfer_syntax == ANY_SYNTAX:
             return image
@@ -114,7 +120,7 @@ class RetrieveRoutes:
         self, call: Call, receive: Receive, send: Send, images: Sequence[StoredImage], transfer_syntax: str
     ) -> None:
         boundary = uuid.uuid4().hex.encode("ascii")
-        first = await self._in_syntax(images[0], transfer_syntax)  # refused, if at all, before the answer
+        first = await self.in_syntax(images[0], transfer_syntax)  # refused, if at all, before the answer
         kind = f'{RELATED}; type="{DICOM}"; boundary={boundary.decode()}'
         head = [(b"content-type", kind.encode("ascii"))]
         if call.head:
@@ -137,7 +143,7 @@ class RetrieveRoutes:
     ) -> None:
         ready: list[StoredImage] = []
         for number, image in enumerate(images):
-            ready.append(image if not number else await self._in_syntax(image, transfer_syntax))
+            ready.append(image if not number else await self.in_syntax(image, transfer_syntax))
             if sum(each.bytes for each in ready) < TOGETHER_BYTES and number < len(images) - 1:
                 continue
             pieces = _pieces(ready, boundary)

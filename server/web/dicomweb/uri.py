@@ -1,0 +1,122 @@
+"""WADO-URI (PS3.18 9): one object by the UIDs in the query, as it is or as a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.archive.nouns import StoredImage
+from core.errors import NotAcceptable, NotFound
+from server.web.call import Call, Receive, Scope, Send, call_of
+from server.web.dicomweb.looks import KINDS, QUALITY, View, numbers, windowed
+from server.web.dicomweb.media import DICOM
+from server.web.dicomweb.places import images_at
+from server.web.dicomweb.rendered import RenderedRoutes, own_type, shows
+from server.web.dicomweb.retrieve import RetrieveRoutes
+from server.web.errors import BAD_REQUEST, Refused
+from server.web.pictures import MAX_EDGE
+from server.web.services import Services
+from server.web.streaming import Operation
+
+TAG = "DICOMweb"
+PATHS = ("/wado", "/dcm4chee-arc/aets/{aet}/wado")
+UIDS = {"studyUID": "study_uid", "seriesUID": "series_uid", "objectUID": "image_uid"}
+QUERY = {
+    "requestType": "WADO.",
+    "studyUID": "Study Instance UID.",
+    "seriesUID": "Series Instance UID.",
+    "objectUID": "SOP Instance UID.",
+    "contentType": "application/dicom, image/jpeg or image/png; what is no picture comes as what it is.",
+    "transferSyntax": "Of application/dicom; * as stored.",
+    "frameNumber": "Frame of a picture, from 1.",
+    "rows": "Height to fit into.",
+    "columns": "Width to fit into.",
+    "region": "XMIN,YMIN,XMAX,YMAX of the part shown, in parts of the whole.",
+    "windowCenter": "With windowWidth.",
+    "windowWidth": "With windowCenter.",
+    "imageQuality": "JPEG quality, 1 to 100.",
+}
+
+
+class UriRoutes:
+    """The handler, over one archive."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._objects = RetrieveRoutes(services)
+        self._pictures = RenderedRoutes(services)
+
+    def operations(self) -> list[Operation]:
+        """Every route of this file."""
+        answers = {200: (DICOM, *KINDS, "application/pdf", "video/mp4")}
+        answers |= {status: ("application/json",) for status in (400, 404, 406)}
+        return [
+            Operation(
+                path, "GET", self.retrieve, TAG, answers=answers, query=QUERY, documented=path == PATHS[0]
+            )
+            for path in PATHS
+        ]
+
+    async def retrieve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One object, named by studyUID, seriesUID and objectUID: a JPEG, a PNG, or the object itself.
+
+        Without a contentType an image is a JPEG, a PDF a PDF, a video a video, all else the object itself.
+        """
+        call = call_of(scope)
+        place = _place(scope, call)
+        (image,) = await self._services.run(lambda: images_at(self._services, place))
+        wanted = _media_type(call, image)
+        if wanted == DICOM:
+            await self._objects.send_object(call, receive, send, image, call.query("transferSyntax"))
+        elif wanted in KINDS:
+            frame = call.number("frameNumber", 1, lowest=1)
+            if frame > image.frame_count:
+                raise NotFound("frame", f"The image has {image.frame_count} frame(s), counted from 1.")
+            await self._pictures.send_one(call, send, (image, frame - 1), _view(call, image, KINDS[wanted]))
+        else:
+            await self._pictures.send_document(call, receive, send, image)
+
+
+def _place(scope: Scope, call: Call) -> dict[str, Any]:
+    """The scope as if the query's UIDs stood in the address. Raises Refused (400), NotAcceptable."""
+    if call.query("requestType").upper() != "WADO":
+        raise Refused(BAD_REQUEST, "The parameter requestType must be WADO.")
+    uids = {ours: call.query(theirs) for theirs, ours in UIDS.items()}
+    if not all(uids.values()):
+        raise Refused(BAD_REQUEST, f"The parameters {', '.join(UIDS)} are needed.")
+    if call.query("anonymize").lower() not in {"", "no"}:
+        raise NotAcceptable("Objects are given as they were stored here.", "Leave anonymize out.")
+    if call.query("presentationUID"):
+        raise NotAcceptable("Presentation states are not applied here.", "Leave presentationUID out.")
+    return {**scope, "path_params": {**scope["path_params"], **uids}}
+
+
+def _media_type(call: Call, image: StoredImage) -> str:
+    """What to answer with. Raises NotAcceptable."""
+    own = own_type(image)
+    asked = ",".join(call.queries("contentType")).lower().split(",")
+    for each in (part.partition(";")[0].strip() for part in asked):
+        if each in {"", "*/*"}:
+            return own or ("image/jpeg" if shows(image) else DICOM)
+        if each == DICOM or (each in {*KINDS, "image/*", "image/jpg"} and shows(image) and not own):
+            return each if each in {DICOM, *KINDS} else "image/jpeg"
+        if own and each.partition("/")[0] == own.partition("/")[0]:
+            return own
+    raise NotAcceptable(
+        "This object cannot be had in that contentType.",
+        f"Ask for {DICOM}" + (", image/jpeg or image/png." if shows(image) and not own else "."),
+    )
+
+
+def _view(call: Call, image: StoredImage, kind: str) -> View:
+    rows, columns = (call.number(name, 0, lowest=1, highest=MAX_EDGE) for name in ("rows", "columns"))
+    size = (columns or MAX_EDGE, rows or MAX_EDGE) if rows or columns else None
+    center, width = call.query("windowCenter"), call.query("windowWidth")
+    window = windowed(f"{center},{width}") if center or width else None
+    part = None
+    if region := call.query("region"):
+        left, top, right, bottom = numbers(region, 4)
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+            raise Refused(BAD_REQUEST, "The parameter region must be XMIN,YMIN,XMAX,YMAX, each from 0 to 1.")
+        across, down = image.columns, image.rows
+        part = (left * across, top * down, (right - left) * across, (bottom - top) * down)
+    return View(kind, window, size, part, call.number("imageQuality", QUALITY, lowest=1, highest=100))
