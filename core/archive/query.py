@@ -12,13 +12,14 @@ from enum import IntEnum
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, Select, and_, func, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, and_, bindparam, func, or_, select
 
 from core.archive.blobs import Blobs
 from core.archive.headers import Headers
 from core.archive.matching_keys import Key, Moments, Path, Test, tests_of
 from core.archive.narrowing import narrowed
 from core.archive.schema import instances, series, studies, unindexed
+from core.db.prepared import Prepared
 from core.errors import BadInput
 
 
@@ -52,8 +53,19 @@ COLUMNS: Mapping[int, tuple[Level, Column[Any]]] = {
     0x00200013: (Level.IMAGE, instances.c.instance_number),
 }
 """What the catalog itself knows."""
+FEW: tuple[Path, ...] = ((0x0020000D,), (0x0020000E,), (0x00080018,), (0x00100020,), (0x00080050,))
+"""Keys that leave few candidates: UIDs, Patient ID, accession number."""
 OF_ALL_IMAGES = {0x00080061: series.c.modality, 0x00080062: instances.c.sop_class_uid}
 """Modalities in Study, SOP Classes in Study."""
+_OF_STUDY = {
+    0x00080061: select(series.c.modality).where(
+        series.c.study_id == bindparam("study_id"), series.c.modality != ""
+    ),
+    0x00080062: select(instances.c.sop_class_uid).where(
+        instances.c.study_id == bindparam("study_id"), instances.c.current.is_(True)
+    ),
+}
+_OF_ALL_IMAGES = {tag: Prepared(query.distinct()) for tag, query in _OF_STUDY.items()}
 AVAILABILITY = 0x00080056
 
 
@@ -82,6 +94,7 @@ class Search:
         tests = tests_of(query.keys)
         self._own = [test for test in tests if _level(test) <= query.level]
         self._below = [test for test in tests if _level(test) > query.level]
+        self._certain = len(self._below) == 1 and query.level is Level.STUDY and _certain(self._below[0])
         self._order = _order(query)
 
     def page(self) -> tuple[Sequence[Row[Any]], bool]:
@@ -105,25 +118,32 @@ class Search:
         """The image that came first, for what a study or series says on its own."""
         if self._query.level is Level.IMAGE:
             return row
-        statement = _images(row, self._query.level).order_by(instances.c.id).limit(1)
-        return self._connection.execute(statement).first()
+        level = self._query.level
+        mine, own = (
+            (instances.c.study_id, row.s_id) if level is Level.STUDY else (instances.c.series_id, row.e_id)
+        )
+        first = select(func.min(unindexed(instances.c.id))).where(mine == own, instances.c.current.is_(True))
+        return self._connection.execute(_joined().where(instances.c.id == first.scalar_subquery())).first()
 
     def _matches(self) -> Iterator[Row[Any]]:
         for row in self._connection.execute(self._candidates()):
             if all(test.matches(lambda path, row=row: self._values(row, path)) for test in self._own) and (  # type: ignore[misc] # bound now
-                not self._below or self._holds(row)
+                not self._below or self._certain or self._holds(row)
             ):
                 yield row
 
     def _holds(self, row: Row[Any]) -> bool:
         """Whether an image of the study or series matches everything that is left."""
-        statement = _images(row, self._query.level)
+        if max(map(_level, self._below)) is Level.SERIES:
+            statement = _select(Level.SERIES).where(series.c.study_id == row.s_id)
+        else:
+            statement = _images(row, self._query.level).order_by(instances.c.series_id)
         for test in self._below:
             if (condition := self._narrowed(test)[1]) is not None:
                 statement = statement.where(condition)
         return any(
             all(test.matches(lambda path, image=image: self._values(image, path)) for test in self._below)  # type: ignore[misc] # bound now
-            for image in self._connection.execute(statement.order_by(instances.c.series_id))
+            for image in self._connection.execute(statement)
         )
 
     def _values(self, row: Row[Any], path: Path) -> Sequence[str]:
@@ -140,16 +160,15 @@ class Search:
 
     def of_all_images(self, study_id: int, tag: int) -> Sequence[str]:
         """The distinct values in a study, sorted."""
-        column = OF_ALL_IMAGES[tag]
-        query = select(column).where(column.table.c.study_id == study_id, column != "").distinct()
-        if column.table is instances:
-            query = query.where(instances.c.current.is_(True))
-        return sorted(self._connection.execute(query).scalars())
+        found = _OF_ALL_IMAGES[tag](self._connection, {"study_id": study_id})
+        return sorted(value for (value,) in found)
 
     def _candidates(self) -> Select[Any]:
         query = self._query
         statement = _select(query.level)
-        namespace = studies.c.namespace if query.study_uid else unindexed(studies.c.namespace)
+        few = any(not key.empty and key.path in FEW for key in query.keys)
+        by_uid = query.study_uid or any(key.path == FEW[0] for key in query.keys if not key.empty)
+        namespace = studies.c.namespace if by_uid else unindexed(studies.c.namespace)
         statement = statement.where(namespace == query.namespace, studies.c.trash_id.is_(None))
         if query.study_uid:
             statement = statement.where(studies.c.study_uid == query.study_uid)
@@ -159,6 +178,8 @@ class Search:
             level, condition = self._narrowed(test)
             if condition is not None:
                 statement = statement.where(_lifted(condition, level, query.level))
+        if few and not query.study_uid and not query.order and query.level is not Level.STUDY:
+            return statement.order_by(unindexed(TABLES[query.level][0].c.id))  # the keys find, not the order
         return statement.order_by(*self._order)
 
     def _narrowed(self, test: Test) -> tuple[Level, ColumnElement[bool] | None]:
@@ -177,7 +198,7 @@ class Search:
         return Level.STUDY, studies.c.id.in_(select(column.table.c.study_id).where(condition))
 
 
-def _level(test: Test) -> int:
+def _level(test: Test) -> Level:
     """The highest level whose rows answer it; one below all where a header must."""
     levels = []
     for path in test.paths:
@@ -190,24 +211,43 @@ def _level(test: Test) -> int:
 
 def _select(level: Level) -> Select[Any]:
     """Rows of a level with those above; only what is current, and each image where it came to first."""
-    columns = [
+    statement = select(*_columns(level))
+    if level is Level.STUDY:
+        return statement.where(studies.c.images > 0)
+    if level is Level.SERIES:
+        return statement.join(series, series.c.study_id == studies.c.id).where(_there())
+    return _joined().where(_shown())
+
+
+def _joined() -> Select[Any]:
+    """Images with series and study."""
+    return (
+        select(*_columns(Level.IMAGE))
+        .select_from(instances)
+        .join(series, series.c.id == instances.c.series_id)
+        .join(studies, studies.c.id == instances.c.study_id)
+    )
+
+
+def _columns(level: Level) -> list[ColumnElement[Any]]:
+    return [
         column.label(prefix + column.name)
         for each, (table, prefix) in TABLES.items()
         if each <= level
         for column in table.c
     ]
-    statement = select(*columns)
-    if level is Level.STUDY:
-        return statement.where(studies.c.images > 0)
-    if level is Level.SERIES:
-        there = select(instances.c.id).where(instances.c.series_id == series.c.id, _shown()).exists()
-        return statement.join(series, series.c.study_id == studies.c.id).where(there)
-    return (
-        statement.select_from(instances)
-        .join(series, series.c.id == instances.c.series_id)
-        .join(studies, studies.c.id == instances.c.study_id)
-        .where(_shown())
-    )
+
+
+def _there() -> ColumnElement[bool]:
+    """A series has images."""
+    return select(instances.c.id).where(instances.c.series_id == series.c.id, _shown()).exists()
+
+
+def _certain(test: Test) -> bool:
+    """Whether the catalog's condition for series is all there is to it."""
+    if isinstance(test, Moments) or test.empty or test.path not in {(0x0020000E,), (0x00080060,)}:
+        return False
+    return not any("*" in each or "?" in each for each in test.wanted)
 
 
 def _shown() -> ColumnElement[bool]:
@@ -235,6 +275,8 @@ def _lifted(condition: ColumnElement[bool], level: Level, asked: Level) -> Colum
     if level <= asked:
         return condition
     table = TABLES[level][0]
+    if asked is Level.STUDY and level is Level.SERIES:
+        return studies.c.id.in_(select(series.c.study_id).where(condition, _there()))
     if asked is Level.STUDY:
         return studies.c.id.in_(select(table.c.study_id).where(condition))
     return series.c.id.in_(select(instances.c.series_id).where(condition))

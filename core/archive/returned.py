@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from core.archive.blobs import Blobs
 from core.archive.headers import plain
 from core.archive.query import AVAILABILITY, COLUMNS, OF_ALL_IMAGES, TABLES, Level, Query, Search
 from core.archive.schema import instances, phi_sets
 from core.db.database import Database
+from core.db.prepared import Prepared
 from core.dicom.elements import tag_text
 from core.dicom.json_model import CHARSET, UTF_8, Model, element_of
 from core.dicom.recoding import dictionary_vr
@@ -35,6 +36,17 @@ SERIES_TAGS = (
     *(0x00400244, 0x00400245, 0x00400250, 0x00400251, 0x00400253, 0x00400254, 0x00400275),
 )
 """Series, equipment and frame of reference elements (PS3.3 C.7.3 to C.7.5): what `all` is of a series."""
+
+
+_COMMON = Prepared(
+    select(phi_sets.c.tags)
+    .join(instances, instances.c.phi_set_id == phi_sets.c.id)
+    .where(instances.c.study_id == bindparam("study_id"), instances.c.current.is_(True))
+    .limit(1)
+)
+_IMAGES = Prepared(
+    select(func.count()).where(instances.c.series_id == bindparam("series_id"), instances.c.current.is_(True))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +124,13 @@ class _Writer:
             self._put(found, 0x00080061, modalities)
         if 0x00080062 in self._fields.tags:
             self._put(found, 0x00080062, list(self._search.of_all_images(row.s_id, 0x00080062)))
-        query = (
-            select(phi_sets.c.tags)
-            .join(instances, instances.c.phi_set_id == phi_sets.c.id)
-            .where(phi_sets.c.study_id == row.s_id, instances.c.study_id == row.s_id)
-            .where(instances.c.current.is_(True))
-            .limit(1)
-        )
-        texts: Mapping[str, str] = json.loads(self._connection.execute(query).scalar() or "{}")
+        kept = _COMMON(self._connection, {"study_id": row.s_id}).fetchone()
+        texts: Mapping[str, str] = json.loads(kept[0]) if kept else {}
         for tag in COMMON_OF_STUDY:
             self._put(found, tag, [texts.get(tag_text(tag), "")])
 
     def _images(self, row: Row[Any]) -> int:
-        query = select(func.count()).where(instances.c.series_id == row.e_id, instances.c.current.is_(True))
-        return self._connection.execute(query).scalar_one()
+        return int(_IMAGES(self._connection, {"series_id": row.e_id}).fetchone()[0])
 
     def _of_image(self, row: Row[Any], found: Model) -> None:
         """What the catalog does not know, from the image itself or the first one of the study or series."""
