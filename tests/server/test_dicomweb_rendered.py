@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -170,3 +171,30 @@ def test_objects_without_a_picture(client: httpx.Client) -> None:
     (place,) = put(client, without_picture("rendered none"))
     assert client.get(f"/dicom-web{place}/rendered").status_code == 406
     assert client.get(f"/dicom-web{place}/thumbnail").status_code == 404
+
+
+def test_no_real_file_is_too_much(client: httpx.Client, testdata: Path) -> None:
+    """Everything that can be stored can be read in every form, or is refused with a reason."""
+    shown = 0
+    for path in sorted(testdata.rglob("*")):
+        if not path.is_file() or path.stat().st_size > 300_000:
+            continue
+        headers = {"content-type": "application/dicom"}
+        stored = client.post("/dicom-web/studies", content=path.read_bytes(), headers=headers)
+        if stored.status_code != 200:
+            continue
+        (item,) = stored.json()["00081199"]["Value"]
+        address: str = item["00081190"]["Value"][0]
+        for ending, accept in (
+            ("metadata", "application/dicom+json"),
+            ("frames/1", 'multipart/related; type="application/octet-stream"; transfer-syntax=*'),
+            ("frames/1", "application/octet-stream"),
+            ("rendered", "image/jpeg"),
+            ("thumbnail", "image/jpeg"),
+            ("bulkdata/7FE00010", "*/*"),
+        ):
+            answer = client.get(f"{address}/{ending}", headers={"accept": accept})
+            assert answer.status_code in {200, 404, 406, 415}, (path.name, ending, answer.status_code)
+            assert answer.status_code == 200 or error_of(answer)
+            shown += answer.status_code == 200
+    assert shown > 400

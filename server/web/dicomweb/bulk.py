@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -67,7 +67,7 @@ class BulkRoutes:
         else:
             await _send_value(call, send, found, media_type)
 
-    async def _pieces(self, found: _Found, head: bytes) -> AsyncIterator[bytes]:
+    async def _pieces(self, found: _Found, head: bytes) -> AsyncGenerator[bytes, None]:
         if found.stored is None:
             yield head + found.data
             return

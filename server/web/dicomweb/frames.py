@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING
 
 from core.archive.nouns import StoredImage
@@ -63,7 +63,7 @@ class FrameSender:
 
     async def _pieces(
         self, parts: Parts, coding: Coding, opened: ImageObject, numbers: Sequence[int]
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         for number in numbers:
             data = await self._services.run(lambda number=number: opened.coded(number - 1))  # type: ignore[misc] # bound now
             yield parts.head(coding.content_type, len(data)) + data

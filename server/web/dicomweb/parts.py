@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from server.web.body import ClientGone
 from server.web.call import Call, Headers, Receive, Send, answer
@@ -31,13 +32,24 @@ class Parts:
         call: Call,
         receive: Receive,
         send: Send,
-        pieces: AsyncIterator[bytes],
+        pieces: AsyncGenerator[bytes, None],
         headers: Headers | None = None,
     ) -> None:
         """Send *pieces*: heads and contents. What the first of them raises is told as an error.
 
         Raises ClientGone when nobody takes them any more; then, and when one cannot be made, the body is cut.
         """
+        async with aclosing(pieces):  # what is under way for them ends with the answer
+            await self._send(call, receive, send, pieces, headers)
+
+    async def _send(
+        self,
+        call: Call,
+        receive: Receive,
+        send: Send,
+        pieces: AsyncGenerator[bytes, None],
+        headers: Headers | None,
+    ) -> None:
         kind = f'{RELATED}; type="{self._inner}"; boundary={self._boundary}'.encode("latin-1")
         start = [(b"content-type", kind), *(headers or [])]
         first = await anext(pieces)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from core.access.rights import Right
 from core.archive.nouns import CURRENT, StoredImage
@@ -125,7 +125,9 @@ class RenderedRoutes:
         parts = Parts(view.media_type)
         await parts.send(call, receive, send, self._pieces(parts, pictures, view))
 
-    async def _pieces(self, parts: Parts, pictures: Sequence[Picture], view: View) -> AsyncIterator[bytes]:
+    async def _pieces(
+        self, parts: Parts, pictures: Sequence[Picture], view: View
+    ) -> AsyncGenerator[bytes, None]:
         making: deque[asyncio.Task[bytes]] = deque()
         waiting = deque(pictures)
         try:
