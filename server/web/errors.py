@@ -92,6 +92,8 @@ def kind_of(error: BaseException) -> Kind:
         return error.kind
     if isinstance(error, errors.NotFound):
         return NOT_FOUND_KINDS.get(error.kind, NOT_FOUND)
+    if isinstance(error, errors.SourceFault):  # of a stored object: it makes no sense, or the disk failed
+        return UNSUPPORTED if error.lasting else STORE_FAILED
     return next((kind for known, kind in KINDS if isinstance(error, known)), UNKNOWN)
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from core.errors import SourceFault
 from core.media.samples import SampleStudy, ct_slice, part10
+from server.web.errors import kind_of
 from tests.server.conftest import CANARY, NAMESPACE, PASSWORDS, Served, Stored, error_of, raw
 
 pytestmark = pytest.mark.usefixtures("caplog")  # the archive warns of such callers, as it should
@@ -309,3 +311,8 @@ def test_many_at_once(served: Served) -> None:
     assert answers == [200] * 48
     images = schema["series"][0]["images"]
     assert len(images) == 24 and [image["rank"] for image in images] == list(range(1, 25))
+
+
+@pytest.mark.parametrize(("lasting", "status"), [(True, 415), (False, 507)])
+def test_a_stored_object_that_cannot_be_read_is_no_fault_of_ours(lasting: bool, status: int) -> None:
+    assert kind_of(SourceFault("A stored object cannot be read.", lasting=lasting)).status == status
