@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -118,12 +119,8 @@ class Search:
         """The image that came first, for what a study or series says on its own."""
         if self._query.level is Level.IMAGE:
             return row
-        level = self._query.level
-        mine, own = (
-            (instances.c.study_id, row.s_id) if level is Level.STUDY else (instances.c.series_id, row.e_id)
-        )
-        first = select(func.min(unindexed(instances.c.id))).where(mine == own, instances.c.current.is_(True))
-        return self._connection.execute(_joined().where(instances.c.id == first.scalar_subquery())).first()
+        own = row.s_id if self._query.level is Level.STUDY else row.e_id
+        return self._connection.execute(_first_of(self._query.level), {"own": own}).first()
 
     def _matches(self) -> Iterator[Row[Any]]:
         for row in self._connection.execute(self._candidates()):
@@ -209,6 +206,16 @@ def _level(test: Test) -> Level:
     return max(levels)
 
 
+@cache
+def _first_of(level: Level) -> Select[Any]:
+    mine = instances.c.study_id if level is Level.STUDY else instances.c.series_id
+    first = select(func.min(unindexed(instances.c.id))).where(
+        mine == bindparam("own"), instances.c.current.is_(True)
+    )
+    return _joined().where(instances.c.id == first.scalar_subquery())
+
+
+@cache
 def _select(level: Level) -> Select[Any]:
     """Rows of a level with those above; only what is current, and each image where it came to first."""
     statement = select(*_columns(level))
@@ -219,6 +226,7 @@ def _select(level: Level) -> Select[Any]:
     return _joined().where(_shown())
 
 
+@cache
 def _joined() -> Select[Any]:
     """Images with series and study."""
     return (

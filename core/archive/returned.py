@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, select
@@ -171,9 +172,14 @@ class _Writer:
 
     @staticmethod
     def _put(found: Model, tag: int, values: list[Any]) -> None:
-        vr = dictionary_vr(tag).decode("ascii")
+        vr = _vr(tag)
         present = [value for value in values if value is not None and value != ""]
         found[f"{tag:08X}"] = element_of(vr, present)
+
+
+@lru_cache(maxsize=512)
+def _vr(tag: int) -> str:
+    return dictionary_vr(tag).decode("ascii")
 
 
 def _uids(row: Row[Any], level: Level) -> tuple[str, ...]:
