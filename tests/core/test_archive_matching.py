@@ -219,7 +219,7 @@ def _parsed(wanted: dict[str, str]) -> list[Any]:
     return [key for key in keys if key is not None]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), level=st.sampled_from(list(Level)))
 def test_an_answer_is_what_a_loop_over_the_objects_gives(
     filled: Filled, data: st.DataObject, level: Level
