@@ -10,11 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtGui import QPainter
+from PySide6.QtWidgets import QApplication, QStyledItemDelegate, QStyleOptionViewItem
 from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
 
 from core.dicom.refs import FileRef, Found, Header
+from ui.importing.tree_view import CellDelegate, DiscTree, NameDelegate
+from ui.models.study_node import Node
 from ui.models.study_tree import Column, StudyTree
+from ui.theme import Mode, Theme
 
 CHECK = Qt.ItemDataRole.CheckStateRole
 
@@ -216,3 +221,35 @@ def _outline(batch: list[Found]) -> list[tuple[str, str]]:
 
     walk(QModelIndex())
     return lines
+
+
+class NameByQt(NameDelegate):
+    """Asks the model role by role, as Qt's own delegate does."""
+
+    def _line_of(self, painter: QPainter, option: QStyleOptionViewItem, node: Node, column: int) -> None:
+        QStyledItemDelegate.paint(self, painter, option, self._model.index_of(node, column))
+
+
+class CellByQt(CellDelegate):
+    """The same in the other columns."""
+
+    _line_of = NameByQt._line_of  # type: ignore[assignment]  # of a sibling class
+
+
+def test_a_row_looks_as_qt_would_paint_it(qtbot: QtBot, qapp: QApplication) -> None:
+    Theme(qapp, Mode.LIGHT)
+    model = StudyTree()
+    tree = DiscTree(model)
+    qtbot.addWidget(tree)
+    tree.resize(700, 400)
+    tree.show()
+    feed(qtbot, model, found(1), found(2, series="1.1.2", series_number=3), found(3, BERT, "2.1", "2.1.1"))
+    tree.expandAll()
+    tree.setCurrentIndex(model.index(0, 0, model.index(0, 0)))
+    model.tick(model.node(model.index(0, 0, model.index(0, 0, model.index(0, 0)))), True)
+    ours = tree.viewport().grab().toImage()
+    tree.setItemDelegate(CellByQt(tree, model))
+    tree.setItemDelegateForColumn(Column.NAME, NameByQt(tree, model))
+    assert tree.viewport().grab().toImage() == ours
+    model.tick_all(True)
+    assert tree.viewport().grab().toImage() != ours

@@ -19,7 +19,7 @@ from core.dicom.tree import Patient, Study
 from ui.icons import icon
 from ui.models.people import person_name, said
 from ui.models.study_node import Node, identity
-from ui.models.study_tree import NODE_ROLE, Column, StudyTree
+from ui.models.study_tree import ALIGNMENTS, NODE_ROLE, Column, StudyTree, cell
 from ui.theme import tokens
 from ui.widgets.banner import breakable
 
@@ -30,30 +30,51 @@ BESIDE = 52
 NARROW = 460
 """Below this width the sizes give way, so that dates and titles stay readable."""
 
-OPENED_AT_FIRST = 120
-"""So many rows come unfolded; a larger tree would scroll for ever, and each new row lays all of them out."""
+OPENED_AT_FIRST = 60
+"""So many rows come unfolded, two screens full: each new row lays all of them out."""
 
+_SHOWN = QStyleOptionViewItem.ViewItemFeature.HasDisplay
+_TICKABLE = _SHOWN | QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
 _WRAP = int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
 
 
 class CellDelegate(QStyledItemDelegate):
-    """One line in the other columns; says so without asking the model, for layouts ask it of every row."""
+    """One line in a column, as Qt would paint it.
 
-    def __init__(self, view: QTreeView) -> None:
+    It asks the model neither for its height nor, role by role, for what to paint: a window full of rows then
+    takes two thirds of the time, many times in a second while a disc is read.
+    """
+
+    def __init__(self, view: QTreeView, model: StudyTree) -> None:
         super().__init__(view)
+        self._model = model
         self._line = QSize(40, QFontMetrics(view.font()).height() + 2 * PAD)
 
     def sizeHint(self, _option: QStyleOptionViewItem, _index: Index) -> QSize:
         return self._line
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        self._line_of(painter, option, self._model.node(index), index.column())
+
+    def _line_of(self, painter: QPainter, option: QStyleOptionViewItem, node: Node, column: int) -> None:
+        option.text = cell(node, column)
+        option.displayAlignment = ALIGNMENTS[column]
+        option.features = _SHOWN
+        if column == Column.NAME:
+            option.features = _TICKABLE
+            option.checkState = node.check_state()
+        widget: QWidget = option.widget
+        style = widget.style() if widget is not None else QApplication.style()
+        style.drawControl(QStyle.ControlElement.CE_ItemViewItem, option, painter, widget)
 
 
 class NameDelegate(CellDelegate):
     """Paints the first column; a patient's name wraps where it must and is never cut."""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        node = index.data(NODE_ROLE)
-        if not isinstance(node, Node) or not isinstance(node.item, Patient):
-            super().paint(painter, option, index)
+        node = self._model.node(index)
+        if not isinstance(node.item, Patient):
+            self._line_of(painter, option, node, Column.NAME)
             return
         self.initStyleOption(option, index)
         option.text = ""
@@ -126,8 +147,8 @@ class DiscTree(QTreeView):
         super().__init__(parent)
         self._model = model
         self.setModel(model)
-        self.setItemDelegate(CellDelegate(self))
-        self.setItemDelegateForColumn(Column.NAME, NameDelegate(self))
+        self.setItemDelegate(CellDelegate(self, model))
+        self.setItemDelegateForColumn(Column.NAME, NameDelegate(self, model))
         self.setAccessibleName(self.tr("Patients, studies and series"))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -147,13 +168,15 @@ class DiscTree(QTreeView):
             wide = max(metrics.horizontalAdvance(widest), metrics.horizontalAdvance(title) + 12)
             self.setColumnWidth(column, wide + 16)
         self._unfolded = 0
+        self._new_patients: list[QPersistentModelIndex] = []
         model.rowsInserted.connect(self._inserted)
+        model.placed.connect(self._span)
         self.activated.connect(self._activated)
 
     def _inserted(self, parent: QModelIndex, first: int, last: int) -> None:
-        for row in range(first, last + 1):
-            if not parent.isValid():
-                self.setFirstColumnSpanned(row, parent, True)
+        if not parent.isValid():
+            rows = range(first, last + 1)
+            self._new_patients += [QPersistentModelIndex(self._model.index(row, 0)) for row in rows]
         if not parent.isValid() and self._model.rowCount() == 1:
             self._unfolded = 0
         if self._unfolded < OPENED_AT_FIRST:
@@ -163,6 +186,13 @@ class DiscTree(QTreeView):
                 self.expand(parent)
         if not self.currentIndex().isValid():
             self.setCurrentIndex(self._model.index(0, 0))
+
+    def _span(self) -> None:
+        """A patient's name takes the whole row. Not at once: for each row Qt would lay out all of them."""
+        patients, self._new_patients = self._new_patients, []
+        for index in patients:
+            if index.isValid():
+                self.setFirstColumnSpanned(index.row(), QModelIndex(), True)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         narrow = self.width() < NARROW

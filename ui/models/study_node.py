@@ -19,7 +19,7 @@ def _tr(text: str) -> str:
 class Node:
     """One row. *leaves* and *ticked* count the series below (a series counts itself)."""
 
-    __slots__ = ("children", "images", "item", "key", "keys", "leaves", "parent", "size", "ticked")
+    __slots__ = ("_title", "children", "images", "item", "key", "keys", "leaves", "parent", "size", "ticked")
 
     def __init__(self, item: Patient | Study | Series | None, key: tuple[Any, ...], parent: Node | None):
         self.item = item
@@ -28,6 +28,14 @@ class Node:
         self.children: list[Node] = []
         self.keys: list[tuple[Any, ...]] = []
         self.leaves = self.ticked = self.images = self.size = 0
+        self._title: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The first column; put together once, for it is painted at every change of a count."""
+        if self._title is None:
+            self._title = title(self)
+        return self._title
 
     def row(self) -> int:
         """Where it stands among its siblings."""

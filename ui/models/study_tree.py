@@ -27,7 +27,7 @@ from PySide6.QtCore import (
 from core.dicom.refs import Found
 from core.dicom.tree import Patient, Series, Study, Tree, folded, patient_key
 from ui.models.people import size_text
-from ui.models.study_node import Node, child_of, latest_first, spoken, tip, title, type_text
+from ui.models.study_node import Node, child_of, latest_first, spoken, tip, type_text
 from ui.services import Picked
 
 Index = QModelIndex | QPersistentModelIndex
@@ -37,7 +37,7 @@ _CHECK = int(Qt.ItemDataRole.CheckStateRole)
 _ALIGNMENT = int(Qt.ItemDataRole.TextAlignmentRole)
 _SPOKEN = int(Qt.ItemDataRole.AccessibleTextRole)
 _ROLES = frozenset((_DISPLAY, _CHECK, _ALIGNMENT, _SPOKEN, int(Qt.ItemDataRole.ToolTipRole), int(NODE_ROLE)))
-_ALIGNMENTS = (
+ALIGNMENTS = (
     *(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft,) * 2,
     *(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight,) * 2,
 )
@@ -56,15 +56,31 @@ class Column(IntEnum):
     SIZE = 3
 
 
+# What follows is looked up a thousand times for one painted window: made once.
+_NAME, _COLUMNS = int(Column.NAME), len(Column)
+_INDEXES = (QModelIndex, QPersistentModelIndex)
+_PLAIN = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+_FLAGS = {
+    (name, leaf): _PLAIN
+    | (Qt.ItemFlag.ItemIsUserCheckable if name else Qt.ItemFlag(0))
+    | (Qt.ItemFlag.ItemNeverHasChildren if leaf else Qt.ItemFlag(0))
+    for name in (False, True)
+    for leaf in (False, True)
+}
+"""By whether it is the first column, and whether the row is a series."""
+
+
 class StudyTree(QAbstractItemModel):
     """The tree of one scan.
 
     Signals:
         ticksChanged(): what is ticked, or how much that is, changed.
+        placed(): a helping of it is.
         fed(): everything that was handed to `feed` is in the tree.
     """
 
     ticksChanged = Signal()
+    placed = Signal()
     fed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -84,6 +100,7 @@ class StudyTree(QAbstractItemModel):
         self._patients: dict[tuple[str, str, str, str], Node] = {}
         self._warned: dict[int, str] = {}
         self._touched: dict[Node, None] = {}
+        self._above: dict[Node, QModelIndex] = {}  # of rows that were asked for as parents, while none move
 
     def clear(self) -> None:
         """Forget everything."""
@@ -113,12 +130,16 @@ class StudyTree(QAbstractItemModel):
         touched = self._touched
         while self._waiting and perf_counter() < until:
             batch = self._waiting[0]
+            rows = len(self._nodes)
             for found in batch[self._offset : self._offset + 64]:
                 self._place(found, touched)
-            self._offset += 64
+                self._offset += 1
+                if len(self._nodes) > rows:  # a new row costs as much as a thousand counted ones
+                    break
             if self._offset >= len(batch):
                 self._waiting.popleft()
                 self._offset = 0
+        self.placed.emit()
         if not self._waiting or now - self._told >= TELL_EVERY_S:
             self._told = now
             self._touched = {}
@@ -176,6 +197,7 @@ class StudyTree(QAbstractItemModel):
         row = bisect_left(parent.keys, key)
         whole = parent.parent is not None and parent.leaves > 0 and parent.ticked == parent.leaves
         self.beginInsertRows(self.index_of(parent), row, row)
+        self._above.clear()
         parent.keys.insert(row, key)
         parent.children.insert(row, node)
         self.endInsertRows()
@@ -198,7 +220,7 @@ class StudyTree(QAbstractItemModel):
                     node if node.key > last.key else last,
                 )
         for first, last in ends.values():
-            self.dataChanged.emit(self.index_of(first), self.index_of(last).siblingAtColumn(Column.SIZE))
+            self.dataChanged.emit(self.index_of(first), self.index_of(last, Column.SIZE))
         if ticked:
             self.ticksChanged.emit()
 
@@ -210,9 +232,15 @@ class StudyTree(QAbstractItemModel):
                 first = self.index_of(node)
                 self.dataChanged.emit(first, first)
 
-    def index_of(self, node: Node) -> QModelIndex:
-        """The index of a row's first column."""
-        return QModelIndex() if node.parent is None else self.createIndex(node.row(), 0, node)
+    def index_of(self, node: Node, column: int = 0) -> QModelIndex:
+        """The index of a row, of its first column unless another is named."""
+        return QModelIndex() if node.parent is None else self.createIndex(node.row(), column, node)
+
+    def sibling(self, row: int, column: int, index: Index) -> QModelIndex:
+        """Another cell of the same row without the way over its parent, which is what Qt would go."""
+        if row == index.row() and 0 <= column < _COLUMNS:
+            return self.createIndex(row, column, self.node(index))
+        return super().sibling(row, column, index)
 
     def node(self, index: Index) -> Node:
         """The row behind *index*; the invisible root for an invalid one."""
@@ -221,33 +249,32 @@ class StudyTree(QAbstractItemModel):
 
     def index(self, row: int, column: int, parent: Index = QModelIndex()) -> QModelIndex:  # noqa: B008
         above = self.node(parent)
-        inside = 0 <= row < len(above.children) and 0 <= column < len(Column)
+        inside = 0 <= row < len(above.children) and 0 <= column < _COLUMNS
         if not inside or (parent.isValid() and parent.column() != 0):
             return QModelIndex()
         return self.createIndex(row, column, above.children[row])
 
     def parent(self, index: Index = QModelIndex()) -> Any:  # noqa: B008
-        if not isinstance(index, QModelIndex | QPersistentModelIndex) or not index.isValid():
+        if not isinstance(index, _INDEXES) or not index.isValid():
             return QModelIndex()
         above = self.node(index).parent
-        return QModelIndex() if above is None else self.index_of(above)
+        if above is None or above.parent is None:
+            return QModelIndex()
+        found = self._above.get(above)
+        if found is None:
+            found = self._above[above] = self.index_of(above)
+        return found
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
         return len(self.node(parent).children) if not parent.isValid() or parent.column() == 0 else 0
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return len(Column)
+        return _COLUMNS
 
     def flags(self, index: Index) -> Qt.ItemFlag:
         if not index.isValid():
             return Qt.ItemFlag.NoItemFlags
-        plain = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
-        if index.column() == Column.NAME:
-            plain |= Qt.ItemFlag.ItemIsUserCheckable
-        return plain | (Qt.ItemFlag.ItemNeverHasChildren if self._is_leaf(index) else Qt.ItemFlag(0))
-
-    def _is_leaf(self, index: Index) -> bool:
-        return isinstance(self.node(index).item, Series)
+        return _FLAGS[index.column() == _NAME, isinstance(self.node(index).item, Series)]
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
@@ -255,7 +282,7 @@ class StudyTree(QAbstractItemModel):
         if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(Column):
             return None
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _ALIGNMENTS[section]
+            return ALIGNMENTS[section]
         if role == Qt.ItemDataRole.DisplayRole:
             titles = (self.tr("Patients and studies"), self.tr("Type"), self.tr("Images"), self.tr("Size"))
             return titles[section]
@@ -269,13 +296,13 @@ class StudyTree(QAbstractItemModel):
             return node
         column = index.column()
         if role == _DISPLAY:
-            return _cell(node, column)
+            return cell(node, column)
         if role == _CHECK:
-            return node.check_state() if column == Column.NAME else None
+            return node.check_state() if column == _NAME else None
         if role == _ALIGNMENT:
-            return _ALIGNMENTS[column]
+            return ALIGNMENTS[column]
         if role == _SPOKEN:
-            return spoken(node) if column == Column.NAME else None
+            return spoken(node) if column == _NAME else None
         return tip(node)
 
     def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
@@ -318,13 +345,10 @@ class StudyTree(QAbstractItemModel):
         return result
 
 
-def _cell(node: Node, column: int) -> str:
+def cell(node: Node, column: int) -> str:
     """What one column says of a row."""
-    match column:
-        case Column.NAME:
-            return title(node)
-        case Column.TYPE:
-            return type_text(node)
-        case Column.IMAGES:
-            return QLocale().toString(node.images)
-    return size_text(node.size)
+    if column == _NAME:
+        return node.title
+    if column == Column.TYPE:
+        return type_text(node)
+    return QLocale().toString(node.images) if column == Column.IMAGES else size_text(node.size)
