@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,7 +77,7 @@ def _item(operation: Operation) -> dict[str, Any]:
     item: dict[str, Any] = {
         "tags": [operation.tag],
         "summary": summary.strip(),
-        "operationId": f"{operation.handler.__name__}_{operation.method.lower()}_{len(names)}",
+        "operationId": "_".join((operation.method.lower(), *re.findall("[A-Za-z0-9]+", operation.path))),
         "parameters": [
             *({"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in names),
             *(

@@ -30,12 +30,15 @@ from core.upload.v3 import V3Destination
 from tests.app.archive_process import ROOT, ArchiveProcess, environment, filmjacket
 from tests.core.upload_fakes import wait_until
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills with POSIX signals")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="kills with POSIX signals"),
+    pytest.mark.timeout(400),  # many starts of a process, each slow on a busy machine
+]
 
 ROUNDS = 10
 CONNECTIONS = Pace().connections
 STUDY = SampleStudy("kill")
-IMAGES = 400
+IMAGES = 300
 
 
 @pytest.fixture(scope="module")
