@@ -12,9 +12,10 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, RLELossless
 
+from core.dicom.native_reader import read_xml
 from core.media.samples import SampleStudy, colour_photo, ct_slice, part10, ultrasound_cine
 from tests.server.conftest import CANARY, Served, error_of
-from tests.server.test_dicomweb import parts_of
+from tests.server.test_dicomweb import TYPE, body_of, of_study, parts_of
 
 BASES = ("/dicom-web", "", "/dcm4chee-arc/aets/DCM4CHEE/rs")
 V3 = "/api/v3/storage/dicomweb/default"
@@ -238,3 +239,17 @@ def test_rejecting_is_deleting(served: Served, client: httpx.Client) -> None:
     assert client.post(f"{path}/113001%5EDCM").status_code == 204
     assert client.get(f"/dicom-web{place}").status_code == 404
     assert client.post(f"{path}/113001%5EDCM").status_code == 404
+
+
+def test_metadata_and_searches_as_xml_say_what_json_says(client: httpx.Client) -> None:
+    study, files = of_study("dicomweb xml", 2)
+    client.post("/dicom-web/studies", content=body_of(files), headers=TYPE)
+    accept = {"accept": 'multipart/related; type="application/dicom+xml"'}
+    for path in (f"{study.uid}/metadata", f"{study.uid}/series", f"{study.uid}/instances"):
+        answer = client.get(f"/dicom-web/studies/{path}", headers=accept)
+        assert answer.status_code == 200, answer.text
+        parts = parts_of(answer)
+        assert {kind.content_type for kind, _ in parts} == {"application/dicom+xml"}
+        assert [read_xml(document) for _, document in parts] == client.get(
+            f"/dicom-web/studies/{path}"
+        ).json()

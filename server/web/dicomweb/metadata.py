@@ -1,4 +1,4 @@
-"""WADO-RS metadata (PS3.18 10.4.1.1.2): the DICOM JSON model, bulk data as addresses."""
+"""WADO-RS metadata (PS3.18 10.4.1.1.2): the DICOM JSON model or its XML, bulk data as addresses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from core.dicom.json_model import metadata
 from core.errors import NotAcceptable
 from server.web.arrays import send_array
 from server.web.call import Call, Headers, Receive, Scope, Send, answer, call_of
-from server.web.dicomweb.media import EVERYTHING, accepted
+from server.web.dicomweb.media import RELATED
+from server.web.dicomweb.model_forms import DICOM_JSON, DICOM_XML, JSON, WOULD_DO, model_form, send_xml
 from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, base_url, namespace_of, uids_at
 from server.web.errors import encode
 from server.web.files import ASK_AGAIN
@@ -20,7 +21,6 @@ from server.web.services import Services
 from server.web.streaming import Operation
 
 TAG = "DICOMweb"
-DICOM_JSON, JSON = "application/dicom+json", "application/json"
 OF_V3 = "/api/v3/"
 """Where V3 storage answers for itself: it knows overlays, and no addresses of bulk data."""
 
@@ -34,7 +34,7 @@ class MetadataRoutes:
 
     def operations(self) -> list[Operation]:
         """Every route of this file."""
-        answers = {200: (DICOM_JSON, JSON), 304: (), 404: (JSON,), 406: (JSON,)}
+        answers = {200: (DICOM_JSON, JSON, RELATED), 304: (), 404: (JSON,), 406: (JSON,)}
         query = {"accept": "As the header Accept, for callers that cannot set it."}
         return [
             Operation(path, "GET", self.retrieve, TAG, answers=answers, query=query, documented=documented)
@@ -44,7 +44,7 @@ class MetadataRoutes:
         ]
 
     async def retrieve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The elements of every object of a study, of a series, or of one instance, as a JSON array.
+        """The elements of every object of a study, a series, or an instance: a JSON array or XML parts.
 
         Binary values are addresses (BulkDataURI), pixel data among them. `ETag` names what the study holds.
         """
@@ -71,9 +71,16 @@ class MetadataRoutes:
             await answer(send, 304, b"", headers)
             return
 
+        def described(uid: str) -> dict[str, object]:
+            return _described(self._archive.image(namespace, study_uid, uid), base)
+
+        if media_type == DICOM_XML:
+            models = (await self._services.run(lambda uid=uid: described(uid)) for uid in uids)  # type: ignore[misc] # bound now
+            await send_xml(call, receive, send, models, headers)
+            return
+
         def some(chosen: Sequence[str]) -> bytes:
-            images = (self._archive.image(namespace, study_uid, uid) for uid in chosen)
-            return b",".join(encode(_described(image, base)) for image in images)
+            return b",".join(encode(described(uid)) for uid in chosen)
 
         await send_array(
             self._services,
@@ -115,12 +122,8 @@ def takes_gzip(call: Call) -> bool:
 
 
 def _media_type(call: Call) -> str:
-    """JSON under its plain name for who asks for that. Raises NotAcceptable."""
-    for each in accepted(call):
-        if each.type in {DICOM_JSON, EVERYTHING, "application/*"}:
-            return DICOM_JSON
-        if each.type == JSON:
-            return JSON
-    raise NotAcceptable(
-        "Metadata cannot be had in any of the accepted media types.", f"Ask for {DICOM_JSON}."
-    )
+    """The form that is asked for. Raises NotAcceptable."""
+    form = model_form(call)
+    if form is None:
+        raise NotAcceptable("Metadata cannot be had in any of the accepted media types.", WOULD_DO)
+    return form

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from core.access.rights import Right
 from core.archive.matching_keys import NO_KEY_VRS, Key, Path, key_of, path_of, shown
 from core.archive.query import Level, Query
 from core.archive.returned import Answers, Fields
+from core.dicom.json_model import Model
 from core.dicom.recoding import dictionary_vr
 from core.errors import BadInput, NotAcceptable
-from server.web.call import JSON, Call, Receive, Scope, Send, answer, answer_json, call_of
-from server.web.dicomweb.media import EVERYTHING, accepted
+from server.web.call import Call, Receive, Scope, Send, answer, answer_json, call_of
+from server.web.dicomweb.media import RELATED
+from server.web.dicomweb.model_forms import DICOM_JSON, DICOM_XML, WOULD_DO, each_of, model_form, send_xml
 from server.web.dicomweb.places import at_each, base_url, namespace_of
 from server.web.errors import encode
 from server.web.services import Services
@@ -29,7 +31,6 @@ RESOURCES = {
     STUDY + "/instances": Level.IMAGE,
     SERIES + "/instances": Level.IMAGE,
 }
-DICOM_JSON = "application/dicom+json"
 USUAL, MOST = 1000, 20_000
 """Answers without a limit: of an archive, and of one study."""
 PARAMETERS = {
@@ -74,7 +75,7 @@ class SearchRoutes:
 
     def operations(self) -> list[Operation]:
         """Every route of this file."""
-        answers = {200: (DICOM_JSON, "application/json"), 204: (), 400: ("application/json",)}
+        answers = {200: (DICOM_JSON, "application/json", RELATED), 204: (), 400: ("application/json",)}
         counts = {200: ("application/json",), 400: ("application/json",)}
         return [
             Operation(path + end, "GET", handler, TAG, answers=given, query=PARAMETERS, documented=documented)
@@ -95,12 +96,15 @@ class SearchRoutes:
 
         def work() -> tuple[bytes, Answers]:
             found = self._services.searcher.answers(query, Fields(frozenset(asked.fields), asked.everything))
-            return _body(found, base), found
+            return b"" if media_type == DICOM_XML else _body(found, base), found
 
         body, found = await self._services.run(work)
         headers = asked.warnings(more=found.more)
         if not found.models:
             await answer(send, 204, b"", headers)
+            return
+        if media_type == DICOM_XML:
+            await send_xml(call_of(scope), receive, send, each_of(_complete(found, base)), headers)
             return
         await answer(send, 200, body, [(b"content-type", media_type.encode("ascii")), *headers])
 
@@ -185,18 +189,18 @@ def _level_of(path: str) -> Level:
 
 
 def _media_type(call: Call) -> str:
-    """DICOM JSON under the name that is asked for. Raises NotAcceptable."""
-    for each in accepted(call):
-        if each.type in {DICOM_JSON, EVERYTHING, "application/*"}:
-            return DICOM_JSON
-        if each.type == JSON[1].decode():
-            return each.type
-    raise NotAcceptable("Answers of a search cannot be had in that form.", f"Ask for {DICOM_JSON}.")
+    """The form that is asked for. Raises NotAcceptable."""
+    form = model_form(call)
+    if form is None:
+        raise NotAcceptable("Answers of a search cannot be had in that form.", WOULD_DO)
+    return form
+
+
+def _complete(found: Answers, base: str) -> Iterator[Model]:
+    for uids, model in found.models:
+        place = "".join(f"/{folder}/{uid}" for folder, uid in zip(FOLDERS, uids, strict=False))
+        yield {**model, RETRIEVE_URL: {"vr": "UR", "Value": [base + place]}}
 
 
 def _body(found: Answers, base: str) -> bytes:
-    models = []
-    for uids, model in found.models:
-        place = "".join(f"/{folder}/{uid}" for folder, uid in zip(FOLDERS, uids, strict=False))
-        models.append(encode({**model, RETRIEVE_URL: {"vr": "UR", "Value": [base + place]}}))
-    return b"[" + b",".join(models) + b"]"
+    return b"[" + b",".join(encode(model) for model in _complete(found, base)) + b"]"

@@ -1,0 +1,46 @@
+"""The two forms of what is told about objects: the DICOM JSON model, and the Native DICOM Model in XML."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+
+from core.dicom.json_model import Model
+from core.dicom.native_xml import as_xml
+from server.web.call import Call, Headers, Receive, Send
+from server.web.dicomweb.media import EVERYTHING, RELATED, accepted
+from server.web.dicomweb.parts import Parts
+
+DICOM_JSON, DICOM_XML, JSON = "application/dicom+json", "application/dicom+xml", "application/json"
+WOULD_DO = f'Ask for {DICOM_JSON}, or for {RELATED}; type="{DICOM_XML}".'
+
+
+def model_form(call: Call) -> str | None:
+    """The form the caller likes best of one answer or more; XML comes in parts only. None if none will do."""
+    for each in accepted(call):
+        if each.type in {DICOM_JSON, EVERYTHING, "application/*"}:
+            return DICOM_JSON
+        if each.type == JSON:
+            return JSON
+        if each.type == RELATED and each.inner == DICOM_XML:
+            return DICOM_XML
+    return None
+
+
+async def send_xml(
+    call: Call, receive: Receive, send: Send, models: AsyncIterator[Model], headers: Headers | None = None
+) -> None:
+    """Answer with *models*, each a part of its own (PS3.18 8.7.3.2)."""
+    parts = Parts(DICOM_XML)
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        async for model in models:
+            document = as_xml(model)
+            yield parts.head(DICOM_XML, len(document)) + document
+
+    await parts.send(call, receive, send, pieces(), headers)
+
+
+async def each_of(models: Iterable[Model]) -> AsyncIterator[Model]:
+    """What is there already, as what comes bit by bit."""
+    for model in models:
+        yield model
