@@ -47,7 +47,7 @@ class Batch:
         try:
             async for event in events:
                 if isinstance(event, PartBegins):
-                    self._begin()
+                    await self._begin(event)
                 elif isinstance(event, PartData):
                     await self._write(event.data)
                 else:
@@ -58,7 +58,7 @@ class Batch:
         finally:
             await self._settle(0)
 
-    def _begin(self) -> None:
+    async def _begin(self, event: PartBegins) -> None:
         if len(self.results) >= MOST_PARTS:
             raise Refused(TOO_LARGE, f"The body has more than {MOST_PARTS} parts.")
         archive, namespace = self._services.archive, self._namespace

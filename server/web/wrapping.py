@@ -86,6 +86,11 @@ class Wrapper:
         packed = await self._rendered(path, 0, "raster")
         return [await self._store([_captured(order.place, packed)], order)]
 
+    async def picture(self, path: Path) -> tuple[dict[str, Any], bytes]:
+        """What a frame made of the picture at *path* is, and the frame. Raises Unsupported (415)."""
+        head, _, frame = (await self._rendered(path, 0, "raster")).partition(b"\n")
+        return json.loads(head), frame
+
     async def pdf_of(self, path: Path, charset: str) -> bytes:
         """The HTML page at *path* as a PDF. Raises Unsupported (415)."""
         return await self._rendered(path, 0, HTML_PDF + charset)

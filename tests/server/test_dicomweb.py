@@ -111,7 +111,7 @@ def test_none_stored(client: httpx.Client) -> None:
     ("status", "body", "content_type"),
     [
         (415, b"x", "text/plain"),
-        (415, body_of([b"{}"], b"application/dicom+json"), TYPE["content-type"]),
+        (415, body_of([b"{}"], b"text/plain"), TYPE["content-type"]),
         (400, b"", TYPE["content-type"]),
         (400, b"no boundary", TYPE["content-type"]),
         (400, body_of([b"x"])[:-12], TYPE["content-type"]),

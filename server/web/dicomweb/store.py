@@ -1,4 +1,4 @@
-"""STOW-RS, the store transaction (PS3.18 10.5): DICOM objects as parts of a body, or as the body itself."""
+"""STOW-RS, the store transaction (PS3.18 10.5): objects, or metadata with bulk data, as parts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Any
 
 from core.access.rights import Right
 from core.archive.nouns import StoreResult
+from core.dicom.native_xml import as_xml
 from core.dicom.refs import Header
-from core.errors import BadInput, Conflict, NotDicom, StorageFault
-from server.web.batch import Batch, Result, Sender
+from core.errors import BadInput, Conflict, KnownError, NotDicom, StorageFault
+from server.web.batch import Result, Sender
 from server.web.body import chunks
-from server.web.call import Receive, Scope, Send, answer, call_of, caller_of
-from server.web.dicomweb.media import DICOM
+from server.web.call import Call, Headers, Receive, Scope, Send, answer, call_of, caller_of
+from server.web.dicomweb.media import DICOM, accepted
+from server.web.dicomweb.mixed import MixedBatch, Unmade
+from server.web.dicomweb.model_forms import DICOM_JSON, DICOM_XML, JSON
 from server.web.dicomweb.places import at_each, base_url, namespace_of
 from server.web.errors import UNSUPPORTED, Refused, encode
 from server.web.multipart import boundary_of
@@ -37,6 +40,7 @@ REASONS: tuple[tuple[type[Exception], int], ...] = (
 )
 """Failure reasons by error (PS3.4 table B.2-1 and PS3.18 10.5.3; 0xA901 is also what other archives say)."""
 LARGEST_BODY = 1 << 40
+MOST_WARNINGS = 10
 
 Model = dict[str, dict[str, Any]]
 
@@ -50,7 +54,7 @@ class StoreRoutes:
     def operations(self) -> list[Operation]:
         """Every route of this file."""
         body = ("multipart/related", DICOM)
-        answers = {status: ("application/dicom+json",) for status in (200, 202, 409)}
+        answers = {status: (DICOM_JSON, DICOM_XML) for status in (200, 202, 409)}
         return [
             Operation(path, "POST", self.store, TAG, body=body, answers=answers, documented=documented)
             for resource in ("/studies", "/studies/{study_uid}")
@@ -60,6 +64,7 @@ class StoreRoutes:
     async def store(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Store DICOM objects, to any study or to the one the address names.
 
+        Parts are whole objects, or metadata (JSON or XML) and the bulk data they name by Content-Location.
         200 when all are durable, 202 when some were not stored, 409 when none was; the answer names each with
         its address, or with the reason why not. A body that breaks off is refused; the objects that were
         complete are kept.
@@ -68,18 +73,20 @@ class StoreRoutes:
         namespace = namespace_of(self._services, scope, Right.STORE)
         limits = self._services.limits
         body = chunks(call, receive, limit=LARGEST_BODY, limits=limits)
-        batch = Batch(
+        batch = MixedBatch(
             self._services,
             namespace,
             Sender(caller.login, "api", scope["path_params"].get("study_uid", ""), silent=call.silent),
         )
         await batch.read(_objects(call.header(b"content-type"), body))
         if not batch.results:
-            raise BadInput("The body has no part.", "Send at least one DICOM object.")
+            raise BadInput("The body has no object.", "Send at least one DICOM object, or metadata.")
         stored = [each for each in map(_stored, batch.results) if each is not None]
         status = 200 if len(stored) == len(batch.results) else 202 if stored else 409
         model = _answer(base_url(scope), batch.results)
-        await answer(send, status, encode(model), [(b"content-type", b"application/dicom+json")])
+        form = _form(call, xml=batch.xml)
+        told = as_xml(model) if form == DICOM_XML else encode(model)
+        await answer(send, status, told, [(b"content-type", form.encode("ascii")), *_warnings(batch)])
 
 
 def _objects(content_type: str, body: AsyncIterator[bytes]) -> AsyncIterator[Event]:
@@ -87,7 +94,7 @@ def _objects(content_type: str, body: AsyncIterator[bytes]) -> AsyncIterator[Eve
     kind = content_type.partition(";")[0].strip().lower()
     boundary = boundary_of(content_type)
     if boundary is not None:
-        return _of_dicom(read_parts(body, boundary))
+        return read_parts(body, boundary)
     if kind == DICOM:
         return _single(body)
     raise Refused(
@@ -97,20 +104,30 @@ def _objects(content_type: str, body: AsyncIterator[bytes]) -> AsyncIterator[Eve
     )
 
 
-async def _of_dicom(events: AsyncIterator[Event]) -> AsyncIterator[Event]:
-    async for event in events:
-        if isinstance(event, PartBegins):
-            kind = event.headers.get("content-type", DICOM).partition(";")[0].strip().lower()
-            if kind not in {DICOM, "application/octet-stream"}:
-                raise Refused(UNSUPPORTED, f"A part is {kind[:60]!r}; only DICOM objects can be stored.")
-        yield event
-
-
 async def _single(body: AsyncIterator[bytes]) -> AsyncIterator[Event]:
     yield PartBegins({})
     async for chunk in body:
         yield PartData(chunk)
     yield END
+
+
+def _form(call: Call, *, xml: bool) -> str:
+    """What the caller likes best; what came as XML is answered as XML if anything will do."""
+    for each in accepted(call):
+        if each.inner in {DICOM_JSON, JSON, DICOM_XML}:
+            return each.inner
+        if each.inner in {"application/xml", "text/xml"}:
+            return DICOM_XML
+    return DICOM_XML if xml else DICOM_JSON
+
+
+def _warnings(batch: MixedBatch) -> Headers:
+    """Why objects were not stored, in words (RFC 7234 5.5)."""
+    said = [each.message for each in batch.results if isinstance(each, KnownError)][:MOST_WARNINGS]
+    if batch.unused:
+        said.append(f"{batch.unused} parts with bulk data are named by no metadata")
+    texts = (each.replace("\\", "/").replace('"', "'") for each in said)
+    return [(b"warning", f'299 Filmjacket "{each}"'.encode("ascii", "replace")) for each in texts]
 
 
 def _stored(result: Result) -> StoreResult | None:
@@ -152,6 +169,8 @@ def _failure(result: Result) -> Model:
         logger.error("unforeseen error while storing", exc_info=error)
     header: Header | None = getattr(error, "header", None)
     sop = _sop(header.sop_class_uid, header.sop_instance_uid) if header else {}
+    if isinstance(error, Unmade):
+        reason, sop = error.reason, _sop(error.sop_class_uid, error.sop_uid)
     return {**sop, "00081197": _element("US", reason)}
 
 

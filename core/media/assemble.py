@@ -1,0 +1,259 @@
+"""Objects made of metadata and bulk data (PS3.18 10.5): what is missing is supplied."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.dicom.from_model import Described
+from core.dicom.maker import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
+from core.errors import BadInput
+from core.media.wrap import ENCAPSULATED_PDF, SECONDARY_CAPTURE, VIDEO_PHOTOGRAPHIC, fresh_uid
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+PIXELS, DOCUMENT = 0x7FE00010, 0x00420011
+CHUNK, FRAGMENT = 1 << 20, 1 << 31
+LONGEST = 0xFFFFFFFE
+MOST_NESTED_BYTES = 16 << 20
+VL_PHOTOGRAPHIC = "1.2.840.10008.5.1.4.1.1.77.1.4"
+MODALITIES = {
+    ENCAPSULATED_PDF: "DOC",
+    SECONDARY_CAPTURE: "OT",
+    VL_PHOTOGRAPHIC: "XC",
+    VIDEO_PHOTOGRAPHIC: "XC",
+}
+EMPTY = (
+    *("StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "PatientName", "PatientID"),
+    *("PatientBirthDate", "PatientSex", "StudyID", "Manufacturer"),
+)
+"""Type 2 of the Patient, General Study and General Equipment modules."""
+OF_PHOTOGRAPHS = ("AcquisitionContextSequence",)
+OF_DOCUMENTS = ("AcquisitionDateTime", "ConceptNameCodeSequence", "DocumentTitle")
+SIDES = ("Laterality", "ImageLaterality")
+"""Which of a pair it is: nobody but the sender knows whether there is one."""
+SEQUENCES = frozenset({"AcquisitionContextSequence", "ConceptNameCodeSequence"})
+MUST_AGREE = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "NumberOfFrames")
+NATIVE = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated")
+
+
+class Mismatch(BadInput):
+    """Bulk data that are not what the metadata say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bulk data in a file, or *data*; *says* is what they tell by keyword, *lossy* their method."""
+
+    path: Path
+    start: int
+    length: int
+    syntax: str = EXPLICIT_LITTLE_UID
+    sop_class_uid: str = SECONDARY_CAPTURE
+    says: Mapping[str, Any] = field(default_factory=dict)
+    lossy: str = ""
+    data: bytes = b""
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes."""
+        if self.data:
+            yield self.data
+            return
+        with self.path.open("rb") as stream:
+            stream.seek(self.start)
+            left = self.length
+            while left and (piece := stream.read(min(CHUNK, left))):
+                left -= len(piece)
+                yield piece
+
+
+class Supply:
+    """What the objects of one request are given where they say nothing; *study_uid* is the address's."""
+
+    def __init__(self, study_uid: str, now: datetime) -> None:
+        self._study_uid = study_uid
+        self._now = now
+        self._uids: dict[tuple[str, ...], str] = {}
+        self._numbers: dict[str, int] = {}
+
+    def complete(self, ds: Any, sop_class_uid: str) -> None:
+        """UIDs, dates, numbers and elements of type 2 that *ds* does not have."""
+        if not ds.get("SOPClassUID"):
+            ds.SOPClassUID = sop_class_uid
+        patient = tuple(str(ds.get(name, "")) for name in ("PatientID", "PatientName", "PatientBirthDate"))
+        if not ds.get("StudyInstanceUID"):
+            ds.StudyInstanceUID = self._study_uid or self._uid("study", *patient)
+        if not ds.get("Modality"):
+            ds.Modality = MODALITIES.get(str(ds.SOPClassUID), "OT")
+        if not ds.get("SeriesInstanceUID"):
+            ds.SeriesInstanceUID = self._uid(
+                str(ds.StudyInstanceUID), str(ds.SOPClassUID), str(ds.Modality), *patient
+            )
+        if not ds.get("SOPInstanceUID"):
+            ds.SOPInstanceUID = fresh_uid("instance")
+        series = str(ds.SeriesInstanceUID)
+        self._numbers[series] = self._numbers.get(series, 0) + 1
+        _default(ds, "SeriesNumber", 999)
+        _default(ds, "InstanceNumber", self._numbers[series])
+        _default(ds, "InstanceCreationDate", self._now.strftime("%Y%m%d"))
+        _default(ds, "InstanceCreationTime", self._now.strftime("%H%M%S"))
+        for keyword in EMPTY:
+            if keyword not in ds:
+                setattr(ds, keyword, "")
+        _of_class(ds)
+
+    def _uid(self, *what: str) -> str:
+        return self._uids.setdefault(what, fresh_uid("request"))
+
+
+def _default(ds: Any, keyword: str, value: Any) -> None:
+    if ds.get(keyword) in (None, ""):
+        setattr(ds, keyword, value)
+
+
+def _of_class(ds: Any) -> None:
+    """What the modules of the class need (PS3.3 A.8.1, A.32.4, A.32.7, A.45.1)."""
+    kind = str(ds.SOPClassUID)
+    if kind == ENCAPSULATED_PDF:
+        empty: tuple[str, ...] = OF_DOCUMENTS
+        _default(ds, "ConversionType", "SD")
+        _default(ds, "BurnedInAnnotation", "YES")
+    elif kind in {VL_PHOTOGRAPHIC, VIDEO_PHOTOGRAPHIC}:
+        empty = (*OF_PHOTOGRAPHS, "PatientOrientation")
+        _default(ds, "ImageType", ["ORIGINAL", "PRIMARY"])
+    elif kind == SECONDARY_CAPTURE:
+        empty = ("PatientOrientation",)
+        _default(ds, "ConversionType", "WSD")
+    else:
+        return
+    if not any(keyword in ds for keyword in SIDES):
+        ds.Laterality = ""
+    for keyword in ("ContentDate", "ContentTime"):
+        _default(ds, keyword, ds.get(keyword.replace("Content", "InstanceCreation")))
+    for keyword in empty:
+        if keyword not in ds:
+            setattr(ds, keyword, [] if keyword in SEQUENCES else "")
+
+
+def describe(ds: Any, content: Content, tag: int, *, raw: bool) -> None:
+    """Have *ds* say what its pixel data or document say. Raises Mismatch where it says otherwise."""
+    if tag == DOCUMENT and content.sop_class_uid == ENCAPSULATED_PDF:
+        ds.MIMETypeOfEncapsulatedDocument = "application/pdf"
+        ds.EncapsulatedDocumentLength = content.length
+    if tag != PIXELS:
+        return
+    if content.sop_class_uid == ENCAPSULATED_PDF:
+        raise Mismatch("A PDF is given as pixel data.")
+    for keyword, value in content.says.items():
+        said = ds.get(keyword)
+        if said in (None, ""):
+            setattr(ds, keyword, value)
+        elif keyword in MUST_AGREE and said != value:
+            raise Mismatch(f"{keyword} of the metadata is not that of the bulk data.")
+    if raw:
+        _check_raw(ds, content)
+    elif "NumberOfFrames" not in content.says and int(ds.get("NumberOfFrames") or 1) != 1:
+        raise Mismatch("NumberOfFrames of the metadata is not that of the bulk data.")
+    if content.lossy:
+        _default(ds, "LossyImageCompression", "01")
+        _default(ds, "LossyImageCompressionMethod", content.lossy)
+        plain = ds.Rows * ds.Columns * ds.SamplesPerPixel * ds.BitsAllocated // 8
+        ratio = plain * int(ds.get("NumberOfFrames") or 1) / max(1, content.length)
+        _default(ds, "LossyImageCompressionRatio", f"{ratio:.4g}")
+    elif str(ds.SOPClassUID) in {VL_PHOTOGRAPHIC, VIDEO_PHOTOGRAPHIC}:
+        _default(ds, "LossyImageCompression", "00")
+
+
+def _check_raw(ds: Any, content: Content) -> None:
+    missing = [keyword for keyword in NATIVE if ds.get(keyword) in (None, "")]
+    if missing:
+        raise Mismatch(f"Uncompressed pixel data need {missing[0]} in the metadata.")
+    _default(ds, "BitsStored", ds.BitsAllocated)
+    _default(ds, "HighBit", ds.BitsStored - 1)
+    _default(ds, "PixelRepresentation", 0)
+    if ds.SamplesPerPixel > 1:
+        _default(ds, "PlanarConfiguration", 0)
+    samples = ds.SamplesPerPixel
+    if str(ds.PhotometricInterpretation) == "YBR_FULL_422":
+        samples = 2
+    bits = ds.Rows * ds.Columns * samples * ds.BitsAllocated * int(ds.get("NumberOfFrames") or 1)
+    if (bits + 7) // 8 not in (content.length, content.length - content.length % 2, content.length - 1):
+        raise Mismatch("The pixel data are not as long as rows, columns, samples and bits make them.")
+
+
+def pieces(made: Described, contents: Mapping[int, Content]) -> Iterator[bytes]:
+    """The object as a file, piece by piece. Raises BadInput for values that cannot be written."""
+    syntax = contents[PIXELS].syntax if PIXELS in contents else EXPLICIT_LITTLE_UID
+    before = 0
+    for tag in sorted(contents):
+        vr, _ = made.bulk[tag]
+        yield _run(made.ds, before, tag, "" if before else syntax)
+        if tag == PIXELS and contents[tag].syntax != EXPLICIT_LITTLE_UID:
+            yield from _encapsulated(contents[tag])
+        else:
+            wide = tag == PIXELS and made.ds.BitsAllocated > 8
+            yield from _native(tag, "OW" if wide else "OB" if tag == PIXELS else vr, contents[tag])
+        before = tag + 1
+    yield _run(made.ds, before, 0x1_0000_0000, "" if before else syntax)
+
+
+def _run(ds: Dataset, start: int, end: int, syntax: str) -> bytes:
+    """The elements of *ds* from *start* to before *end*; with *syntax* the file meta elements before them."""
+    from pydicom import dcmwrite
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_dataset
+    from pydicom.uid import UID
+
+    part = Dataset({tag: ds[tag] for tag in ds.keys() if start <= tag < end})  # noqa: SIM118 # gives tags
+    try:
+        if not syntax:
+            out = DicomBytesIO()
+            out.is_implicit_VR, out.is_little_endian = False, True
+            write_dataset(out, part, "utf8")
+            return out.getvalue()
+        part.file_meta = FileMetaDataset()
+        part.file_meta.TransferSyntaxUID = UID(syntax)
+        part.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
+        part.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+        part.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+        part.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+        file = io.BytesIO()
+        dcmwrite(file, part, enforce_file_format=True)
+        return file.getvalue()
+    except Exception as error:  # whatever a value provokes in a writer that is not ours
+        raise BadInput("The metadata have a value that cannot be written.") from error
+
+
+def _native(tag: int, vr: str, content: Content) -> Iterator[bytes]:
+    size = content.length + content.length % 2
+    if size > LONGEST:
+        raise Mismatch("A value is longer than an element can be.")
+    yield struct.pack("<HH2s2xI", tag >> 16, tag & 0xFFFF, vr.encode("ascii"), size)
+    yield from content.pieces()
+    yield b"\0" * (content.length % 2)
+
+
+def _encapsulated(content: Content) -> Iterator[bytes]:
+    """One frame, or one video, in as few fragments as it needs (PS3.5 A.4)."""
+    yield struct.pack("<HH2s2xI", 0x7FE0, 0x0010, b"OB", 0xFFFFFFFF)
+    yield struct.pack("<HHI", 0xFFFE, 0xE000, 0)
+    left, room = content.length, 0
+    for piece in content.pieces():
+        at = 0
+        while at < len(piece):
+            if not room:
+                room = min(left, FRAGMENT)
+                yield struct.pack("<HHI", 0xFFFE, 0xE000, room + room % 2)
+            some = piece[at : at + room]
+            at, room, left = at + len(some), room - len(some), left - len(some)
+            yield some
+    yield b"\0" * (content.length % 2)
+    yield struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)

@@ -1,0 +1,252 @@
+"""One store request: whole objects, and metadata with bulk data that become objects as their parts arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from core.archive.nouns import StoreResult
+from core.dicom.from_model import Described, described
+from core.dicom.json_model import Model
+from core.dicom.native_reader import read_xml
+from core.errors import BadInput, KnownError, Unsupported
+from core.media.assemble import MOST_NESTED_BYTES, PIXELS, Content, Mismatch, Supply, describe, pieces
+from server.web.batch import MOST_PARTS, MOST_UNDER_WAY, Batch, Sender
+from server.web.body import parse_json
+from server.web.dicomweb.bulk_kinds import BULK, OCTETS, PNG, content_of, is_raw, of_raster
+from server.web.dicomweb.media import DICOM
+from server.web.dicomweb.model_forms import DICOM_JSON, DICOM_XML, JSON
+from server.web.errors import BAD_REQUEST, TOO_LARGE, UNSUPPORTED, Refused
+from server.web.related import PartBegins
+from server.web.services import Services
+from server.web.wrapping import HeldFile
+
+METADATA = frozenset({DICOM_JSON, DICOM_XML, JSON, "application/xml", "text/xml"})
+MOST_METADATA_BYTES = 16 << 20
+"""Of one part, and of all whose bulk data have not come."""
+MOST_HELD = 200
+"""Parts with bulk data no metadata have named yet: each is an open file."""
+NO_MATCH, NO_BULK, CANNOT_UNDERSTAND = 0xA900, 0xA922, 0xC000
+
+
+class Unmade(BadInput):
+    """An object that could not be made of its metadata and bulk data; *reason* as PS3.18 I.2 has them."""
+
+    def __init__(self, message: str, reason: int, model: Any) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.sop_class_uid, self.sop_uid = (_uid(model, tag) for tag in ("00080016", "00080018"))
+
+
+@dataclass(slots=True)
+class _Awaited:
+    """An object whose bulk data are still to come; *place* is its own among the results."""
+
+    place: int
+    made: Described
+    model: Model
+    bytes: int
+    missing: set[str]
+
+
+@dataclass(slots=True)
+class _Held:
+    """Bulk data that have come whole, of *uses* objects to be made."""
+
+    file: HeldFile
+    media_type: str
+    uses: int = 0
+
+
+@dataclass(slots=True)
+class _Part:
+    """What is arriving: metadata in memory, bulk data in *file*."""
+
+    media_type: str
+    location: str = ""
+    file: HeldFile | None = None
+    text: bytearray = field(default_factory=bytearray)
+
+
+class MixedBatch(Batch):
+    """The parts of one store request on their way into the archive."""
+
+    def __init__(self, services: Services, namespace: str, sender: Sender) -> None:
+        super().__init__(services, namespace, sender)
+        self.xml = False
+        self.unused = 0
+        self._supply = Supply(sender.study_uid, datetime.now())
+        self._part: _Part | None = None
+        self._awaited: dict[str, list[_Awaited]] = {}
+        self._held: dict[str, _Held] = {}
+        self._seen: set[str] = set()
+        self._waiting_bytes = 0
+        self._futures: list[Future[StoreResult]] = []
+
+    async def _begin(self, event: PartBegins) -> None:
+        kind = event.headers.get("content-type", DICOM).partition(";")[0].strip().lower()
+        location = event.headers.get("content-location", "").strip().strip('<>"')
+        if kind == DICOM or (kind == OCTETS and not location):
+            await super()._begin(event)
+        elif kind in METADATA:
+            self._part = _Part(kind)
+        elif kind in BULK:
+            self._begin_bulk(kind, location)
+        else:
+            raise Refused(UNSUPPORTED, f"A part is {kind[:60]!r}, which cannot be stored.")
+
+    def _begin_bulk(self, kind: str, location: str) -> None:
+        if not location:
+            raise Refused(BAD_REQUEST, "A part with bulk data has no Content-Location.")
+        if location in self._seen:
+            raise Refused(BAD_REQUEST, "Two parts with bulk data have the same Content-Location.")
+        if len(self._held) >= MOST_HELD or len(self._seen) >= MOST_PARTS:
+            raise Refused(TOO_LARGE, "Too many parts with bulk data come before their metadata.")
+        self._seen.add(location)
+        archive, namespace, limit = self._services.archive, self._namespace, self._services.limits.image_bytes
+        file = HeldFile(self._services.workers, lambda: archive.incoming(namespace, limit=limit))
+        self._part = _Part(kind, location, file)
+
+    async def _write(self, data: bytes) -> None:
+        part = self._part
+        if part is None:
+            await super()._write(data)
+        elif part.file is not None:
+            await part.file.write(data)
+        else:
+            part.text += data
+            if len(part.text) + self._waiting_bytes > MOST_METADATA_BYTES:
+                raise Refused(TOO_LARGE, f"The metadata are longer than {MOST_METADATA_BYTES} bytes.")
+
+    async def _end(self) -> None:
+        part, self._part = self._part, None
+        if part is None:
+            await super()._end()
+        elif part.file is not None:
+            uses = len(self._awaited.get(part.location, ()))
+            self._held[part.location] = _Held(part.file, part.media_type, uses)
+            await self._arrived(part.location)
+        else:
+            await self._described(part)
+
+    async def _described(self, part: _Part) -> None:
+        """Every object the metadata describe is made as soon as it can be."""
+        text = bytes(part.text)
+        self.xml = "xml" in part.media_type
+        found = await self._services.run(lambda: [read_xml(text)] if self.xml else parse_json(text))
+        models = found if isinstance(found, list) else [found]
+        if len(self.results) + len(models) > MOST_PARTS:
+            raise Refused(TOO_LARGE, f"The body describes more than {MOST_PARTS} objects.")
+        for model in models:
+            try:
+                made = await self._services.run(lambda model=model: described(model))  # type: ignore[misc] # bound now
+            except BadInput as error:
+                self.results.append(Unmade(error.message, CANNOT_UNDERSTAND, model))
+                continue
+            await self._await(made, model, len(text) // len(models))
+
+    async def _await(self, made: Described, model: Model, size: int) -> None:
+        missing = {uri for uri in made.addresses if uri not in self._held}
+        awaited = _Awaited(len(self.results), made, model, size, missing)
+        self.results.append(Unmade("The bulk data of an object did not come.", NO_BULK, model))
+        for uri in made.addresses & set(self._held):
+            self._held[uri].uses += 1
+        if not missing:
+            await self._make(awaited)
+            return
+        self._waiting_bytes += size
+        for uri in missing:
+            self._awaited.setdefault(uri, []).append(awaited)
+
+    async def _arrived(self, location: str) -> None:
+        for awaited in self._awaited.pop(location, []):
+            awaited.missing.discard(location)
+            if not awaited.missing:
+                self._waiting_bytes -= awaited.bytes
+                await self._make(awaited)
+
+    async def _make(self, awaited: _Awaited) -> None:
+        try:
+            contents = {uri: await self._content(uri) for uri in awaited.made.addresses}
+            future = await self._services.run(lambda: self._stored(awaited.made, contents))
+            self.results[awaited.place] = future
+            self._futures.append(future)
+        except Mismatch as error:
+            self.results[awaited.place] = Unmade(error.message, NO_MATCH, awaited.model)
+        except BadInput as error:
+            self.results[awaited.place] = Unmade(error.message, CANNOT_UNDERSTAND, awaited.model)
+        except KnownError as error:
+            self.results[awaited.place] = error
+        for uri in awaited.made.addresses:
+            held = self._held[uri]
+            held.uses -= 1
+            if not held.uses:
+                del self._held[uri]
+                await held.file.abort()
+        await self._settle(MOST_UNDER_WAY)
+
+    async def _content(self, uri: str) -> Content:
+        held = self._held[uri]
+        path = await held.file.settle()
+        if held.media_type == PNG:
+            try:
+                head, frame = await self._services.wrapper.picture(path)
+            except Unsupported as error:
+                raise Mismatch(error.message) from error
+            return of_raster(path, head, frame)
+        return await self._services.run(lambda: content_of(path, held.file.size, held.media_type))
+
+    def _stored(self, made: Described, by_uri: dict[str, Content]) -> Future[StoreResult]:
+        """Written and on its way; runs on a worker thread. Raises BadInput, StorageFault."""
+        contents = {tag: by_uri[uri] for tag, (_, uri) in made.bulk.items()}
+        leading = contents.get(PIXELS) or next(iter(contents.values()), None)
+        if leading is None and not made.ds.get("SOPClassUID"):
+            raise Mismatch("The metadata name no bulk data and no SOP Class.")
+        for ds, tag, vr, uri in made.nested:
+            if by_uri[uri].length > MOST_NESTED_BYTES:
+                raise Mismatch("Bulk data within a sequence are too long.")
+            ds.add_new(tag, vr, b"".join(by_uri[uri].pieces()))
+        try:
+            self._supply.complete(made.ds, leading.sop_class_uid if leading else "")
+            for tag, content in contents.items():
+                describe(made.ds, content, tag, raw=is_raw(content))
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise Mismatch("What the metadata say of the bulk data makes no sense.") from error
+        with self._services.archive.incoming(self._namespace) as incoming:
+            for piece in pieces(made, contents):
+                incoming.write(piece)
+            sender = self._sender
+            return self._services.archive.store(
+                incoming,
+                actor=sender.login,
+                via=sender.via,
+                study_uid=sender.study_uid,
+                silent=sender.silent,
+            )
+
+    async def _give_up(self) -> None:
+        part, self._part = self._part, None
+        if part is not None and part.file is not None:
+            await part.file.abort()
+        await super()._give_up()
+
+    async def _settle(self, most: int) -> None:
+        await super()._settle(most)
+        while len(self._futures) > most:
+            waited = asyncio.wrap_future(self._futures.pop(0))
+            await asyncio.wait((waited,))
+            waited.exception()  # heard of later, by the result itself
+        if not most:
+            self.unused = len(self._held)
+            held, self._held = self._held, {}
+            for each in held.values():
+                await each.file.abort()
+
+
+def _uid(model: Any, tag: str) -> str:
+    element = model.get(tag) if isinstance(model, dict) else None
+    values = element.get("Value") if isinstance(element, dict) else None
+    return values[0].strip() if isinstance(values, list) and values and isinstance(values[0], str) else ""

@@ -1,0 +1,50 @@
+"""What is made of metadata and bulk data, judged by dciodvfy: no error in any object."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Generator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.server.conftest import Served, serving
+from tests.server.test_dicomweb_bulk import JPEG, PART, PDF, jpeg_meta, metadata_part, mpeg2, send
+
+pytestmark = pytest.mark.interop
+
+UNKNOWN = "AnatomicRegionSequence"
+"""What part of the body a video shows only its sender can say; nothing is made up."""
+PHOTOGRAPH = {"00080016": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.77.1.4"]}}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served, None, None]:
+    with serving(tmp_path_factory.mktemp("judged") / "data") as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("capture", [metadata_part(jpeg_meta("a")), ("image/jpeg", "a", JPEG)]),
+        ("photograph", [metadata_part(jpeg_meta("a", **PHOTOGRAPH)), ("image/jpeg", "a", JPEG)]),
+        (
+            "document",
+            [metadata_part({"00420011": {"vr": "OB", "BulkDataURI": "a"}}), ("application/pdf", "a", PDF)],
+        ),
+        ("video", [metadata_part(jpeg_meta("a")), ("video/mpeg2", "a", mpeg2())]),
+    ],
+)
+def test_no_errors(served: Served, tmp_path: Path, name: str, parts: list[PART]) -> None:
+    with served.client() as client:
+        answer: httpx.Response = send(client, parts)
+        assert answer.status_code == 200
+        address = answer.json()["00081199"]["Value"][0]["00081190"]["Value"][0]
+        accept = {"accept": "application/dicom; transfer-syntax=*"}
+        path = tmp_path / f"{name}.dcm"
+        path.write_bytes(client.get(address, headers=accept).content)
+    judged = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+    errors = [line for line in judged.stderr.splitlines() if line.startswith("Error") and UNKNOWN not in line]
+    assert errors == [], judged.stderr
