@@ -14,6 +14,14 @@ def main() -> int:
     return cli.main(sys.argv[1:])
 
 
+def stowrs() -> int:
+    """The `stowrs` command: `filmjacket stow` under the name other archives' tools have."""
+    multiprocessing.freeze_support()
+    from app import cli
+
+    return cli.main(["stow", *sys.argv[1:]])
+
+
 def desktop() -> int:
     """The window executable: the same commands, and the desktop if there is none."""
     return main()

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from app.cli_users import users
+from app.options import Data, Json, Paths, Verbose, finish
 from core.errors import Busy, KnownError, SourceFault, StorageFault, Unreachable
 
 DONE, REFUSED, USAGE, ENVIRONMENT = 0, 1, 2, 3
@@ -26,19 +28,6 @@ EXIT_OF: tuple[tuple[type[KnownError], int], ...] = (
     (KnownError, REFUSED),
 )
 
-# `readable=False`: what may not be opened is no wrong usage, and the command itself says so, with the remedy.
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        "--data", help="The data folder.", envvar="FILMJACKET_DATA", show_default=False, readable=False
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else there.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="More log lines on stderr.")]
-Paths = Annotated[
-    list[Path], typer.Argument(help="Discs, folders, ZIP files or single files.", readable=False)
-]
-
 app = typer.Typer(
     name="filmjacket",
     help="Takes imaging studies off discs and folders, shows them, sends them on, and keeps them.\n\n"
@@ -48,7 +37,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-users = typer.Typer(help="Accounts of an archive.", rich_markup_mode=None)
 app.add_typer(users, name="users")
 
 
@@ -144,24 +132,12 @@ def _plain_streams() -> None:
             reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
-def _finish(command: Callable[[], int], verbose: bool) -> None:
-    """Start logging, run the command, leave with its exit code."""
-    from core import log
-
-    log.start(verbose=verbose)
-    try:
-        code = command()
-    finally:
-        log.stop()
-    raise typer.Exit(code)
-
-
 @app.command()
 def scan(*, paths: Paths, as_json: Json = False, verbose: Verbose = False) -> None:
     """Read discs, folders and ZIP files; report patients, studies, skipped files and completeness."""
     from app.commands import scan as command
 
-    _finish(lambda: command.run(paths, as_json, verbose), verbose)
+    finish(lambda: command.run(paths, as_json, verbose), verbose)
 
 
 @app.command()
@@ -197,7 +173,7 @@ def upload(
             verbose=verbose,
         )
 
-    _finish(send, verbose)
+    finish(send, verbose)
 
 
 @app.command()
@@ -241,6 +217,36 @@ def serve(
 
 
 @app.command()
+def stow(
+    *,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="DICOM files, or jpg, png, jp2, pdf, mpg, mp4 files.", metavar="FILE...", readable=False
+        ),
+    ],
+    url: Annotated[str, typer.Option("-u", "--url", help="Address of the studies, or of one study.")],
+    attributes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-m", "-s", help="An attribute of what is no DICOM file; repeatable.", metavar="KEY=VALUE"
+        ),
+    ] = None,
+    form: Annotated[str, typer.Option("-t", help="Form of metadata and answer.", metavar="json|xml")] = "",
+    photographs: Annotated[bool, typer.Option("--xc", help="Pictures are photographs.")] = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Store files at an archive by STOW-RS (also installed as stowrs)."""
+    from app.commands import stow as command
+
+    if form not in ("", "json", "xml"):
+        raise command.Usage("-t is json or xml.")
+    options = command.Options(files, url, attributes or [], form, photographs, as_json)
+    finish(lambda: command.run(options), verbose)
+
+
+@app.command()
 def render(
     *,
     file: Annotated[Path, typer.Argument(help="A DICOM file.", readable=False)],
@@ -253,7 +259,7 @@ def render(
     """Write one frame as a picture, as the viewer shows it."""
     from app.commands import render as command
 
-    _finish(lambda: command.run(file, out, frame, window, size), verbose)
+    finish(lambda: command.run(file, out, frame, window, size), verbose)
 
 
 @app.command()
@@ -271,7 +277,7 @@ def export(
     from app.commands import export as command
 
     options = command.Options(what, out, namespace, not no_viewer, data, as_json)
-    _finish(lambda: command.run(options), verbose)
+    finish(lambda: command.run(options), verbose)
 
 
 @app.command()
@@ -285,7 +291,7 @@ def check(
     """Prove every stored object against its digest."""
     from app.commands import check as command
 
-    _finish(lambda: command.run(data=data, repair=repair, as_json=as_json), verbose)
+    finish(lambda: command.run(data=data, repair=repair, as_json=as_json), verbose)
 
 
 @app.command()
@@ -301,7 +307,7 @@ def backup(
     """Copy the archive while it may be in use."""
     from app.commands import backup as command
 
-    _finish(lambda: command.run(destination, data=data, as_json=as_json), verbose)
+    finish(lambda: command.run(destination, data=data, as_json=as_json), verbose)
 
 
 @app.command()
@@ -316,74 +322,4 @@ def demo(
     """The main job on a made-up disc: scan, upload, kill and resume, read back, render."""
     from app.commands import demo as command
 
-    _finish(lambda: command.run(out=out, screenshots=screenshots, verbose=verbose), verbose)
-
-
-Login = Annotated[str, typer.Argument(help="The account's login.")]
-PasswordStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="Read the password from standard input's first line.")
-]
-
-
-@users.command("add")
-def users_add(
-    *,
-    login: Login,
-    role: Annotated[str, typer.Option("--role", help="admin, staff, viewer or modality.")],
-    namespace: Annotated[
-        list[str] | None, typer.Option(help="Only this namespace; repeatable. None given: all.")
-    ] = None,
-    may_delete: Annotated[bool, typer.Option("--may-delete", help="May delete studies.")] = False,
-    password_stdin: PasswordStdin = False,
-    data: Data = None,
-    as_json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """Add an account."""
-    from app.commands import users as command
-
-    def add() -> int:
-        return command.add(
-            login,
-            role=role,
-            namespaces=namespace or [],
-            may_delete=may_delete,
-            password_stdin=password_stdin,
-            data=data,
-            as_json=as_json,
-        )
-
-    _finish(add, verbose)
-
-
-@users.command("list")
-def users_list(*, data: Data = None, as_json: Json = False, verbose: Verbose = False) -> None:
-    """List the accounts."""
-    from app.commands import users as command
-
-    _finish(lambda: command.list_accounts(data=data, as_json=as_json), verbose)
-
-
-@users.command("remove")
-def users_remove(*, login: Login, data: Data = None, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Remove an account and end its sessions."""
-    from app.commands import users as command
-
-    _finish(lambda: command.remove(login, data=data, as_json=as_json), verbose)
-
-
-@users.command("password")
-def users_password(
-    *,
-    login: Login,
-    password_stdin: PasswordStdin = False,
-    data: Data = None,
-    as_json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """Set an account's password and end its sessions."""
-    from app.commands import users as command
-
-    _finish(
-        lambda: command.password(login, password_stdin=password_stdin, data=data, as_json=as_json), verbose
-    )
+    finish(lambda: command.run(out=out, screenshots=screenshots, verbose=verbose), verbose)

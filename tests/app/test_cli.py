@@ -29,7 +29,7 @@ HEAVY = {
     "rich",
     "PIL",
 }
-COMMANDS = ("scan", "upload", "serve", "users", "render", "export", "check", "backup", "demo")
+COMMANDS = ("scan", "stow", "upload", "serve", "users", "render", "export", "check", "backup", "demo")
 
 
 def test_version_is_the_one_of_the_package() -> None:

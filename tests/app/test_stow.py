@@ -1,0 +1,124 @@
+"""`filmjacket stow` from the outside: the documented lines as written, against an archive of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from imagecodecs import jpeg8_encode
+
+from app import cli
+from core.media.samples import SamplePatient, SampleStudy, ct_slice, part10
+from tests.app.archive_process import ArchiveProcess
+
+STUDY = SampleStudy("stow", SamplePatient("CANARY^STOW", "CANARY-3"))
+JPEG = jpeg8_encode(np.arange(64 * 48, dtype=np.uint8).reshape(48, 64))
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArchiveProcess]:
+    with ArchiveProcess(tmp_path_factory.mktemp("archive")) as archive:
+        yield archive
+
+
+@pytest.fixture
+def url(archive: ArchiveProcess) -> str:
+    return f"{archive.url}/dcm4chee-arc/aets/DCM4CHEE/rs/studies"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("FILMJACKET_LOGIN", "FILMJACKET_PASSWORD", "FILMJACKET_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    for name in ("img.jpeg", "img1.jpeg", "img2.jpg", "img3.jpeg"):
+        (tmp_path / name).write_bytes(JPEG)
+    (tmp_path / "report.pdf").write_bytes(b"%PDF-1.4 report")
+    for number in (1, 2):
+        (tmp_path / f"object{number}.dcm").write_bytes(part10(ct_slice(STUDY, instance=number, size=16)))
+    return tmp_path
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return document
+
+
+def metadata_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = httpx.get(document["studies"][0] + "/metadata", trust_env=False).json()
+    return found
+
+
+def test_a_picture_with_an_attribute(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["stow", "-m", "PatientName=John^Doe", "-u", url, "img.jpeg", "--json"]) == 0
+    document = told(capsys)
+    assert document["complete"] and document["sent"] == 1 and not document["failed"]
+    (model,) = metadata_of(document)
+    assert model["00100010"]["Value"] == [{"Alphabetic": "John^Doe"}]
+    assert model["00280010"]["Value"] == [48] and model["00080060"]["Value"] == ["OT"]
+
+
+def test_photographs_as_json(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["-t", "json", "--xc", "-m", "PatientID=P1", "-u", url, "img1.jpeg", "img2.jpg", "img3.jpeg"]
+    assert cli.main(["stow", *line, "--json"]) == 0
+    models = metadata_of(told(capsys))
+    assert len(models) == 3
+    assert {model["00080016"]["Value"][0] for model in models} == {"1.2.840.10008.5.1.4.1.1.77.1.4"}
+    assert {model["00100020"]["Value"][0] for model in models} == {"P1"}
+    assert sorted(model["00200013"]["Value"][0] for model in models) == [1, 2, 3]
+
+
+def test_dicom_files_go_as_they_are(
+    archive: ArchiveProcess, url: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["stow", "-u", url, "object1.dcm", "object2.dcm"]) == 0
+    assert capsys.readouterr().out.startswith("2 of 2 objects stored")
+    found = httpx.get(f"{archive.url}/dicom-web/studies/{STUDY.uid}", trust_env=False)
+    assert all((folder / f"object{number}.dcm").read_bytes() in found.content for number in (1, 2))
+
+
+def test_a_mixed_folder_as_xml(url: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "notes.txt").write_text("nothing to send")
+    line = ["-t", "xml", "-s", "RequestAttributesSequence/ScheduledProcedureStepID=7", "--url", url]
+    for number in (1, 2):
+        (folder / f"object{number}.dcm").unlink()
+    assert cli.main(["stow", *line, str(folder), "--json"]) == 0
+    document = told(capsys)
+    assert document["sent"] == 5 and len(document["stored"]) == 5
+    assert {m["00400275"]["Value"][0]["00400009"]["Value"][0] for m in metadata_of(document)} == {"7"}
+
+
+def test_some_stored_and_some_not(url: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    assert cli.main(["stow", "-u", url, "img.jpeg", "broken.jpg", "--json"]) == 1
+    document = told(capsys)
+    assert not document["complete"] and len(document["stored"]) == 1
+    assert document["failed"][0]["reason"] == "0xA900" and document["failed"][0]["sop_uid"]
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        (2, ["img.jpeg"]),
+        (2, ["-u", "URL", "absent.jpg"]),
+        (2, ["-u", "URL", "-t", "yaml", "img.jpeg"]),
+        (2, ["-u", "URL", "-m", "NoSuchThing=1", "img.jpeg"]),
+        (2, ["-u", "URL", "-m", "PatientName", "img.jpeg"]),
+        (2, ["-u", "URL", "-m", "PixelData=1", "img.jpeg"]),
+        (2, ["-u", "URL", "-m", "PatientID=1", "object1.dcm"]),
+        (1, ["-u", "user:secret", "img.jpeg"]),
+        (3, ["-u", "http://127.0.0.1:1/rs/studies", "img.jpeg"]),
+        (1, ["-u", "URL/../nothing", "img.jpeg"]),
+    ],
+)
+def test_what_goes_wrong_is_said(
+    url: str, code: int, line: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["stow", *(each.replace("URL", url) for each in line)]) == code
+    said = capsys.readouterr()
+    assert said.err.strip() and "Traceback" not in said.err and "secret" not in said.err and not said.out
