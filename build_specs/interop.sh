@@ -9,6 +9,7 @@ missing=
 for pair in storescu:dcmtk gdcmscanner:libgdcm-tools dciodvfy:dicom3tools Orthanc:orthanc curl:curl strace:strace Xvfb:xvfb chromium:chromium; do
     command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
+[ -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so ] || missing="$missing orthanc-dicomweb"
 # shellcheck disable=SC2086
 [ -z "$missing" ] || apt_install interop $missing
 # Under systemd an installed daemon would start with the next boot.

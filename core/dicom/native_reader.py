@@ -115,7 +115,8 @@ class _Handler(ContentHandler):
         elif kind == "dicomattribute" and parent in {"nativedicommodel", "item"}:
             self._begin(said)
         elif kind in {"value", "personname", "item"} and parent == "dicomattribute":
-            self._number = self._numbered(said)
+            of_sequence = kind == "value" and self._elements[-1].vr == "SQ"
+            self._number = 0 if of_sequence else self._numbered(said)
             self._name = {}
             if kind == "item":
                 self._elements[-1].values[self._number] = {}
@@ -142,6 +143,9 @@ class _Handler(ContentHandler):
         elif kind == "item":
             self._sets[-1] = dict(sorted(self._sets[-1].items()))
             self._elements[-1].values[_last(self._elements[-1])] = self._sets.pop()
+        elif kind == "value" and not self._number:  # Orthanc writes empty ones behind items
+            if text.strip():
+                raise _Refusal("a sequence has a value that is no item")
         elif kind == "value":
             self._elements[-1].values[self._number] = text or None
         elif kind == "personname":

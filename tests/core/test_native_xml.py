@@ -143,3 +143,12 @@ def test_what_makes_no_sense_is_refused_with_its_line(inner: bytes, reason: str)
 def test_hostile_documents_are_refused(document: bytes) -> None:
     with pytest.raises(BadInput):
         read_xml(document)
+
+
+def test_empty_values_between_items_are_nothing() -> None:
+    item = b'<Item number="%d">' + ONE % b'<Value number="1">x</Value>' + b'</Item><Value number="%d"/>'
+    inner = b'<DicomAttribute tag="00400275" vr="SQ">' + item % (1, 1) + item % (2, 2) + b"</DicomAttribute>"
+    model = read_xml(b"<NativeDicomModel>" + inner + b"</NativeDicomModel>")
+    assert [each["00100020"]["Value"] for each in model["00400275"]["Value"]] == [["x"], ["x"]]
+    with pytest.raises(BadInput):
+        read_xml(b"<NativeDicomModel>" + inner.replace(b'<Value number="2"/>', b"<Value>x</Value>"))
