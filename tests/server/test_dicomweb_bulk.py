@@ -162,6 +162,7 @@ def test_xml_is_answered_in_xml(client: httpx.Client) -> None:
         ([metadata_part(jpeg_meta()), ("image/jpeg", "other", JPEG)], 0xA922),
         ([metadata_part(jpeg_meta()), ("image/jpeg", "file1.jpg", b"no picture")], 0xA900),
         ([metadata_part(jpeg_meta()), ("image/jpeg", "file1.jpg", JPEG[:8])], 0xA900),
+        ([metadata_part(jpeg_meta()), ("image/jpeg", "file1.jpg", JPEG[:-9])], 0xA900),
         ([metadata_part(jpeg_meta()), ("image/png", "file1.jpg", b"\x89PNG\r\n\x1a\n")], 0xA900),
         ([metadata_part(jpeg_meta()), ("image/jp2", "file1.jpg", b"\0\0\0\x0cjP  \r\n\x87\n")], 0xA900),
         ([metadata_part(jpeg_meta()), ("video/mp4", "file1.jpg", b"\0\0\0\x08ftyp")], 0xA900),

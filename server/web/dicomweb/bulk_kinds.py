@@ -111,6 +111,8 @@ def _still(path: Path, data: mmap.mmap) -> Content:
 
 
 def _jpeg(path: Path, data: mmap.mmap, found: Codestream) -> Content:
+    if data.rfind(b"\xff\xd9") < 0:
+        raise Mismatch("A JPEG picture is cut off.")
     at = 2
     while data[at] == 0xFF and data[at + 1] not in FRAME_MARKERS | {0xF7}:
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
