@@ -87,7 +87,7 @@ def _add(found: Described, ds: Dataset, tag: int, vr: str, element: dict[str, An
     from pydicom.sequence import Sequence
 
     if "InlineBinary" in element:
-        _put(ds, tag, vr, _binary(tag, vr, element["InlineBinary"]))
+        put(ds, tag, vr, _binary(tag, vr, element["InlineBinary"]))
         return
     values = element.get("Value") or []
     if not isinstance(values, list):
@@ -98,15 +98,16 @@ def _add(found: Described, ds: Dataset, tag: int, vr: str, element: dict[str, An
             item = Dataset()
             _fill(found, item, each or {}, depth + 1)
             items.append(item)
-        _put(ds, tag, vr, Sequence(items))
+        put(ds, tag, vr, Sequence(items))
         return
     if values and (vr in BULK_VRS or vr not in WHOLE | BROKEN | TEXT | {"AT"}):
         raise _bad(tag, f"has values, which a VR {vr} has not")
     shown = [_value(tag, vr, each) for each in values]
-    _put(ds, tag, vr, shown if len(shown) > 1 else shown[0] if shown else None)
+    put(ds, tag, vr, shown if len(shown) > 1 else shown[0] if shown else None)
 
 
-def _put(ds: Dataset, tag: int, vr: str, value: Any) -> None:
+def put(ds: Dataset, tag: int, vr: str, value: Any) -> None:
+    """Add an element as it is: what is wrong with a value is no reason to print it. Raises BadInput."""
     from pydicom import config
     from pydicom.dataelem import DataElement
 

@@ -10,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.dicom.from_model import Described
+from core.dicom.from_model import Described, put
 from core.dicom.maker import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from core.dicom.recoding import dictionary_vr
 from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
 from core.errors import BadInput
 from core.media.wrap import ENCAPSULATED_PDF, SECONDARY_CAPTURE, VIDEO_PHOTOGRAPHIC, fresh_uid
@@ -82,6 +83,17 @@ class Supply:
         self._now = now
         self._uids: dict[tuple[str, ...], str] = {}
         self._numbers: dict[str, int] = {}
+
+    def adopt(self, ds: Any, study: Mapping[str, Any]) -> None:
+        """What the *study* of the address says, for who says nothing of a patient."""
+        from pydicom.datadict import tag_for_keyword
+
+        if ds.get("PatientID") or ds.get("PatientName"):
+            return
+        for keyword, value in study.items():
+            tag = tag_for_keyword(keyword)
+            if tag is not None and ds.get(keyword) in (None, "") and value not in (None, ""):
+                put(ds, tag, dictionary_vr(tag).decode("ascii"), value)
 
     def complete(self, ds: Any, sop_class_uid: str) -> None:
         """UIDs, dates, numbers and elements of type 2 that *ds* does not have."""

@@ -244,6 +244,17 @@ def test_the_address_gives_the_study_and_others_are_refused(client: httpx.Client
     assert [item["00081197"]["Value"] for item in answer.json()["00081198"]["Value"]] == [[0xA901]]
 
 
+def test_a_picture_for_a_study_that_is_there_gets_its_patient(client: httpx.Client) -> None:
+    path, named = "/dicom-web/studies/1.2.3.77", jpeg_meta("a")
+    silent = {"7FE00010": {"vr": "OB", "BulkDataURI": "a"}}
+    for model in (named, silent, {**silent, "00100020": {"vr": "LO", "Value": ["another"]}}):
+        assert send(client, [metadata_part(model), ("image/jpeg", "a", JPEG)], path=path).status_code == 200
+    found = client.get(f"{path}/metadata").json()
+    ids = [model["00100020"]["Value"][0] for model in found]
+    assert ids.count("bulk patient") == 2 and set(ids) <= {"bulk patient", "another"}
+    assert [model["00100010"].get("Value") for model in found].count([{"Alphabetic": CANARY.name}]) == 2
+
+
 def test_a_cut_connection_keeps_what_was_complete(served: Served, client: httpx.Client) -> None:
     study = "1.2.3.99"
     models = [jpeg_meta(name, **{"0020000D": {"vr": "UI", "Value": [study]}}) for name in "ab"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -79,6 +80,7 @@ class MixedBatch(Batch):
         self.xml = False
         self.unused = 0
         self._supply = Supply(sender.study_uid, datetime.now())
+        self._study: dict[str, Any] | None = None
         self._part: _Part | None = None
         self._awaited: dict[str, list[_Awaited]] = {}
         self._held: dict[str, _Held] = {}
@@ -132,12 +134,21 @@ class MixedBatch(Batch):
         else:
             await self._described(part)
 
+    async def _look_at_study(self) -> None:
+        """What the study of the address says, once a request; nothing while it is not there."""
+        if self._study is None:
+            self._study = {}
+            if self._sender.study_uid:
+                with suppress(KnownError, OSError):
+                    self._study = await self._services.wrapper.study(self._namespace, self._sender.study_uid)
+
     async def _described(self, part: _Part) -> None:
         """Every object the metadata describe is made as soon as it can be."""
         text = bytes(part.text)
         self.xml = "xml" in part.media_type
         found = await self._services.run(lambda: [read_xml(text)] if self.xml else parse_json(text))
         models = found if isinstance(found, list) else [found]
+        await self._look_at_study()
         if len(self.results) + len(models) > MOST_PARTS:
             raise Refused(TOO_LARGE, f"The body describes more than {MOST_PARTS} objects.")
         for model in models:
@@ -210,6 +221,7 @@ class MixedBatch(Batch):
                 raise Mismatch("Bulk data within a sequence are too long.")
             ds.add_new(tag, vr, b"".join(by_uri[uri].pieces()))
         try:
+            self._supply.adopt(made.ds, self._study or {})
             self._supply.complete(made.ds, leading.sop_class_uid if leading else "")
             for tag, content in contents.items():
                 describe(made.ds, content, tag, raw=is_raw(content))
