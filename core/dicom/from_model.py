@@ -163,6 +163,8 @@ def _number(vr: str, value: Any) -> str:
 def _name(value: Any) -> str:
     if isinstance(value, str):
         return value
+    if not isinstance(value, dict):
+        raise ValueError
     groups = [value.get(group) or "" for group in GROUPS]
     return "=".join(_of_parts(each) if isinstance(each, dict) else str(each) for each in groups).rstrip("=")
 

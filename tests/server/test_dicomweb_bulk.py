@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from imagecodecs import jpeg2k_encode, jpeg8_encode
 from PIL import Image
 from pydicom import dcmread
@@ -199,6 +201,7 @@ def test_xml_is_answered_in_xml(client: httpx.Client) -> None:
         ([metadata_part({"nonsense": {}})], 0xC000),
         ([metadata_part({"00100010": {"vr": "PN", "Value": "x"}})], 0xC000),
         ([metadata_part({"00100010": 7})], 0xC000),
+        ([metadata_part({"00100010": {"vr": "PN", "Value": [7]}})], 0xC000),
         ([metadata_part(7)], 0xC000),  # type: ignore[arg-type] # wrong on purpose
     ],
 )
@@ -253,6 +256,38 @@ def test_a_picture_for_a_study_that_is_there_gets_its_patient(client: httpx.Clie
     ids = [model["00100020"]["Value"][0] for model in found]
     assert ids.count("bulk patient") == 2 and set(ids) <= {"bulk patient", "another"}
     assert [model["00100010"].get("Value") for model in found].count([{"Alphabetic": CANARY.name}]) == 2
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+TAGS = (
+    *("00080005", "00080016", "00080018", "00080020", "0020000D", "0020000E", "00200011", "00200013"),
+    *("00100010", "00100020", "00100040", "00280002", "00280004", "00280008", "00280010", "00280100"),
+    *("00282112", "00400275", "00189073", "7FE00010", "00420011", "00020010", "00091001", "FFFEE000"),
+)
+VRS = ("UI", "PN", "US", "SQ", "OB", "DS", "IS", "FD", "AT", "UN", "LO", "XX", "")
+ELEMENTS = st.fixed_dictionaries(
+    {"vr": st.sampled_from(VRS)},
+    optional={
+        "Value": st.lists(ANY, max_size=3) | ANY,
+        "InlineBinary": ANY,
+        "BulkDataURI": st.just("a") | ANY,
+    },
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.sampled_from(TAGS), ELEMENTS, max_size=6))
+def test_whatever_metadata_say_is_stored_or_refused(client: httpx.Client, said: dict[str, Any]) -> None:
+    body = as_parts([metadata_part(jpeg_meta("a", **said)), ("image/jpeg", "a", JPEG)])
+    kind = "multipart/related; boundary=xyz"
+    answer = client.post("/dicom-web/studies", content=body, headers={"content-type": kind})
+    assert answer.status_code in {200, 400, 409}, answer.text
+    failed = answer.json().get("00081198", {}).get("Value", []) if answer.status_code == 409 else []
+    assert all(item["00081197"]["Value"] != [0x0110] for item in failed), "not foreseen"
 
 
 def test_a_cut_connection_keeps_what_was_complete(served: Served, client: httpx.Client) -> None:
