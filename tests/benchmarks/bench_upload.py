@@ -24,7 +24,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,8 +77,8 @@ def filmjacket(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def orthanc(folder: Path) -> Iterator[str]:
-    """A fresh Orthanc; its host and port."""
+def orthanc(folder: Path, plugins: Sequence[str] = ()) -> Iterator[str]:
+    """A fresh Orthanc with *plugins*; its host and port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     folder.mkdir()
@@ -90,7 +90,7 @@ def orthanc(folder: Path) -> Iterator[str]:
         "IndexDirectory": str(folder / "storage"),
         "AuthenticationEnabled": False,
         "RemoteAccessAllowed": False,
-        "Plugins": [],
+        "Plugins": list(plugins),
     }
     (folder / "orthanc.json").write_text(json.dumps(configuration))
     with (folder / "log").open("wb") as log:
