@@ -6,20 +6,21 @@ import random
 import time
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt
-from PySide6.QtGui import QPainter
-from PySide6.QtWidgets import QApplication, QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, Qt
+from PySide6.QtGui import QColor, QImage, QPainter
+from PySide6.QtWidgets import QApplication, QStyleOptionViewItem, QTreeView
 from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
 
 from core.dicom.refs import FileRef, Found, Header
-from ui.importing.tree_view import CellDelegate, DiscTree, NameDelegate
-from ui.models.study_node import Node
+from ui.importing.row_painter import RowPainter
+from ui.importing.tree_view import DiscTree
 from ui.models.study_tree import Column, StudyTree
-from ui.theme import Mode, Theme
+from ui.theme import Mode, Theme, tokens
 
 CHECK = Qt.ItemDataRole.CheckStateRole
 
@@ -223,33 +224,91 @@ def _outline(batch: list[Found]) -> list[tuple[str, str]]:
     return lines
 
 
-class NameByQt(NameDelegate):
-    """Asks the model role by role, as Qt's own delegate does."""
+class TreeByQt(DiscTree):
+    """Paints every row as Qt would."""
 
-    def _line_of(self, painter: QPainter, option: QStyleOptionViewItem, node: Node, column: int) -> None:
-        QStyledItemDelegate.paint(self, painter, option, self._model.index_of(node, column))
-
-
-class CellByQt(CellDelegate):
-    """The same in the other columns."""
-
-    _line_of = NameByQt._line_of  # type: ignore[assignment]  # of a sibling class
+    def drawRow(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        QTreeView.drawRow(self, painter, option, index)
 
 
-def test_a_row_looks_as_qt_would_paint_it(qtbot: QtBot, qapp: QApplication) -> None:
+def _apart(one: QImage, other: QImage) -> int:
+    """The greatest difference of a colour between two pictures of one size."""
+    assert one.size() == other.size()
+    a, b = (image.convertToFormat(QImage.Format.Format_RGB32) for image in (one, other))
+    values = [np.frombuffer(image.constBits(), np.uint8).astype(int) for image in (a, b)]
+    return int(np.abs(values[0] - values[1]).max())
+
+
+@pytest.mark.parametrize("direction", [Qt.LayoutDirection.LeftToRight, Qt.LayoutDirection.RightToLeft])
+@pytest.mark.parametrize("mode", [Mode.LIGHT, Mode.DARK])
+@pytest.mark.parametrize("wide", [420, 700])
+def test_a_row_looks_as_qt_would_paint_it(
+    qtbot: QtBot, qapp: QApplication, mode: Mode, direction: Qt.LayoutDirection, wide: int
+) -> None:
+    Theme(qapp, mode)
+    model = StudyTree()
+    ours, by_qt = DiscTree(model), TreeByQt(model)
+    by_qt.setSelectionModel(ours.selectionModel())
+    for tree in (ours, by_qt):
+        qtbot.addWidget(tree)
+        tree.setLayoutDirection(direction)
+        tree.resize(wide, 400)
+        tree.show()
+    feed(
+        qtbot,
+        model,
+        found(1, study_description="A title that is far too long for its column, however wide that may be"),
+        found(2, series="1.1.2", series_number=3),
+        found(3, BERT, "2.1", "2.1.1"),
+    )
+    for tree in (ours, by_qt):
+        tree.expandAll()
+    ours.setCurrentIndex(model.index(0, 0, model.index(0, 0)))
+    by_qt.collapse(model.index(0, 0, model.index(1, 0)))
+    ours.collapse(model.index(0, 0, model.index(1, 0)))
+    model.tick(model.node(model.index(0, 0, model.index(0, 0, model.index(0, 0)))), True)
+    before = ours.viewport().grab().toImage()
+    assert _apart(before, by_qt.viewport().grab().toImage()) <= 2  # the edge of a check box rounds by one
+    model.tick_all(True)
+    assert _apart(before, ours.viewport().grab().toImage()) > 50
+
+
+def test_a_row_under_the_mouse_is_lit(qtbot: QtBot, qapp: QApplication) -> None:
     Theme(qapp, Mode.LIGHT)
     model = StudyTree()
     tree = DiscTree(model)
     qtbot.addWidget(tree)
     tree.resize(700, 400)
     tree.show()
-    feed(qtbot, model, found(1), found(2, series="1.1.2", series_number=3), found(3, BERT, "2.1", "2.1.1"))
-    tree.expandAll()
-    tree.setCurrentIndex(model.index(0, 0, model.index(0, 0)))
-    model.tick(model.node(model.index(0, 0, model.index(0, 0, model.index(0, 0)))), True)
-    ours = tree.viewport().grab().toImage()
-    tree.setItemDelegate(CellByQt(tree, model))
-    tree.setItemDelegateForColumn(Column.NAME, NameByQt(tree, model))
-    assert tree.viewport().grab().toImage() == ours
-    model.tick_all(True)
-    assert tree.viewport().grab().toImage() != ours
+    feed(qtbot, model, found(1))
+    option = QStyleOptionViewItem()
+    option.initFrom(tree)
+    option.rect = QRect(0, 0, 700, 28)
+    colours = []
+    for selected, hovered in ((False, False), (False, True), (True, True)):
+        image = QImage(700, 28, QImage.Format.Format_RGB32)
+        image.fill(QColor("#ffffff"))
+        painter = QPainter(image)
+        index = model.index(0, 0, model.index(0, 0))
+        RowPainter(tree, model).paint(painter, option, index, selected, hovered)
+        painter.end()
+        colours.append(image.pixelColor(698, 2).name())
+    assert colours == ["#ffffff", tokens().hover.lower(), tokens().selection.lower()]
+
+
+def test_rows_follow_the_colours(qtbot: QtBot, qapp: QApplication) -> None:
+    theme = Theme(qapp, Mode.LIGHT)
+    model = StudyTree()
+    ours, by_qt = DiscTree(model), TreeByQt(model)
+    for tree in (ours, by_qt):
+        qtbot.addWidget(tree)
+        tree.resize(700, 400)
+        tree.show()
+    feed(qtbot, model, found(1))
+    for tree in (ours, by_qt):
+        tree.expandAll()
+    ours.viewport().grab()
+    theme.set_mode(Mode.DARK)
+    assert _apart(ours.viewport().grab().toImage(), by_qt.viewport().grab().toImage()) <= 2

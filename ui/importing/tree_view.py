@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QPainter, QResizeEvent
+from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QCursor,
+    QFont,
+    QFontMetrics,
+    QKeyEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
@@ -17,9 +26,10 @@ from PySide6.QtWidgets import (
 
 from core.dicom.tree import Patient, Study
 from ui.icons import icon
+from ui.importing.row_painter import RowPainter
 from ui.models.people import person_name, said
 from ui.models.study_node import Node, identity
-from ui.models.study_tree import ALIGNMENTS, NODE_ROLE, Column, StudyTree, cell
+from ui.models.study_tree import NODE_ROLE, Column, StudyTree
 from ui.theme import tokens
 from ui.widgets.banner import breakable
 
@@ -33,17 +43,21 @@ NARROW = 460
 OPENED_AT_FIRST = 60
 """So many rows come unfolded, two screens full: each new row lays all of them out."""
 
-_SHOWN = QStyleOptionViewItem.ViewItemFeature.HasDisplay
-_TICKABLE = _SHOWN | QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
+_LOOKS = frozenset(
+    (
+        QEvent.Type.StyleChange,
+        QEvent.Type.PaletteChange,
+        QEvent.Type.FontChange,
+        QEvent.Type.LayoutDirectionChange,
+    )
+)
+"""After these a row looks different."""
+
 _WRAP = int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
 
 
 class CellDelegate(QStyledItemDelegate):
-    """One line in a column, as Qt would paint it.
-
-    It asks the model neither for its height nor, role by role, for what to paint: a window full of rows then
-    takes two thirds of the time, many times in a second while a disc is read.
-    """
+    """One line in a column. Its height is not asked of the model: a layout asks for it once a cell."""
 
     def __init__(self, view: QTreeView, model: StudyTree) -> None:
         super().__init__(view)
@@ -53,20 +67,6 @@ class CellDelegate(QStyledItemDelegate):
     def sizeHint(self, _option: QStyleOptionViewItem, _index: Index) -> QSize:
         return self._line
 
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        self._line_of(painter, option, self._model.node(index), index.column())
-
-    def _line_of(self, painter: QPainter, option: QStyleOptionViewItem, node: Node, column: int) -> None:
-        option.text = cell(node, column)
-        option.displayAlignment = ALIGNMENTS[column]
-        option.features = _SHOWN
-        if column == Column.NAME:
-            option.features = _TICKABLE
-            option.checkState = node.check_state()
-        widget: QWidget = option.widget
-        style = widget.style() if widget is not None else QApplication.style()
-        style.drawControl(QStyle.ControlElement.CE_ItemViewItem, option, painter, widget)
-
 
 class NameDelegate(CellDelegate):
     """Paints the first column; a patient's name wraps where it must and is never cut."""
@@ -74,7 +74,7 @@ class NameDelegate(CellDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         node = self._model.node(index)
         if not isinstance(node.item, Patient):
-            self._line_of(painter, option, node, Column.NAME)
+            super().paint(painter, option, index)
             return
         self.initStyleOption(option, index)
         option.text = ""
@@ -84,6 +84,7 @@ class NameDelegate(CellDelegate):
         option.text = "x"
         box = style.subElementRect(QStyle.SubElement.SE_ItemViewItemText, option, widget)
         painter.save()
+        painter.setLayoutDirection(option.direction)
         try:
             self._words(painter, box.adjusted(2, 0, -2, 0), option.font, node.item)
         finally:  # a painter left unbalanced on an exception takes the process down
@@ -167,6 +168,9 @@ class DiscTree(QTreeView):
             title = str(model.headerData(column, Qt.Orientation.Horizontal))
             wide = max(metrics.horizontalAdvance(widest), metrics.horizontalAdvance(title) + 12)
             self.setColumnWidth(column, wide + 16)
+        self._rows = RowPainter(self, model)
+        self._selected: Node | None = None
+        self._hovered: Node | None = None
         self._unfolded = 0
         self._new_patients: list[QPersistentModelIndex] = []
         model.rowsInserted.connect(self._inserted)
@@ -193,6 +197,27 @@ class DiscTree(QTreeView):
         for index in patients:
             if index.isValid():
                 self.setFirstColumnSpanned(index.row(), QModelIndex(), True)
+
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() in _LOOKS:
+            self._rows.forget()
+        super().changeEvent(event)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        chosen = self.selectionModel().selectedRows()
+        self._selected = self._model.node(chosen[0]) if chosen else None
+        self._hovered = None
+        if self.viewport().underMouse():
+            under = self.indexAt(self.viewport().mapFromGlobal(QCursor.pos()))
+            self._hovered = self._model.node(under) if under.isValid() else None
+        super().paintEvent(event)
+
+    def drawRow(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        node = self._model.node(index)
+        if isinstance(node.item, Patient):
+            super().drawRow(painter, option, index)
+        else:
+            self._rows.paint(painter, option, index, node is self._selected, node is self._hovered)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         narrow = self.width() < NARROW

@@ -41,25 +41,48 @@ def namespace_of(services: Services, scope: Scope, right: Right) -> str:
 def images_at(services: Services, scope: Scope, right: Right = Right.VIEW) -> list[StoredImage]:
     """The objects a study, series or instance address names, in order. Raises NotFound, Denied."""
     namespace, study_uid = namespace_of(services, scope, right), scope["path_params"]["study_uid"]
+    if "image_uid" in scope["path_params"]:
+        return [_image_at(services, scope, namespace)]
     return [services.archive.image(namespace, study_uid, uid) for uid in uids_at(services, scope, namespace)]
 
 
 def uids_at(services: Services, scope: Scope, namespace: str) -> list[str]:
     """Their SOP Instance UIDs. Raises NotFound."""
     params = scope["path_params"]
+    if "image_uid" in params:
+        return [_image_at(services, scope, namespace).sop_instance_uid]
     try:
         uids = contents.images_of(
             services.archive, namespace, params["study_uid"], params.get("series_uid", "")
         )
     except NotFound as error:
-        if error.kind == "namespace" and "namespace" not in params:  # nothing has been stored there yet
-            raise NotFound("study") from error
-        raise
-    if "image_uid" in params:
-        uids = [uid for uid in uids if uid == params["image_uid"]]
+        raise _as_asked(error, scope) from error
     if not uids:
-        raise NotFound("image", "Image wasn't found by provided ids.")
+        raise _no_image()
     return uids
+
+
+def _image_at(services: Services, scope: Scope, namespace: str) -> StoredImage:
+    """The one object an instance address names; the rest of its study is not looked at."""
+    params = scope["path_params"]
+    try:
+        image = services.archive.image(namespace, params["study_uid"], params["image_uid"])
+    except NotFound as error:
+        raise _as_asked(error, scope) from error
+    if image.series_uid != params.get("series_uid", image.series_uid):
+        raise _no_image()
+    return image
+
+
+def _as_asked(error: NotFound, scope: Scope) -> NotFound:
+    """A namespace that stands for an AE title is no part of the question: nothing has been stored there."""
+    return (
+        NotFound("study") if error.kind == "namespace" and "namespace" not in scope["path_params"] else error
+    )
+
+
+def _no_image() -> NotFound:
+    return NotFound("image", "Image wasn't found by provided ids.")
 
 
 def base_url(scope: Scope) -> str:
