@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
@@ -40,8 +42,8 @@ BESIDE = 52
 NARROW = 460
 """Below this width the sizes give way, so that dates and titles stay readable."""
 
-OPENED_AT_FIRST = 60
-"""So many rows come unfolded, two screens full: each new row lays all of them out."""
+OPENED_AT_FIRST = 36
+"""So many rows come unfolded, more than a screen full: each new row lays all of them out."""
 
 _LOOKS = frozenset(
     (
@@ -202,6 +204,13 @@ class DiscTree(QTreeView):
         if event.type() in _LOOKS:
             self._rows.forget()
         super().changeEvent(event)
+
+    def dataChanged(self, first: Index, last: Index, roles: Sequence[int] = ()) -> None:
+        """Counts and ticks leave the rows as high as they are; Qt would measure each of them again."""
+        if roles:
+            QAbstractItemView.dataChanged(self, first, last, roles)
+        else:
+            super().dataChanged(first, last, roles)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         chosen = self.selectionModel().selectedRows()

@@ -36,6 +36,8 @@ _DISPLAY = int(Qt.ItemDataRole.DisplayRole)
 _CHECK = int(Qt.ItemDataRole.CheckStateRole)
 _ALIGNMENT = int(Qt.ItemDataRole.TextAlignmentRole)
 _SPOKEN = int(Qt.ItemDataRole.AccessibleTextRole)
+_COUNTED = [Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.CheckStateRole, Qt.ItemDataRole.AccessibleTextRole]
+"""What another count changes of a row."""
 _ROLES = frozenset((_DISPLAY, _CHECK, _ALIGNMENT, _SPOKEN, int(Qt.ItemDataRole.ToolTipRole), int(NODE_ROLE)))
 ALIGNMENTS = (
     *(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft,) * 2,
@@ -126,6 +128,10 @@ class StudyTree(QAbstractItemModel):
 
     def _helping(self) -> None:
         now = perf_counter()
+        if self._touched and now - self._told >= TELL_EVERY_S:  # in a turn of its own: the views have work
+            self._told = now
+            self._tell_touched()
+            return
         until = now + SLICE_S
         touched = self._touched
         while self._waiting and perf_counter() < until:
@@ -140,14 +146,16 @@ class StudyTree(QAbstractItemModel):
                 self._waiting.popleft()
                 self._offset = 0
         self.placed.emit()
-        if not self._waiting or now - self._told >= TELL_EVERY_S:
-            self._told = now
-            self._touched = {}
-            self._tell(touched)
         if not self._waiting:
             self._timer.stop()
+            self._told = now
+            self._tell_touched()
             self._tell_warnings()
             self.fed.emit()
+
+    def _tell_touched(self) -> None:
+        touched, self._touched = self._touched, {}
+        self._tell(touched)
 
     def _place(self, found: Found, touched: dict[Node, None]) -> None:
         header = found.header
@@ -220,7 +228,7 @@ class StudyTree(QAbstractItemModel):
                     node if node.key > last.key else last,
                 )
         for first, last in ends.values():
-            self.dataChanged.emit(self.index_of(first), self.index_of(last, Column.SIZE))
+            self.dataChanged.emit(self.index_of(first), self.index_of(last, Column.SIZE), _COUNTED)
         if ticked:
             self.ticksChanged.emit()
 
