@@ -1,6 +1,6 @@
 """DICOMweb beside Orthanc and its DICOMweb plugin: `python -m tests.benchmarks.bench_dicomweb [--rounds 5]`.
 
-Both hold the same objects: a CT study of 600 slices (525 KB each) in four series, and 60 small studies. The
+Both hold the same objects: a CT study of 600 slices (525 KB each) in four series, and many small studies. The
 client is raw sockets, one thread; every row is measured in rounds that take turns, and its medians compared.
 `--only WORD` measures the rows with that word in their names. Needs the Debian packages orthanc and
 orthanc-dicomweb. Everything lies in a temporary folder.

@@ -54,16 +54,22 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
         yield Case(destination, lambda: setattr(stub, "fault", reset))
 
 
+@pytest.mark.parametrize("case", ["memory", "ours"], indirect=True)
 def test_what_was_sent_together_is_held_with_its_digest(case: Case) -> None:
     case.destination.held("1.2", [])  # the question tells whether it is one of ours
     other = b"1.2 1.2.4\n" + bytes(100)
     images = [(HEADER, DATA), (HEADER._replace(sop_instance_uid="1.2.4"), other)]
-    if not case.destination.small_bytes:
-        return  # it takes one by one only
+    assert case.destination.small_bytes > len(other)
     sent = case.destination.send_together(lambda: iter(images))
     assert [each.digest for each in sent if isinstance(each, Sent)] == [digest(DATA), digest(other)]
     held = case.destination.held("1.2", ["1.2.3", "1.2.4"])
     assert held == {"1.2.3": digest(DATA), "1.2.4": digest(other)}
+
+
+@pytest.mark.parametrize("case", ["foreign"], indirect=True)
+def test_a_server_that_takes_one_by_one_gets_them_one_by_one(case: Case) -> None:
+    case.destination.held("1.2", [])
+    assert case.destination.small_bytes == 0
 
 
 def test_of_an_unknown_study_nothing_is_held(case: Case) -> None:
