@@ -17,6 +17,7 @@ import typer
 
 from app.cli_users import users
 from app.options import Data, Json, Paths, Verbose, finish
+from app.usage import Usage
 from core.errors import Busy, KnownError, SourceFault, StorageFault, Unreachable
 
 DONE, REFUSED, USAGE, ENVIRONMENT = 0, 1, 2, 3
@@ -241,7 +242,7 @@ def stow(
     from app.commands import stow as command
 
     if form not in ("", "json", "xml"):
-        raise command.Usage("-t is json or xml.")
+        raise Usage("-t is json or xml.")
     options = command.Options(files, url, attributes or [], form, photographs, as_json)
     finish(lambda: command.run(options), verbose)
 

@@ -14,23 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app import paths
+from app.usage import Usage
 from core import log, settings
-from core.errors import BadInput, KnownError, StorageFault
+from core.errors import BadInput, StorageFault
 
 if TYPE_CHECKING:
     from server.node import Listener, Node
 
 logger = logging.getLogger("filmjacket.serve")
 
-USAGE = 2
 INTERNAL_HOST = "127.0.0.1"
 MAX_SECRET = 4096
-
-
-class WrongUsage(KnownError):
-    """Options that do not go together."""
-
-    exit_code = USAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +94,9 @@ def _serve(options: Options, data: Path) -> None:
 
 
 def _choose(options: Options, found: settings.Settings) -> settings.ServeSettings:
-    """Settings with the command line on top. Raises WrongUsage for what must not be."""
+    """Settings with the command line on top. Raises Usage for what must not be."""
     if found.database_url:
-        raise WrongUsage(
+        raise Usage(
             "FILMJACKET_DATABASE_URL names a database; only SQLite in the data folder is supported yet.",
             "Unset it (or database_url in settings.toml).",
         )
@@ -115,9 +109,9 @@ def _choose(options: Options, found: settings.Settings) -> settings.ServeSetting
     }
     chosen = replace(found.serve, **{name: value for name, value in given.items() if value is not None})
     if not settings.AE_TITLE.fullmatch(chosen.ae_title):
-        raise WrongUsage("An AE title has 1 to 16 printable ASCII characters and no backslash.")
+        raise Usage("An AE title has 1 to 16 printable ASCII characters and no backslash.")
     if (options.tls_cert is None) != (options.tls_key is None):
-        raise WrongUsage("--tls-cert and --tls-key go together.")
+        raise Usage("--tls-cert and --tls-key go together.")
     _check_exposure(options, chosen.host)
     return chosen
 
@@ -128,11 +122,11 @@ def _check_exposure(options: Options, host: str) -> None:
     if is_loopback(host):
         return
     if options.no_auth or options.embedded:
-        raise WrongUsage(
+        raise Usage(
             f"--no-auth would let anyone who can reach {host} in.", "Use it on a loopback address only."
         )
     if options.tls_cert is None and not options.behind_proxy:
-        raise WrongUsage(
+        raise Usage(
             f"On {host} passwords and images would cross the network readable by anyone.",
             "Give --tls-cert and --tls-key, or --behind-proxy when a reverse proxy ends TLS.",
         )
@@ -142,7 +136,7 @@ def _dimse_port(value: str) -> int:
     if value == "off":
         return -1
     if not value.isdigit() or int(value) > settings.MAX_PORT:
-        raise WrongUsage("--dimse-port is a port, 0 for any free one, or off.")
+        raise Usage("--dimse-port is a port, 0 for any free one, or off.")
     return int(value)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import sys
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.usage import Usage
 from core.dicom.json_model import Model
 from core.dicom.native_reader import read_xml
 from core.dicom.native_xml import as_xml
@@ -22,6 +22,7 @@ from core.net.address import parse
 from core.net.answers import Answer, known_error
 from core.net.post import Poster
 from core.net.related import Part, RelatedBody
+from core.net.session import basic
 from core.upload.destinations import from_environment
 
 DONE, IN_PART = 0, 1
@@ -32,12 +33,6 @@ DICOM_NAMES = frozenset({".dcm", ".dicom", ".ima"})
 PREAMBLE = 128
 TOLD = frozenset({200, 202, 409})
 MOST_SHOWN = 20
-
-
-class Usage(BadInput):
-    """The command line does not fit together."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +176,7 @@ class _Sender:
 
 def _credentials(environ: Mapping[str, str]) -> dict[str, str]:
     access = from_environment(environ)
-    if access is None:
-        return {}
-    packed = base64.b64encode(f"{access.login}:{access.password}".encode()).decode("ascii")
-    return {"Authorization": f"Basic {packed}"}
+    return basic(access) if access is not None else {}
 
 
 def _model(answer: Answer, peer: str) -> Model:

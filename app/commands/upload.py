@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from app import paths as places
+from app.usage import Usage
 from core.dicom.refs import FileRef
 from core.dicom.tree import Study
-from core.errors import BadInput, KnownError
+from core.errors import KnownError
 from core.net.credentials import Access, Token
 from core.scan.scanner import Scan, Scanner, ScanProgress
 from core.upload.destinations import Found, connect, find
@@ -34,12 +35,6 @@ MEGABYTE = 1_000_000
 Bar = Callable[[int, int | None, str], None]
 Progress = TypeVar("Progress")
 Result = TypeVar("Result")
-
-
-class Usage(BadInput):
-    """The command line does not fit together."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)

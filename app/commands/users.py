@@ -11,18 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app import compose, paths
-from core.errors import BadInput
+from app.usage import Usage
 
 if TYPE_CHECKING:
     from core.access.accounts import Account, Accounts
 
 ACTOR = "command line"
-
-
-class WrongUsage(BadInput):
-    """Something the command line must say is missing."""
-
-    exit_code = 2
 
 
 def add(
@@ -39,7 +33,7 @@ def add(
     from core.access.rights import Right, Role
 
     if role not in set(Role):
-        raise WrongUsage(f"There is no role {role}.", f"Use one of {', '.join(Role)}.")
+        raise Usage(f"There is no role {role}.", f"Use one of {', '.join(Role)}.")
     secret = _password(password_stdin)
     folder = paths.prepare(paths.data_folder(data))
     with _accounts(folder) as accounts:
@@ -107,13 +101,13 @@ def _password(from_stdin: bool) -> str:
     if from_stdin:
         line = sys.stdin.readline()
         if not line.strip("\r\n"):
-            raise WrongUsage("Standard input held no password.", "Give it as the first line.")
+            raise Usage("Standard input held no password.", "Give it as the first line.")
         return line.rstrip("\r\n")
     if not sys.stdin.isatty():
-        raise WrongUsage("There is no terminal to ask for the password.", "Use --password-stdin.")
+        raise Usage("There is no terminal to ask for the password.", "Use --password-stdin.")
     secret = getpass.getpass("Password: ")
     if getpass.getpass("Once more: ") != secret:
-        raise WrongUsage("The two passwords differ.", "Try again.")
+        raise Usage("The two passwords differ.", "Try again.")
     return secret
 
 

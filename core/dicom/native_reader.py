@@ -1,4 +1,4 @@
-"""A reader of the Native DICOM Model (PS3.19 annex A) as it arrives, forgiving about how people spell it."""
+"""A reader of the Native DICOM Model (PS3.19 annex A), forgiving about how people spell it."""
 
 from __future__ import annotations
 
@@ -26,50 +26,29 @@ GROUP_OF = {**SINGLE_BYTE, **{name.lower(): name for name in GROUPS}}
 PART_OF = {name.lower(): at for at, name in enumerate(NAME_PARTS)}
 
 
-class NativeReader:
-    """Takes one document piece by piece; what it holds is the model that results."""
-
-    def __init__(self) -> None:
-        self._handler = _Handler()
-        self._parser = DefusedExpatParser(forbid_dtd=True)
-        self._parser.setContentHandler(self._handler)
-
-    def feed(self, data: bytes) -> None:
-        """Take more of the document. Raises BadInput naming the line."""
-        try:
-            self._parser.feed(data)
-        except SAXParseException as error:
-            raise _refused(error.getMessage(), error.getLineNumber()) from error
-        except _Refusal as error:
-            raise _refused(str(error), self._parser.getLineNumber()) from error
-        except (SAXException, DefusedXmlException, ValueError, LookupError) as error:
-            reason = "it has a document type or entities of its own" if _defused(error) else "unreadable"
-            raise _refused(reason, self._parser.getLineNumber()) from error
-
-    def finish(self) -> Model:
-        """The model, once the document is complete. Raises BadInput."""
-        try:
-            self._parser.close()
-        except SAXParseException as error:
-            raise _refused(error.getMessage(), error.getLineNumber()) from error
-        if self._handler.model is None:
-            raise _refused("there is no NativeDicomModel", 1)
-        return dict(sorted(self._handler.model.items()))
-
-
 def read_xml(document: bytes) -> Model:
-    """A whole document. Raises BadInput naming the line."""
-    reader = NativeReader()
-    reader.feed(document)
-    return reader.finish()
+    """The model in a whole document. Raises BadInput naming the line."""
+    handler = _Handler()
+    parser = DefusedExpatParser(forbid_dtd=True)
+    parser.setContentHandler(handler)
+    try:
+        parser.feed(document)
+        parser.close()
+    except SAXParseException as error:
+        raise _refused(error.getMessage(), error.getLineNumber()) from error
+    except _Refusal as error:
+        raise _refused(str(error), parser.getLineNumber()) from error
+    except DefusedXmlException as error:
+        raise _refused("it has a document type or entities of its own", parser.getLineNumber()) from error
+    except (SAXException, ValueError, LookupError) as error:
+        raise _refused("unreadable", parser.getLineNumber()) from error
+    if handler.model is None:
+        raise _refused("there is no NativeDicomModel", 1)
+    return dict(sorted(handler.model.items()))
 
 
 class _Refusal(Exception):
     """Why a document that is well formed is no Native DICOM Model."""
-
-
-def _defused(error: Exception) -> bool:
-    return isinstance(error, DefusedXmlException)
 
 
 def _refused(reason: str, line: int | None) -> BadInput:

@@ -1,4 +1,4 @@
-"""The Native DICOM Model in XML (PS3.19 annex A), written from and read into the DICOM JSON model."""
+"""The Native DICOM Model in XML (PS3.19 annex A), written from the DICOM JSON model."""
 
 from __future__ import annotations
 

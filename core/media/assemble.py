@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.dicom.from_model import Described, put
-from core.dicom.maker import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from core.dicom.maker import file_meta
 from core.dicom.recoding import dictionary_vr
 from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
 from core.errors import BadInput
@@ -219,10 +219,9 @@ def pieces(made: Described, contents: Mapping[int, Content]) -> Iterator[bytes]:
 def _run(ds: Dataset, start: int, end: int, syntax: str) -> bytes:
     """The elements of *ds* from *start* to before *end*; with *syntax* the file meta elements before them."""
     from pydicom import dcmwrite
-    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.dataset import Dataset
     from pydicom.filebase import DicomBytesIO
     from pydicom.filewriter import write_dataset
-    from pydicom.uid import UID
 
     part = Dataset({tag: ds[tag] for tag in ds.keys() if start <= tag < end})  # noqa: SIM118 # gives tags
     try:
@@ -231,12 +230,7 @@ def _run(ds: Dataset, start: int, end: int, syntax: str) -> bytes:
             out.is_implicit_VR, out.is_little_endian = False, True
             write_dataset(out, part, "utf8")
             return out.getvalue()
-        part.file_meta = FileMetaDataset()
-        part.file_meta.TransferSyntaxUID = UID(syntax)
-        part.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
-        part.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-        part.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-        part.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+        part.file_meta = file_meta(ds, syntax)
         file = io.BytesIO()
         dcmwrite(file, part, enforce_file_format=True)
         return file.getvalue()

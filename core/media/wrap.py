@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from core.dicom.maker import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from core.dicom.maker import file_meta
 from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
 from core.media.movie import Movie
 
@@ -150,7 +150,7 @@ def video(place: Place, movie: Movie, stream: BinaryIO, size: int) -> Iterator[b
 
 
 def _object(place: Place, sop_class_uid: str, modality: str, syntax: str) -> Dataset:
-    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.dataset import Dataset
     from pydicom.uid import UID
 
     ds = Dataset()
@@ -171,12 +171,7 @@ def _object(place: Place, sop_class_uid: str, modality: str, syntax: str) -> Dat
     for keyword, value in place.study.items():
         if keyword not in COMMON:
             setattr(ds, keyword, value)
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = UID(syntax)
-    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
-    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    ds.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    ds.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+    ds.file_meta = file_meta(ds, syntax)
     return ds
 
 

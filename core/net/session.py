@@ -19,6 +19,12 @@ LOGIN = "/api/v3/session/login"
 REJECTED = "Check the login and the password of the destination."
 
 
+def basic(access: Credentials) -> dict[str, str]:
+    """The header that signs in with every request (RFC 7617)."""
+    pair = f"{access.login}:{access.password}".encode()
+    return {"Authorization": f"Basic {b64encode(pair).decode('ascii')}"}
+
+
 class Session:
     """Authorized requests from any number of threads; whoever made it closes it."""
 
@@ -141,8 +147,7 @@ class Session:
         form = {"login": self.access.login, "password": self.access.password}
         answer = self.transport.request("POST", LOGIN, form=form)
         if answer.status in {404, 405}:  # a storage without sessions of its own
-            pair = f"{self.access.login}:{self.access.password}".encode()
-            return {"Authorization": f"Basic {b64encode(pair).decode('ascii')}"}
+            return basic(self.access)
         if answer.status in {401, 403, 412}:
             raise self._rejected(answer)
         if not answer.ok:

@@ -40,7 +40,7 @@ class Batch:
         self._namespace = namespace
         self._sender = sender
         self._intake: Intake | None = None
-        self._settled = 0
+        self._under_way: list[Future[StoreResult]] = []
 
     async def read(self, events: AsyncIterator[Event]) -> None:
         """Until all is stored or refused. Raises what *events* does, once what was complete is stored."""
@@ -91,6 +91,7 @@ class Batch:
             return
         self._intake = None
         self.results.append(future)
+        self._under_way.append(future)
         await self._settle(MOST_UNDER_WAY)
 
     async def _refuse(self, error: KnownError) -> None:
@@ -105,12 +106,10 @@ class Batch:
 
     async def _settle(self, most: int) -> None:
         """Wait until at most *most* of the images are still on their way."""
-        while len(self.results) - self._settled > most:
-            # the last of those that must be done: the others are then done, too, as a rule
-            for place in range(len(self.results) - most - 1, self._settled - 1, -1):
-                result = self.results[place]
-                if isinstance(result, Future) and not result.done():
-                    waited = asyncio.wrap_future(result)
-                    await asyncio.wait((waited,))
-                    waited.exception()  # heard of later, by the result itself
-            self._settled = len(self.results) - most
+        done = max(0, len(self._under_way) - most)
+        must, self._under_way = self._under_way[:done], self._under_way[done:]
+        for future in reversed(must):  # once the last of them is done, the others are, too, as a rule
+            if not future.done():
+                waited = asyncio.wrap_future(future)
+                await asyncio.wait((waited,))
+                waited.exception()  # heard of later, by the result itself

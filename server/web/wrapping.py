@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from core.archive.archive import Archive
 from core.archive.nouns import By, StoreResult
-from core.errors import NotFound, NotRenderable, TooLarge, Unsupported
+from core.errors import NotFound, NotRenderable, StorageFault, TooLarge, Unsupported
 from core.imaging.worker import HTML_PDF
 from core.media import wrap
 from core.media.movie import read_movie
@@ -96,7 +96,7 @@ class Wrapper:
         return await self._rendered(path, 0, HTML_PDF + charset)
 
     async def study(self, namespace: str, study_uid: str) -> dict[str, Any]:
-        """What a stored study says of its patient and itself. Raises NotFound."""
+        """What a stored study says of its patient and itself. Raises NotFound, StorageFault."""
 
         def look() -> dict[str, Any]:
             try:
@@ -105,6 +105,10 @@ class Wrapper:
                 if error.kind != "image":
                     raise
                 found = by_keyword(self._archive.study_phi(namespace, study_uid))
+            except OSError as error:
+                raise StorageFault(
+                    "A stored object cannot be read from the disk.", "Run filmjacket check."
+                ) from error
             return {**found, "StudyInstanceUID": study_uid}
 
         return await self._run(look)

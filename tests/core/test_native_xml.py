@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.dicom.json_model import metadata
-from core.dicom.native_reader import NativeReader, read_xml
+from core.dicom.native_reader import read_xml
 from core.dicom.native_xml import NAMESPACE, as_xml
 from core.errors import BadInput
 from core.media.samples import SampleStudy, ct_slice, part10
@@ -83,14 +83,6 @@ def test_every_real_file_says_the_same_in_both_forms(testdata: Path) -> None:
         assert list(again) == list(model), path
         seen += 1
     assert seen > 30
-
-
-def test_documents_are_read_as_they_arrive() -> None:
-    document = as_xml({"00100020": {"vr": "LO", "Value": ["é & <b>"]}})
-    reader = NativeReader()
-    for at in range(len(document)):
-        reader.feed(document[at : at + 1])
-    assert reader.finish()["00100020"]["Value"] == ["é & <b>"]
 
 
 def test_older_spellings_are_understood() -> None:

@@ -7,6 +7,7 @@ import json
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -256,6 +257,30 @@ def test_a_picture_for_a_study_that_is_there_gets_its_patient(client: httpx.Clie
     ids = [model["00100020"]["Value"][0] for model in found]
     assert ids.count("bulk patient") == 2 and set(ids) <= {"bulk patient", "another"}
     assert [model["00100010"].get("Value") for model in found].count([{"Alphabetic": CANARY.name}]) == 2
+
+
+def _of(path: Path, study_uid: str) -> bool:
+    return str(dcmread(path, stop_before_pixels=True).StudyInstanceUID) == study_uid
+
+
+def test_whose_patient_cannot_be_looked_up_is_not_stored(served: Served, client: httpx.Client) -> None:
+    path = "/dicom-web/studies/1.2.3.78"
+    assert (
+        send(client, [metadata_part(jpeg_meta("a")), ("image/jpeg", "a", JPEG)], path=path).status_code == 200
+    )
+    files = (each for each in (served.data / "archive").rglob("*") if each.is_file())
+    (hidden,) = (
+        each for each in files if each.read_bytes()[128:].startswith(b"DICM") and _of(each, "1.2.3.78")
+    )
+    aside = hidden.with_suffix(".aside")
+    hidden.rename(aside)
+    try:
+        silent = {"7FE00010": {"vr": "OB", "BulkDataURI": "a"}}
+        answer = send(client, [metadata_part(silent), ("image/jpeg", "a", JPEG)], path=path)
+    finally:
+        aside.rename(hidden)
+    assert answer.status_code == 507, answer.text
+    assert len(client.get(f"{path}/metadata").json()) == 1
 
 
 ANY = st.recursive(

@@ -149,6 +149,7 @@ class DiscTree(QTreeView):
     def __init__(self, model: StudyTree, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._model = model
+        self._rows = RowPainter(self, model)  # first: what follows may change the style
         self.setModel(model)
         self.setItemDelegate(CellDelegate(self, model))
         self.setItemDelegateForColumn(Column.NAME, NameDelegate(self, model))
@@ -170,7 +171,6 @@ class DiscTree(QTreeView):
             title = str(model.headerData(column, Qt.Orientation.Horizontal))
             wide = max(metrics.horizontalAdvance(widest), metrics.horizontalAdvance(title) + 12)
             self.setColumnWidth(column, wide + 16)
-        self._rows = RowPainter(self, model)
         self._selected: Node | None = None
         self._hovered: Node | None = None
         self._unfolded = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from core.archive.nouns import StoreResult
 from core.dicom.from_model import Described, described
 from core.dicom.json_model import Model
 from core.dicom.native_reader import read_xml
-from core.errors import BadInput, KnownError, Unsupported
+from core.errors import BadInput, KnownError, NotFound, Unsupported
 from core.media.assemble import MOST_NESTED_BYTES, PIXELS, Content, Mismatch, Supply, describe, pieces
 from server.web.batch import MOST_PARTS, MOST_UNDER_WAY, Batch, Sender
 from server.web.body import parse_json
@@ -86,7 +85,6 @@ class MixedBatch(Batch):
         self._held: dict[str, _Held] = {}
         self._seen: set[str] = set()
         self._waiting_bytes = 0
-        self._futures: list[Future[StoreResult]] = []
 
     async def _begin(self, event: PartBegins) -> None:
         kind = event.headers.get("content-type", DICOM).partition(";")[0].strip().lower()
@@ -139,7 +137,7 @@ class MixedBatch(Batch):
         if self._study is None:
             self._study = {}
             if self._sender.study_uid:
-                with suppress(KnownError, OSError):
+                with suppress(NotFound):
                     self._study = await self._services.wrapper.study(self._namespace, self._sender.study_uid)
 
     async def _described(self, part: _Part) -> None:
@@ -184,7 +182,7 @@ class MixedBatch(Batch):
             contents = {uri: await self._content(uri) for uri in awaited.made.addresses}
             future = await self._services.run(lambda: self._stored(awaited.made, contents))
             self.results[awaited.place] = future
-            self._futures.append(future)
+            self._under_way.append(future)
         except Mismatch as error:
             self.results[awaited.place] = Unmade(error.message, NO_MATCH, awaited.model)
         except BadInput as error:
@@ -247,10 +245,6 @@ class MixedBatch(Batch):
 
     async def _settle(self, most: int) -> None:
         await super()._settle(most)
-        while len(self._futures) > most:
-            waited = asyncio.wrap_future(self._futures.pop(0))
-            await asyncio.wait((waited,))
-            waited.exception()  # heard of later, by the result itself
         if not most:
             self.unused = len(self._held)
             held, self._held = self._held, {}
