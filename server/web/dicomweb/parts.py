@@ -20,6 +20,16 @@ class Parts:
         self._boundary = uuid.uuid4().hex
         self._inner = inner
 
+    @property
+    def content_type(self) -> str:
+        """Of the whole body."""
+        return f'{RELATED}; type="{self._inner}"; boundary={self._boundary}'
+
+    @property
+    def end(self) -> bytes:
+        """What comes after the last part."""
+        return f"\r\n--{self._boundary}--\r\n".encode("latin-1")
+
     def head(self, content_type: str, length: int, location: str = "") -> bytes:
         """What comes before a part's content."""
         lines = ["", f"--{self._boundary}", f"Content-Type: {content_type}", f"Content-Length: {length}"]
@@ -50,8 +60,7 @@ class Parts:
         pieces: AsyncGenerator[bytes, None],
         headers: Headers | None,
     ) -> None:
-        kind = f'{RELATED}; type="{self._inner}"; boundary={self._boundary}'.encode("latin-1")
-        start = [(b"content-type", kind), *(headers or [])]
+        start = [(b"content-type", self.content_type.encode("latin-1")), *(headers or [])]
         first = await anext(pieces)
         if call.head:
             await answer(send, 200, b"", start)
@@ -64,7 +73,6 @@ class Parts:
                 if leaving.done():
                     raise ClientGone
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-            end = f"\r\n--{self._boundary}--\r\n".encode()
-            await send({"type": "http.response.body", "body": end})
+            await send({"type": "http.response.body", "body": self.end})
         finally:
             leaving.cancel()
