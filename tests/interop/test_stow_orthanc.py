@@ -1,64 +1,57 @@
-"""`filmjacket stow` and Orthanc's DICOMweb plugin: DICOM files arrive there byte for byte."""
+"""Orthanc's DICOMweb plugin: our `stow` sends to it, it searches here, pulls from here and pushes here."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import socket
-import subprocess
-from collections.abc import Generator
+from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic, sleep
+from typing import Any
 
 import httpx
 import pytest
 
 from app import cli
-from core.media.samples import SampleStudy, ct_slice, part10
+from core.media.samples import SampleStudy, colour_photo, ct_slice, part10, ultrasound_cine
+from tests.app.archive_process import ArchiveProcess
+from tests.interop import orthanc as peer
 
 pytestmark = pytest.mark.interop
 
-PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
+
+@pytest.fixture(scope="module")
+def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with peer.running(tmp_path_factory.mktemp("orthanc")) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
-def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Generator[str, None, None]:
-    """One that keeps everything in a folder of the test, on a free port of the loopback."""
-    folder = tmp_path_factory.mktemp("orthanc")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = {
-        "StorageDirectory": str(folder / "store"),
-        "IndexDirectory": str(folder / "store"),
-        "HttpPort": port,
-        "DicomServerEnabled": False,
-        "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": False,
-        "Plugins": [PLUGIN],
-        "DicomWeb": {"Enable": True},
-    }
-    (folder / "orthanc.json").write_text(json.dumps(settings))
-    program = shutil.which("Orthanc") or "/usr/sbin/Orthanc"
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([program, str(folder / "orthanc.json")], stdout=log, stderr=log)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = monotonic() + 30
-        while not _answers(url):
-            assert process.poll() is None and monotonic() < deadline, (folder / "log").read_text()[-2000:]
-            sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(30)
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArchiveProcess]:
+    with ArchiveProcess(tmp_path_factory.mktemp("archive")) as archive:
+        yield archive
 
 
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/dicom-web/studies", trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
+@pytest.fixture
+def server(orthanc: str, archive: ArchiveProcess) -> str:
+    """What Orthanc knows our archive by."""
+    known = f"{orthanc}/dicom-web/servers/ours"
+    httpx.put(known, json={"Url": f"{archive.url}/dicom-web"}, trust_env=False).raise_for_status()
+    return known
+
+
+def told(address: str, question: dict[str, Any]) -> Any:
+    answer = httpx.post(address, json=question, trust_env=False, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def objects(study: SampleStudy) -> list[bytes]:
+    slices = [ct_slice(study, instance=number, size=32) for number in (1, 2, 3)]
+    return [part10(ds) for ds in (*slices, ultrasound_cine(study), colour_photo(study))]
+
+
+def held(orthanc: str) -> list[bytes]:
+    there = httpx.get(f"{orthanc}/instances", trust_env=False).json()
+    return [httpx.get(f"{orthanc}/instances/{each}/file", trust_env=False).content for each in there]
 
 
 @pytest.mark.parametrize("form", ["", "json", "xml"])
@@ -71,6 +64,32 @@ def test_files_arrive(orthanc: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert cli.main([*line, *(str(path) for path in sorted(tmp_path.glob("*.dcm")))]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["complete"] and len(document["stored"]) == 3
-    held = httpx.get(f"{orthanc}/instances", trust_env=False).json()
-    there = [httpx.get(f"{orthanc}/instances/{each}/file", trust_env=False).content for each in held]
+    there = held(orthanc)
     assert all(data in there for data in files)
+
+
+def test_it_searches_and_pulls(orthanc: str, archive: ArchiveProcess, server: str) -> None:
+    study = SampleStudy("pulled by orthanc")
+    files = objects(study)
+    for data in files:
+        headers = {"content-type": "application/dicom"}
+        httpx.post(
+            f"{archive.url}/studies", content=data, headers=headers, trust_env=False
+        ).raise_for_status()
+    question = {"Uri": "/studies", "Arguments": {"0020000D": study.uid}}
+    (found,) = told(f"{server}/qido", question)
+    assert found["0020000D"]["Value"] == study.uid
+    done = told(f"{server}/retrieve", {"Resources": [{"Study": study.uid}], "Synchronous": True})
+    assert int(done["ReceivedInstancesCount"]) == len(files), done
+    there = held(orthanc)
+    assert all(data in there for data in files)
+
+
+def test_it_pushes(orthanc: str, archive: ArchiveProcess, server: str) -> None:
+    study = SampleStudy("pushed by orthanc")
+    files = objects(study)
+    own = [httpx.post(f"{orthanc}/instances", content=data, trust_env=False).json() for data in files]
+    told(f"{server}/stow", {"Resources": [own[0]["ParentStudy"]], "Synchronous": True})
+    accept = {"accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
+    answer = httpx.get(f"{archive.url}/studies/{study.uid}", headers=accept, trust_env=False)
+    assert answer.status_code == 200 and all(data in answer.content for data in files)

@@ -12,20 +12,23 @@ from server.web.dicomweb.media import DICOM, RELATED
 
 PIECE_BYTES = 1 << 20
 """So much is read at once, and sent at once: small objects together, large ones bit by bit."""
+AFTER = b"\r\n"
+"""Ends a part. Nothing comes before the first boundary, not even a line's end: not every client bears it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """Some bytes of an object, after *head*."""
+    """Some bytes of an object between *head* and *tail*."""
 
     image: StoredImage
     head: bytes
     offset: int
     count: int
+    tail: bytes
 
     @property
     def size(self) -> int:
-        return len(self.head) + self.count
+        return len(self.head) + self.count + len(self.tail)
 
 
 class ObjectParts:
@@ -33,7 +36,7 @@ class ObjectParts:
 
     def __init__(self) -> None:
         self._boundary = uuid.uuid4().hex.encode("ascii")
-        self._end = b"\r\n--%b--\r\n" % self._boundary
+        self._end = b"--%b--\r\n" % self._boundary
 
     @property
     def content_type(self) -> bytes:
@@ -42,7 +45,7 @@ class ObjectParts:
 
     def length(self, images: Sequence[StoredImage]) -> int:
         """Bytes of the body that *images* make."""
-        return sum(len(self._head(image)) + image.bytes for image in images) + len(self._end)
+        return sum(len(self._head(image)) + image.bytes + len(AFTER) for image in images) + len(self._end)
 
     def pieces(self, images: Sequence[StoredImage], *, last: bool = True) -> Iterator[bytearray]:
         """The body piece by piece, without its end unless *last*.
@@ -63,12 +66,14 @@ class ObjectParts:
     def _spans(self, image: StoredImage) -> Iterator[_Span]:
         head = self._head(image)
         for offset in range(0, max(1, image.bytes), PIECE_BYTES):
-            yield _Span(image, b"" if offset else head, offset, min(PIECE_BYTES, image.bytes - offset))
+            count = min(PIECE_BYTES, image.bytes - offset)
+            tail = AFTER if offset + count == image.bytes else b""
+            yield _Span(image, b"" if offset else head, offset, count, tail)
 
     def _head(self, image: StoredImage) -> bytes:
         syntax = image.transfer_syntax_uid.encode("latin-1")
         return (
-            b"\r\n--%b\r\nContent-Type: application/dicom; transfer-syntax=%b\r\nContent-Length: %d\r\n\r\n"
+            b"--%b\r\nContent-Type: application/dicom; transfer-syntax=%b\r\nContent-Length: %d\r\n\r\n"
             % (self._boundary, syntax, image.bytes)
         )
 
@@ -90,6 +95,8 @@ def _read(spans: Sequence[_Span], size: int, end: bytes) -> bytearray:
                             "A stored object is shorter than it should be.", "Run filmjacket check."
                         )
                     start += got
+            at += len(span.tail)
+            view[start:at] = span.tail
     except OSError as error:
         raise StorageFault("A stored object cannot be read.", "Run filmjacket check.") from error
     view[at:] = end

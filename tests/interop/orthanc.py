@@ -1,0 +1,55 @@
+"""Orthanc with its DICOMweb plugin as the tests run it: in a folder of theirs, on a free loopback port."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+import httpx
+
+PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[str]:
+    """Its address, until the block ends."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {
+        "StorageDirectory": str(folder / "store"),
+        "IndexDirectory": str(folder / "store"),
+        "HttpPort": port,
+        "DicomServerEnabled": False,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "Plugins": [PLUGIN],
+        "DicomWeb": {"Enable": True},
+    }
+    (folder / "orthanc.json").write_text(json.dumps(settings))
+    program = shutil.which("Orthanc") or "/usr/sbin/Orthanc"
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([program, str(folder / "orthanc.json")], stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = monotonic() + 30
+        while not _answers(url):
+            assert process.poll() is None and monotonic() < deadline, (folder / "log").read_text()[-2000:]
+            sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/dicom-web/studies", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
