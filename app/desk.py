@@ -12,6 +12,7 @@ from app.embedded import EmbeddedArchive, State, Wishes
 from core import settings
 from core.dicom.refs import FileRef
 from core.errors import NotFound, Unreachable
+from core.media.attached import encapsulate
 from core.net.credentials import Access, Credentials, Token
 from core.net.v3_client import V3Client
 from core.scan.scanner import Scan
@@ -20,6 +21,7 @@ from core.settings import Settings
 from core.upload.archived_files import ArchivedFiles, fetch_attachments, sweep
 from core.upload.backoff import Pace
 from core.upload.control import Control
+from core.upload.destination import Destination
 from core.upload.destinations import Found, connect, find, from_environment
 from core.upload.job import UploadJob
 from core.upload.ledger import Ledger
@@ -30,7 +32,6 @@ from core.upload.runner import run
 from core.upload.saved import Destinations, SavedDestination
 from core.upload.target import TargetKind, parse
 from core.upload.tasks import Opener
-from core.upload.v3 import V3Destination
 from ui import services as ports
 from ui.models.people import banner_text, study_text
 
@@ -266,16 +267,13 @@ class Uploads:
             )
         return found
 
-    def open(self, job: UploadJob, where: str) -> V3Destination:
+    def open(self, job: UploadJob, where: str) -> Destination:
         """The destination of *job*. Raises KnownError."""
         try:
             found = self._found(where)
         except NotFound:  # it was renamed or removed since: its address is in the ledger
             found = self._found(job.destination)
-        destination = connect(found, job.namespace, self._archive.door)
-        if not isinstance(destination, V3Destination):
-            raise Unreachable(f"{where} cannot be reached in this version.", "Choose another destination.")
-        return destination
+        return connect(found, job.namespace, self._archive.door, encapsulate)
 
     def forget(self, job: UploadJob) -> None:
         """Take it off the ledger; what was sent stays."""
@@ -325,15 +323,10 @@ class SavedDestinations:
     def test(self, destination: ports.DestinationText, secret: str | None) -> str:
         """Call it and say what answered. Raises KnownError."""
         target = parse(destination.spec)
-        if target.kind is TargetKind.ARCHIVE:
-            url, access = self._archive.door()
-        else:
-            url, access = target.address, self._access(destination, secret)
-        opened = V3Destination(url, access, DEFAULT_NAMESPACE, name=destination.name)
-        try:
+        local = target.kind is TargetKind.ARCHIVE
+        found = Found(destination.name, target, None if local else self._access(destination, secret))
+        with closing(connect(found, DEFAULT_NAMESPACE, self._archive.door, encapsulate)) as opened:
             return opened.test()
-        finally:
-            opened.close()
 
     def _access(self, destination: ports.DestinationText, secret: str | None) -> Access:
         if not destination.login:

@@ -18,6 +18,7 @@ FilmjacketError
     ├── StorageFault      the disk is full or failing; nothing was kept (507)
     ├── SourceFault       a file being read is gone, unreadable, or changed under our hands
     └── Unreachable       a network peer refused, vanished or took too long (502)
+        └── TookTooLong   it was there, and did not answer in time
 """
 
 from __future__ import annotations
@@ -110,3 +111,7 @@ class Unreachable(KnownError):
     def __init__(self, message: str, remedy: str = "", *, retry_after_s: float = 0.0) -> None:
         super().__init__(message, remedy)
         self.retry_after_s = retry_after_s
+
+
+class TookTooLong(Unreachable):
+    """A network peer did not take a request or answer it in time: less at once may do better."""

@@ -6,33 +6,30 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from app.usage import Usage
-from core.dicom.json_model import Model
-from core.dicom.native_reader import read_xml
 from core.dicom.native_xml import as_xml
-from core.errors import BadInput, KnownError
+from core.errors import BadInput, KnownError, Unreachable
 from core.media.described import MEDIA_TYPES, Describer
-from core.net.address import parse
-from core.net.answers import Answer, known_error
-from core.net.post import Poster
+from core.net.dicomweb_client import DICOM, DICOM_JSON, DICOM_XML, DicomWebClient, held, service_root
 from core.net.related import Part, RelatedBody
-from core.net.session import basic
+from core.net.store_answer import StoreAnswer
+from core.upload.backoff import Outage, Pace
 from core.upload.destinations import from_environment
 
 DONE, IN_PART = 0, 1
-DICOM, DICOM_JSON, DICOM_XML = "application/dicom", "application/dicom+json", "application/dicom+xml"
 MOST_FILES, MOST_BYTES = 100, 256 << 20
 """DICOM files of one request."""
 DICOM_NAMES = frozenset({".dcm", ".dicom", ".ima"})
 PREAMBLE = 128
-TOLD = frozenset({200, 202, 409})
 MOST_SHOWN = 20
+PACE = Pace()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +50,22 @@ class Report:
 
     url: str
     sent: int = 0
-    stored: list[str] = field(default_factory=list)
+    stored: dict[str, str] = field(default_factory=dict)  # addresses by SOP Instance UID
     failed: list[dict[str, str]] = field(default_factory=list)
     studies: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    held: int | None = None  # of those stored, listed when asked afterwards; None = it cannot be asked
 
     @property
     def complete(self) -> bool:
         """Whether everything that was sent is stored, as far as the archive says."""
-        return bool(self.sent) and not self.failed and len(self.stored) >= self.sent
+        stored = bool(self.sent) and not self.failed and len(self.stored) >= self.sent
+        return stored and self.held in (None, len(self.stored))
 
 
 def run(options: Options) -> int:
     """Send and return the exit code. Raises KnownError, OSError."""
-    address = parse(options.url)
+    _, resource = service_root(options.url)
     files = list(_files(options.files))
     whole = [path for path, kind in files if kind == DICOM]
     others = [(path, kind) for path, kind in files if kind != DICOM]
@@ -75,10 +74,9 @@ def run(options: Options) -> int:
     if not files:
         raise Usage("There is nothing to send here.", f"It sends DICOM files and {' '.join(MEDIA_TYPES)}.")
     bulk = _described(options, others) if others else ([], "")
-    path = "" if "studies" in address.prefix.split("/") else "/studies"
     report, started = Report(options.url), time.monotonic()
-    with closing(Poster(address)) as poster:
-        sender = _Sender(poster, path, address.peer, options.form, report)
+    with closing(DicomWebClient(options.url, from_environment(os.environ))) as client:
+        sender = _Sender(client, resource, options.form, report)
         try:
             for some in _requests(whole):
                 sender.send([Part(DICOM, each) for each in some], DICOM, len(some))
@@ -88,6 +86,7 @@ def run(options: Options) -> int:
             if report.sent or report.stored:
                 _tell(report, options, time.monotonic() - started)
             raise
+        _ask(client, report)
     _tell(report, options, time.monotonic() - started)
     return DONE if report.complete else IN_PART
 
@@ -148,73 +147,54 @@ def _described(options: Options, files: Sequence[tuple[Path, str]]) -> tuple[lis
 class _Sender:
     """Sends requests and writes down what is answered."""
 
-    def __init__(self, poster: Poster, path: str, peer: str, form: str, report: Report) -> None:
-        self._poster = poster
-        self._path = path
-        self._peer = peer
+    def __init__(self, client: DicomWebClient, resource: str, form: str, report: Report) -> None:
+        self._client = client
+        self._resource = resource
+        self._accept = DICOM_XML if form == "xml" else DICOM_JSON
         self._report = report
-        self._headers = {"Accept": DICOM_XML if form == "xml" else DICOM_JSON, **_credentials(os.environ)}
 
     def send(self, parts: Sequence[Part], inner: str, count: int) -> None:
         """One request of *count* objects. Raises KnownError where it is refused as a whole."""
-        with closing(RelatedBody(parts)) as body:
-            headers = {**self._headers, "Content-Type": body.content_type(inner)}
-            answer = self._poster.post(self._path, body, body.size, headers)
-        if answer.status not in TOLD:
-            raise known_error(answer, self._peer)
-        self._report.sent += count
-        if warning := answer.headers.get("warning", ""):
-            self._report.warnings.append(warning)
-        model = _model(answer, self._peer)
-        self._report.stored += [_text(item, "00081155") for item in _items(model, "00081199")]
-        self._report.studies += [url for url in [_text(model, "00081190")] if url]
-        self._report.failed += [
-            {"sop_uid": _text(item, "00081155"), "reason": _reason(item)}
-            for item in _items(model, "00081198")
-        ]
+        answer = self._patiently(parts, inner)
+        report = self._report
+        report.sent += count
+        report.warnings += [each for each in [answer.warning] if each]
+        report.stored |= answer.stored
+        report.studies += [each for each in [answer.study_url] if each]
+        report.failed += [{"sop_uid": each.sop_uid, "reason": each.code} for each in answer.failed]
+
+    def _patiently(self, parts: Sequence[Part], inner: str) -> StoreAnswer:
+        """Try again for a while when the archive is away or silent; what it had then is not stored twice."""
+        outage: Outage | None = None
+        while True:
+            try:
+                with closing(RelatedBody(parts)) as body:
+                    return self._client.store(body, inner, self._resource, accept=self._accept)
+            except Unreachable as error:
+                now = time.monotonic()
+                outage = outage or Outage(error, now)
+                outage.again(error, now, PACE)
+                if outage.hopeless(now, PACE):
+                    raise
+                time.sleep(max(0.0, outage.retry_at - now))
 
 
-def _credentials(environ: Mapping[str, str]) -> dict[str, str]:
-    access = from_environment(environ)
-    return basic(access) if access is not None else {}
-
-
-def _model(answer: Answer, peer: str) -> Model:
-    if "xml" in answer.headers.get("content-type", ""):
-        return read_xml(answer.content)
+def _ask(client: DicomWebClient, report: Report) -> None:
+    """Have the archive say which of the stored objects it holds; one that cannot be asked leaves it open."""
+    studies = {_study_of(url) for url in (*report.stored.values(), *report.studies) if url}
+    if not report.stored or not studies or "" in studies:
+        return
     try:
-        model = json.loads(answer.content)
-    except ValueError:
-        model = None
-    if isinstance(model, list) and len(model) == 1:
-        model = model[0]
-    if not isinstance(model, dict):
-        raise (
-            known_error(answer, peer)
-            if answer.status == 409
-            else KnownError(
-                f"{peer} answered with something else than the result of storing.",
-                "Check that the address is that of an archive that speaks STOW-RS.",
-            )
-        )
-    return model
+        there = {uid for study in studies for uid in held(client, study)}
+    except KnownError:
+        return
+    report.held = len(there & set(report.stored))
 
 
-def _items(model: Model, tag: str) -> list[Model]:
-    element = model.get(tag)
-    values = element.get("Value") if isinstance(element, dict) else None
-    return [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []
-
-
-def _text(model: Model, tag: str) -> str:
-    element = model.get(tag)
-    values = element.get("Value") if isinstance(element, dict) else None
-    return str(values[0]) if isinstance(values, list) and values else ""
-
-
-def _reason(item: Model) -> str:
-    code = _text(item, "00081197")
-    return f"0x{int(code):04X}" if code.isdigit() else code or "no reason given"
+def _study_of(url: str) -> str:
+    """The Study Instance UID in the address of an object, "" if there is none."""
+    parts = urlsplit(url).path.split("/")
+    return parts[parts.index("studies") + 1] if "studies" in parts[:-1] else ""
 
 
 def _tell(report: Report, options: Options, seconds: float) -> None:
@@ -222,7 +202,8 @@ def _tell(report: Report, options: Options, seconds: float) -> None:
         document: dict[str, Any] = {
             "url": report.url,
             "sent": report.sent,
-            "stored": report.stored,
+            "stored": list(report.stored),
+            "held": report.held,
             "failed": report.failed,
             "studies": sorted(set(report.studies)),
             "complete": report.complete,
@@ -231,6 +212,8 @@ def _tell(report: Report, options: Options, seconds: float) -> None:
         print(json.dumps(document, ensure_ascii=False, indent=1))
         return
     print(f"{len(report.stored)} of {report.sent} objects stored at {report.url} in {seconds:.1f} s.")
+    if report.held is not None:
+        print(f"  {report.held} of them are listed there (not compared byte for byte).")
     for failure in report.failed[:MOST_SHOWN]:
         print(f"  not stored: {failure['sop_uid'] or 'an object without a UID'}: reason {failure['reason']}")
     if not report.complete and sys.stderr is not None:

@@ -16,6 +16,7 @@ from app.usage import Usage
 from core.dicom.refs import FileRef
 from core.dicom.tree import Study
 from core.errors import KnownError
+from core.media.attached import encapsulate
 from core.net.credentials import Access, Token
 from core.scan.scanner import Scan, Scanner, ScanProgress
 from core.upload.destinations import Found, connect, find
@@ -25,7 +26,7 @@ from core.upload.nouns import RunState, UploadProgress, UploadReceipt
 from core.upload.picks import Attach, Order, Pick
 from core.upload.runner import run as run_job
 from core.upload.saved import Destinations
-from core.upload.target import check_namespace
+from core.upload.target import TargetKind, check_namespace
 
 DONE, IN_PART = 0, 1
 DEFAULT_NAMESPACE = "default"
@@ -71,6 +72,8 @@ def run(
     folder = places.prepare(places.data_folder(data))
     with Ledger(folder / "client.db") as ledger:
         found = find(to, Destinations(ledger.database), os.environ)
+        if found.target.kind is TargetKind.STOW and namespace != DEFAULT_NAMESPACE:
+            raise Usage("A DICOMweb archive has no namespaces.", "Leave out --namespace.")
         scan = _scan(wish)
         job = _job(wish, ledger, found, scan)
         if job is None:
@@ -149,7 +152,7 @@ def _send(job: UploadJob, found: Found, data: Path, scan: Scan) -> UploadReceipt
         return progress.bytes_sent, progress.bytes_total, words
 
     with _local_archive(data) as local_archive:
-        destination = connect(found, job.namespace, local_archive)
+        destination = connect(found, job.namespace, local_archive, encapsulate)
         return _watched(run_job(job, destination, opener=scan.open), text)
 
 
@@ -213,7 +216,7 @@ def _nothing(found: Found, *, as_json: bool) -> int:
 
 
 def _print(receipt: UploadReceipt, scan: Scan) -> None:
-    how = {"digest": "checked by content", "uid": "checked by identifier only"}
+    how = {"digest": "checked by content", "uid": "held there by identifier, not compared byte for byte"}
     for study in receipt.studies:
         line = (
             f"Study {study.study_uid}: {study.verified} of {study.expected} images at {receipt.destination}"

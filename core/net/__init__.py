@@ -1,1 +1,1 @@
-"""Clients of other programs: HTTP with our errors, the V3 client, a remote archive as a source."""
+"""Clients of other programs: HTTP with our errors, clients of V3 and DICOMweb, remote archives as sources."""

@@ -9,7 +9,8 @@
 | 409 | Conflict |
 | 413 | TooLarge |
 | 415 | Unsupported |
-| 429 502 503 504 | Unreachable (with Retry-After) |
+| 429 502 503 | Unreachable (with Retry-After) |
+| 408 504 | TookTooLong |
 | 507 | StorageFault |
 | any other | KnownError |
 """
@@ -28,6 +29,7 @@ from core.errors import (
     KnownError,
     NotFound,
     StorageFault,
+    TookTooLong,
     TooLarge,
     Unauthenticated,
     Unreachable,
@@ -60,7 +62,8 @@ REMEDIES: dict[type[KnownError], str] = {
     StorageFault: "Free space at the destination, then go on with the upload.",
     TooLarge: "Ask its administrator to raise the limit for the size of a request.",
 }
-TRY_LATER = frozenset({429, 502, 503, 504})
+TRY_LATER = frozenset({408, 429, 502, 503, 504})
+TOO_SLOW = frozenset({408, 504})
 
 
 class UnknownNamespace(Denied):
@@ -111,7 +114,8 @@ def known_error(answer: Answer, peer: str) -> KnownError:
     """What an answer that is not 2xx means to the caller; *peer* is who gave it, for the message."""
     status, said = answer.status, _quoted(answer)
     if status in TRY_LATER:
-        return Unreachable(
+        kind = TookTooLong if status in TOO_SLOW else Unreachable
+        return kind(
             f"{peer} is busy or out of service (HTTP {status}).",
             "Wait a little and go on; what was sent is kept.",
             retry_after_s=_retry_after_s(answer),
@@ -128,8 +132,8 @@ def known_error(answer: Answer, peer: str) -> KnownError:
     if status == 403 and v3_code(answer) == ACCESS_DENIED:
         return UnknownNamespace(f"{peer} knows no such namespace, or not for this account.{said}")
     if status in REFUSED:
-        kind, sentence = REFUSED[status]
-        return kind(f"{peer}: {sentence} (HTTP {status}).{said}", REMEDIES.get(kind, ""))
+        refused, sentence = REFUSED[status]
+        return refused(f"{peer}: {sentence} (HTTP {status}).{said}", REMEDIES.get(refused, ""))
     if 400 <= status < 500:
         return BadInput(f"{peer}: It refused the request (HTTP {status}).{said}")
     return KnownError(

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from core.errors import BadInput, KnownError, Unreachable
+from core.errors import BadInput, KnownError, TookTooLong, Unreachable
 from core.net.address import Address
 from core.net.answers import Answer
 
@@ -119,7 +119,7 @@ def mapped(peer: str) -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:
-        raise Unreachable(*too_slow(peer)) from error
+        raise TookTooLong(*too_slow(peer)) from error
     except httpx.TransportError as error:
         root = _root(error)
         if isinstance(root, ssl.SSLError) and not is_cut(root):

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-from core.errors import KnownError, SourceFault, Unreachable
+from core.errors import KnownError, SourceFault, TookTooLong, Unreachable
 from core.net.address import Address
 from core.net.answers import Answer
 from core.net.http import Timeouts, is_cut, too_slow, unreachable, untrusted
@@ -80,7 +80,7 @@ class Poster:
             connection = self._admit(self._connect())
             return self._send_over(connection, path, pieces(), headers)
         except TimeoutError as error:
-            raise Unreachable(*too_slow(self._address.peer)) from error
+            raise TookTooLong(*too_slow(self._address.peer)) from error
         except ssl.SSLError as error:
             if is_cut(error):
                 raise Unreachable(*unreachable(self._address.peer)) from error

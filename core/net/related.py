@@ -1,4 +1,4 @@
-"""A multipart/related body (RFC 2387) of files, read from disk while it is sent."""
+"""A multipart/related body (RFC 2387) of files and streams, read while it is sent."""
 
 from __future__ import annotations
 
@@ -10,14 +10,26 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import SourceFault
+from core.net.post import Body
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A stream of *size* bytes that can be read again from its beginning; errors it raises are its own."""
+
+    data: Body
+    size: int
+
+
+Content = bytes | Path | Measured
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part: *content* as it is, or the file that holds it."""
+    """One part: *content* as it is, or what it is read from."""
 
     content_type: str
-    content: bytes | Path
+    content: Content
     location: str = ""
 
 
@@ -26,7 +38,7 @@ class RelatedBody:
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self._boundary = uuid.uuid4().hex
-        self._segments: list[tuple[bytes | Path, int]] = []
+        self._segments: list[tuple[Content, int]] = []
         for part in parts:
             lines = ["", f"--{self._boundary}", f"Content-Type: {part.content_type}"]
             if part.location:
@@ -57,9 +69,11 @@ class RelatedBody:
             return data
         return b""
 
-    def _piece(self, content: bytes | Path, size: int) -> bytes:
+    def _piece(self, content: Content, size: int) -> bytes:
         if isinstance(content, bytes):
             return content[self._within : self._within + size]
+        if isinstance(content, Measured):
+            return self._of_stream(content, size)
         try:
             if self._file is None:
                 self._file = content.open("rb")
@@ -69,6 +83,14 @@ class RelatedBody:
             raise SourceFault(f"{content.name} cannot be read.", "Check it and send it again.") from error
         if not data:
             raise SourceFault(f"{content.name} became shorter while it was sent.", "Send it again.")
+        return data
+
+    def _of_stream(self, content: Measured, size: int) -> bytes:
+        if content.data.tell() != self._within:
+            content.data.seek(self._within)
+        data = content.data.read(size)
+        if not data:
+            raise SourceFault("The file ended too early.", "Read the source again.", lasting=True)
         return data
 
     def tell(self) -> int:
@@ -92,9 +114,11 @@ class RelatedBody:
             self._file = None
 
 
-def _size(content: bytes | Path) -> int:
+def _size(content: Content) -> int:
     if isinstance(content, bytes):
         return len(content)
+    if isinstance(content, Measured):
+        return content.size
     try:
         return os.stat(content).st_size
     except OSError as error:

@@ -9,6 +9,7 @@ from core.errors import KnownError
 from core.net.credentials import Access, Credentials
 from core.upload.destination import Destination
 from core.upload.saved import NO_KEYRING, Destinations
+from core.upload.stow import Encapsulate, StowDestination
 from core.upload.target import Target, TargetKind, WrongDestination, is_spec, parse
 from core.upload.v3 import V3Destination
 
@@ -61,9 +62,16 @@ def from_environment(environ: Mapping[str, str]) -> Credentials | None:
     return Credentials(login, password) if login else None
 
 
-def connect(found: Found, namespace: str, local_archive: LocalArchive) -> Destination:
-    """An open destination; whoever asked closes it. Raises KnownError."""
+def connect(
+    found: Found, namespace: str, local_archive: LocalArchive, encapsulate: Encapsulate
+) -> Destination:
+    """An open destination; whoever asked closes it. Raises KnownError.
+
+    *encapsulate* makes objects of documents for archives that keep nothing else.
+    """
     url, access = found.target.address, found.access
+    if found.target.kind is TargetKind.STOW:
+        return StowDestination(url, access, encapsulate, name=found.label)
     if found.target.kind is TargetKind.ARCHIVE:
         url, access = local_archive()
     return V3Destination(url, access, namespace, name=found.label)

@@ -95,7 +95,7 @@ class StudyRun:
         self._held = dict(held)
         for item in self.items.values():
             digest = held.get(item.sop_uid)
-            if digest is None:
+            if digest is None or (self._replace and not digest):  # whether it differs cannot be asked
                 yield True, item
             elif digest and self._scheme.ours is not False:
                 item.was_there = True

@@ -25,7 +25,6 @@ class TargetKind(StrEnum):
 
 
 NOT_YET: dict[TargetKind, str] = {
-    TargetKind.STOW: "DICOMweb (stow:)",
     TargetKind.EXAMS: "The DICOM Service (exams:)",
     TargetKind.DIMSE: "DICOM network nodes (dimse:)",
     TargetKind.SHARE: "Share links (share:)",
@@ -67,12 +66,12 @@ def parse(text: str) -> Target:
     if not colon or kind is TargetKind.ARCHIVE:
         raise WrongDestination(
             f"{text!r} is no destination.",
-            "Write v3:http://HOST:PORT, archive, or the name of a saved destination.",
+            "Write v3:http://HOST:PORT, stow:http://HOST:PORT/dicom-web, archive, or a saved name.",
         )
     if kind in NOT_YET:
         raise WrongDestination(
             f"{NOT_YET[kind]} cannot be uploaded to in this version.",
-            "Use v3:http://HOST:PORT or archive.",
+            "Use v3:http://HOST:PORT, stow:http://HOST:PORT/dicom-web or archive.",
         )
     try:
         return Target(kind, str(parse_address(rest)))

@@ -112,7 +112,7 @@ def test_saved_destinations(ledger: Ledger, archive: LocalArchive, scan: Scan) -
     with pytest.raises(KnownError):
         saved.test(DestinationText("Hospital", f"v3:{url}", "nobody"), "wrong password")
     with pytest.raises(BadInput):
-        saved.save(DestinationText("Other", "stow:http://localhost:1"), None)
+        saved.save(DestinationText("Other", "exams:http://localhost:1"), None)
     job = Uploads(ledger, archive).begin(order(scan, "Hospital"))
     assert job.where == "Hospital"
     with pytest.raises(KnownError):  # it has no login there
@@ -222,6 +222,22 @@ def test_copies_of_attachments_go_when_no_job_needs_them(
     job.forget()
     uploads.unfinished()
     assert not any((tmp_path / "outgoing").iterdir())
+
+
+def test_a_saved_dicomweb_archive_gets_a_study(
+    scan: Scan, ledger: Ledger, archive: LocalArchive, elsewhere: LocalArchive, tmp_path: Path
+) -> None:
+    pdf = tmp_path / "letter.pdf"
+    pdf.write_bytes(pdf_report(["A letter"]))
+    saved = SavedDestinations(ledger, archive)
+    there = DestinationText("Hospital", f"stow:{elsewhere.door()[0]}/dicom-web")
+    saved.save(there, None)
+    assert "DICOMweb" in saved.test(there, None)
+    receipt = drive(Uploads(ledger, archive).begin(order(scan, "Hospital", pdf=pdf)).run())
+    assert receipt.complete and receipt.studies[0].verified_by == "uid" and receipt.destination == "Hospital"
+    found = elsewhere.client().study_detail(DEFAULT_NAMESPACE, STUDY.uid)
+    assert found.study.patient_id == STUDY.patient.patient_id
+    assert sum(len(series.images) for series in found.series) == 7
 
 
 def test_an_image_that_left_the_archive_fails_alone(

@@ -14,7 +14,10 @@ from imagecodecs import jpeg8_encode
 
 from app import cli
 from core.media.samples import SamplePatient, SampleStudy, ct_slice, part10
+from core.upload.backoff import Pace
 from tests.app.archive_process import ArchiveProcess
+from tests.core.stub_stow import StowStub
+from tests.core.stub_v3 import Handler, serving
 
 STUDY = SampleStudy("stow", SamplePatient("CANARY^STOW", "CANARY-3"))
 JPEG = jpeg8_encode(np.arange(64 * 48, dtype=np.uint8).reshape(48, 64))
@@ -57,7 +60,7 @@ def metadata_of(document: dict[str, Any]) -> list[dict[str, Any]]:
 def test_a_picture_with_an_attribute(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["stow", "-m", "PatientName=John^Doe", "-u", url, "img.jpeg", "--json"]) == 0
     document = told(capsys)
-    assert document["complete"] and document["sent"] == 1 and not document["failed"]
+    assert document["complete"] and document["sent"] == document["held"] == 1 and not document["failed"]
     (model,) = metadata_of(document)
     assert model["00100010"]["Value"] == [{"Alphabetic": "John^Doe"}]
     assert model["00280010"]["Value"] == [48] and model["00080060"]["Value"] == ["OT"]
@@ -77,7 +80,8 @@ def test_dicom_files_go_as_they_are(
     archive: ArchiveProcess, url: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["stow", "-u", url, "object1.dcm", "object2.dcm"]) == 0
-    assert capsys.readouterr().out.startswith("2 of 2 objects stored")
+    said = capsys.readouterr().out
+    assert said.startswith("2 of 2 objects stored") and "2 of them are listed there" in said
     found = httpx.get(f"{archive.url}/dicom-web/studies/{STUDY.uid}", trust_env=False)
     assert all((folder / f"object{number}.dcm").read_bytes() in found.content for number in (1, 2))
 
@@ -101,6 +105,39 @@ def test_some_stored_and_some_not(url: str, folder: Path, capsys: pytest.Capture
     assert document["failed"][0]["reason"] == "0xA900" and document["failed"][0]["sop_uid"]
 
 
+def test_an_archive_that_is_away_is_tried_again(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "app.commands.stow.PACE", Pace(first_delay_s=0.01, longest_delay_s=0.02, patience_s=5)
+    )
+    with serving(StowStub()) as stub:
+        refusals = iter(range(3))
+
+        def away(handler: Handler) -> bool:
+            if handler.command == "POST" and next(refusals, None) is not None:
+                handler.reset()
+                return True
+            return False
+
+        stub.fault = away
+        assert cli.main(["stow", "-u", f"{stub.url}/studies", "object1.dcm", "--json"]) == 0
+        assert list(stub.images.values()) == [(folder / "object1.dcm").read_bytes()]
+    assert told(capsys)["complete"]
+
+
+def test_an_object_that_is_not_there_afterwards_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(StowStub()) as stub:
+        assert isinstance(stub, StowStub)
+        stub.forgets = {ct_slice(STUDY, instance=1, size=16).SOPInstanceUID}
+        line = ["stow", "-u", stub.url, "object1.dcm", "object2.dcm", "--json"]
+        assert cli.main(line) == 1
+    document = told(capsys)
+    assert len(document["stored"]) == 2 and document["held"] == 1 and not document["complete"]
+
+
 @pytest.mark.parametrize(
     ("code", "line"),
     [
@@ -117,8 +154,13 @@ def test_some_stored_and_some_not(url: str, folder: Path, capsys: pytest.Capture
     ],
 )
 def test_what_goes_wrong_is_said(
-    url: str, code: int, line: list[str], capsys: pytest.CaptureFixture[str]
+    url: str,
+    code: int,
+    line: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("app.commands.stow.PACE", Pace(patience_s=0.0))
     assert cli.main(["stow", *(each.replace("URL", url) for each in line)]) == code
     said = capsys.readouterr()
     assert said.err.strip() and "Traceback" not in said.err and "secret" not in said.err and not said.out

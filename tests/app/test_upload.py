@@ -150,7 +150,7 @@ def test_wrong_usage_names_the_problem(disc: Path, pdf: Path, tmp_path: Path) ->
         with pytest.raises(BadInput, match=words) as caught:
             upload.run([disc], to=to, data=data, **arguments)
         assert exit_code(caught.value) == 2
-    for form in ("stow:http://h/rs", "dimse:A@h:104", "exams:http://h", "share:https://h/share/x"):
+    for form in ("dimse:A@h:104", "exams:http://h", "share:https://h/share/x"):
         with pytest.raises(BadInput, match="in this version") as caught:
             upload.run([disc], to=form, data=data)
         assert exit_code(caught.value) == 2
@@ -198,3 +198,31 @@ def test_no_patient_reaches_a_log(archive: ArchiveProcess, disc: Path, tmp_path:
     assert done.returncode == 0
     logs = [path.read_text("utf-8") for folder in (data, archive.data) for path in folder.glob("logs/*")]
     assert "CANARY" not in done.stderr and not any("CANARY" in text for text in logs)
+
+
+def test_a_dicomweb_archive_as_destination(
+    archive: ArchiveProcess, disc: Path, pdf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to = f"stow:{archive.url}/api/v3/storage/dicomweb/stow"
+    for before in (0, 3):
+        code = upload.run(
+            [disc], to=to, study=[ANNA.uid], attach=[pdf], data=tmp_path / "d", as_json=True
+        )  # fmt: skip
+        document = receipt_of(capsys)
+        (study,) = document["studies"]
+        assert code == 0 and document["complete"] and study["attachments"] == 1
+        assert (study["already_there"], study["verified"], study["verified_by"]) == (before, 3, "uid")
+    with V3Client(archive.url) as client:
+        detail = client.study_detail("stow", ANNA.uid)
+        by_modality = {each.modality: len(each.images) for each in detail.series}
+        assert by_modality == {"CT": 3, "DOC": 1} and detail.study.patient_id == ANNA.patient.patient_id
+        image = next(each for each in detail.series if each.modality == "CT").images[0]
+        with client.payload("stow", ANNA.uid, image.image_uid, image.version) as pieces:
+            stored = b"".join(pieces)
+    assert stored in [path.read_bytes() for path in (disc / "anna").rglob("*") if path.is_file()]
+    assert upload.run([disc], to=to, data=tmp_path / "d") == 0
+    said = capsys.readouterr().out
+    assert "not compared byte for byte" in said and "Safe to eject" not in said
+    with pytest.raises(BadInput, match="namespaces") as caught:
+        upload.run([disc], to=to, namespace="other", data=tmp_path / "d")
+    assert exit_code(caught.value) == 2

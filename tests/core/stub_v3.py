@@ -27,7 +27,12 @@ class Stub:
     """State of the made-up archive. *fault* sees each request first and may answer it: True = it did."""
 
     def __init__(
-        self, *, desktop: bool = True, together: bool = False, login: tuple[str, str] | None = None
+        self,
+        *,
+        desktop: bool = True,
+        together: bool = False,
+        login: tuple[str, str] | None = None,
+        handler: type[Handler] | None = None,
     ) -> None:
         self.desktop = desktop
         self.together = together
@@ -41,7 +46,7 @@ class Stub:
         self.sids: set[str] = set()
         self.connections = 0
         self.lock = threading.Lock()
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", 0), handler or Handler)
         self.server.stub = self
 
     @property
@@ -155,11 +160,10 @@ class Handler(BaseHTTPRequestHandler):
         elif parts[-1] == "schema":
             self.schema(parts[5])
         elif parts[-1] == "attachment":
-            data = self.body()
+            data = self.body().split(b"\r\n\r\n", 2)[-1].rsplit(b"\r\n--", 1)[0]  # of the form's last field
             with stub.lock:
                 stub.attached.append((parts[5], data))
-            version = digest(data.split(b"\r\n\r\n", 2)[-1].rsplit(b"\r\n--", 1)[0])
-            self.answer(200, {"attachment_guid": "g", "attachment_version": version})
+            self.answer(200, {"attachment_guid": "g", "attachment_version": digest(data)})
         else:
             self.error(404, 3, "Nothing here.")
 

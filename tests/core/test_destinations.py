@@ -14,6 +14,7 @@ from keyring.backends.fail import Keyring as NoKeyring
 from keyring.errors import PasswordDeleteError
 
 from core.errors import BadInput, KnownError, NotFound
+from core.media.attached import encapsulate
 from core.net.credentials import Credentials, Token
 from core.upload.destinations import Found, connect, find, from_environment
 from core.upload.ledger import Ledger
@@ -71,6 +72,7 @@ def saved(tmp_path: Path) -> Iterator[Destinations]:
     [
         ("v3:http://host:8500", Target(TargetKind.V3, "http://host:8500")),
         (" V3:https://host/ ", Target(TargetKind.V3, "https://host:443")),
+        ("stow:http://host/dicom-web/", Target(TargetKind.STOW, "http://host:80/dicom-web")),
         ("archive", Target(TargetKind.ARCHIVE)),
     ],
 )
@@ -80,7 +82,7 @@ def test_forms_that_work(text: str, target: Target) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["stow:http://h/dicom-web", "exams:http://h", "dimse:AET@h:104", "share:https://h/share/x"],
+    ["exams:http://h", "dimse:AET@h:104", "share:https://h/share/x"],
 )
 def test_forms_of_a_later_version_say_so(text: str) -> None:
     with pytest.raises(WrongDestination, match="in this version") as caught:
@@ -184,8 +186,8 @@ def test_archive_asks_for_the_local_one() -> None:
         asked.append("once")
         return "http://127.0.0.1:9", Token("t")
 
-    destination = connect(Found("archive", parse("archive")), "default", local)
+    destination = connect(Found("archive", parse("archive")), "default", local, encapsulate)
     assert isinstance(destination, V3Destination) and asked == ["once"] and destination.name == "archive"
     destination.close()
-    connect(Found("x", parse("v3:http://127.0.0.1:9")), "default", local).close()
+    connect(Found("x", parse("v3:http://127.0.0.1:9")), "default", local, encapsulate).close()
     assert asked == ["once"]

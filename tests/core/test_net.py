@@ -18,6 +18,7 @@ from core.errors import (
     NotFound,
     SourceFault,
     StorageFault,
+    TookTooLong,
     TooLarge,
     Unauthenticated,
     Unreachable,
@@ -99,7 +100,7 @@ def test_a_connection_closed_while_idle_is_replaced(stub: Stub, client: V3Client
         (301, KnownError), (400, BadInput), (401, Unauthenticated), (403, Denied), (404, NotFound),
         (405, NotFound), (409, Conflict), (412, BadInput), (413, TooLarge), (415, Unsupported),
         (418, BadInput), (422, BadInput), (429, Unreachable), (500, KnownError), (502, Unreachable),
-        (503, Unreachable), (504, Unreachable), (507, StorageFault),
+        (503, Unreachable), (504, TookTooLong), (507, StorageFault),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["store", "request"])

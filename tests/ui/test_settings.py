@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -156,6 +157,29 @@ def test_editing_keeps_the_secret_and_the_name(
         dialog.save_button.click()
     assert saved.saved[CITY.name].spec == "dimse:CITY@192.0.2.1:104"
     assert saved.secrets[CITY.name] == "open sesame"
+
+
+def test_a_dicomweb_archive_is_chosen_by_its_kind(
+    qtbot: QtBot, tasks: Tasks, jobs: Tasks, tmp_path: Path
+) -> None:
+    saved = fakes.FakeDestinations()
+    services = fakes.services(tmp_path, tasks, jobs, destinations=saved)
+    dialog = DestinationDialog(services)
+    qtbot.addWidget(dialog)
+    assert dialog.address.placeholderText() == "https://archive.example:8500"
+    dialog.kind.setFocus()
+    qtbot.keyClick(dialog.kind, Qt.Key.Key_Down)
+    assert dialog.address.placeholderText() == "https://archive.example/dicom-web"
+    dialog.name.setText("Clinic")
+    dialog.address.setText("https://clinic.example/rs")
+    with qtbot.waitSignal(dialog.saved, timeout=2000):
+        dialog.save_button.click()
+    assert saved.saved["Clinic"].spec == "stow:https://clinic.example/rs"
+    again = DestinationDialog(services, saved.saved["Clinic"])
+    qtbot.addWidget(again)
+    assert (again.kind.currentData(), again.address.text()) == ("stow:", "https://clinic.example/rs")
+    again.address.setText("v3:https://clinic.example")
+    assert again.kind.currentData() == "v3:" and not again.kind.isEnabled()
 
 
 def test_a_keyring_that_refuses_is_said_in_the_dialog(

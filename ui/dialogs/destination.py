@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
+    QComboBox,
     QDialog,
     QFormLayout,
     QHBoxLayout,
@@ -20,6 +21,7 @@ from ui.messages import MessageBar
 from ui.services import LOCAL_ARCHIVE, DestinationText, Services
 
 KINDS = ("v3:", "stow:", "exams:", "dimse:", "share:")
+EXAMPLES = {"v3:": "https://archive.example:8500", "stow:": "https://archive.example/dicom-web"}
 
 
 class DestinationDialog(QDialog):
@@ -36,7 +38,12 @@ class DestinationDialog(QDialog):
         self.setWindowTitle(self.tr("Destination"))
         self.setMinimumWidth(520)
         self.name = QLineEdit(old.name if old else "", self)
-        self.address = QLineEdit(_address(old.spec) if old else "", self)
+        kind, address = _parted(old.spec) if old else ("v3:", "")
+        self.kind = QComboBox(self)
+        self.kind.addItem(self.tr("Filmjacket, or another V3 archive"), "v3:")
+        self.kind.addItem(self.tr("DICOMweb archive"), "stow:")
+        self.kind.setCurrentIndex(max(0, self.kind.findData(kind)))
+        self.address = QLineEdit(address, self)
         self.login = QLineEdit(old.login if old else "", self)
         self.secret = QLineEdit(self)
         self.messages = MessageBar(self)
@@ -50,7 +57,6 @@ class DestinationDialog(QDialog):
     def _build(self) -> None:
         self.name.setPlaceholderText(self.tr("City hospital"))
         self.name.setEnabled(self._old is None)
-        self.address.setPlaceholderText("https://archive.example:8500")
         self.secret.setEchoMode(QLineEdit.EchoMode.Password)
         if self._old is not None and self._old.has_secret:
             self.secret.setPlaceholderText(self.tr("unchanged"))
@@ -58,6 +64,7 @@ class DestinationDialog(QDialog):
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(12)
         form.addRow(self.tr("&Name"), self.name)
+        form.addRow(self.tr("&Kind"), self.kind)
         form.addRow(self.tr("&Address"), self.address)
         form.addRow(self.tr("&Login"), self.login)
         form.addRow(self.tr("&Password"), self.secret)
@@ -70,6 +77,8 @@ class DestinationDialog(QDialog):
         ):
             field.setAccessibleName(words)
             field.textChanged.connect(lambda _text: self._refresh())
+        self.kind.setAccessibleName(self.tr("Kind of archive"))
+        self.kind.currentIndexChanged.connect(lambda _index: self._refresh())
         hint = QLabel(self.tr("The password is kept in the keyring of this computer, never in a file."), self)
         hint.setProperty("role", "small")
         hint.setWordWrap(True)
@@ -99,7 +108,7 @@ class DestinationDialog(QDialog):
     def entered(self) -> DestinationText:
         """What stands in the fields."""
         address = self.address.text().strip()
-        spec = address if address.startswith(KINDS) else f"v3:{address}"
+        spec = address if address.startswith(KINDS) else f"{self.kind.currentData()}{address}"
         has = bool(self.secret.text()) or bool(self._old and self._old.has_secret)
         return DestinationText(self.name.text().strip(), spec, self.login.text().strip(), has)
 
@@ -109,6 +118,11 @@ class DestinationDialog(QDialog):
     def _refresh(self) -> None:
         filled = bool(self.address.text().strip())
         named = bool(self.name.text().strip()) and self.name.text().strip() != LOCAL_ARCHIVE
+        written = next((each for each in KINDS if self.address.text().strip().startswith(each)), "")
+        if (row := self.kind.findData(written)) >= 0:
+            self.kind.setCurrentIndex(row)
+        self.kind.setEnabled(not written)
+        self.address.setPlaceholderText(EXAMPLES[self.kind.currentData()])
         self.save_button.setEnabled(filled and named)
         self.test_button.setEnabled(filled)
 
@@ -148,5 +162,7 @@ class DestinationDialog(QDialog):
         self.accept()
 
 
-def _address(spec: str) -> str:
-    return spec.removeprefix("v3:")
+def _parted(spec: str) -> tuple[str, str]:
+    """Kind and address; what is none of the kinds to choose from stays as it is written."""
+    kind = next((each for each in EXAMPLES if spec.startswith(each)), "")
+    return kind, spec.removeprefix(kind)
