@@ -21,6 +21,9 @@ GATHER_S = 0.5
 LINGER_S = 15.0
 """How long a body nobody wants any more is read, so that its sender sees the answer."""
 
+COPIED_BYTES = 16 << 10
+"""Up to this size head and body are joined before they are sent."""
+
 HEAD = b"HTTP/1.1 "
 GO_ON = b"HTTP/1.1 100 "
 TOO_LARGE = (
@@ -190,11 +193,15 @@ class _InOnePiece:
     def write(self, data: bytes) -> None:
         """Send, or keep for a moment if it is a head."""
         if self._head:
-            data, self._head = self._head + data, b""
+            head, self._head = self._head, b""
+            if len(data) < COPIED_BYTES:
+                self._transport.write(head + data)
+            else:  # large pieces are not copied
+                self._transport.writelines((head, data))
         elif data.startswith(HEAD) and not data.startswith(GO_ON):
             self._head = data
-            return
-        self._transport.write(data)
+        else:
+            self._transport.write(data)
 
     def close(self) -> None:
         """Send what is kept, and close."""

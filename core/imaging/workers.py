@@ -7,6 +7,7 @@ import os
 import queue
 import select
 import threading
+from collections import deque
 from concurrent.futures import Future
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -48,7 +49,7 @@ class RenderPool:
         self.workers = workers or max(1, min(4, os.cpu_count() or 1))
         self._time_limit_s = time_limit_s
         self._memory_limit = memory_limit
-        self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._queue = _Tasks()
         self._lock = threading.Lock()
         self._hands: list[_Hand] = []
         self._closed = False
@@ -107,12 +108,8 @@ class RenderPool:
             if self._closed:
                 return
             self._closed = True
-            while not self._queue.empty():
-                try:
-                    work = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if work is not None and work[1].set_running_or_notify_cancel():
+            while (work := self._queue.left()) is not None:
+                if work[1].set_running_or_notify_cancel():
                     work[1].set_exception(NotRenderable(CLOSED))
         for _ in self._hands:
             self._queue.put(None)
@@ -126,10 +123,50 @@ class RenderPool:
         self.close()
 
 
-class _Hand:
-    """One thread that feeds one worker process, and a new one when that is gone."""
+class _Tasks:
+    """What is to be done, and how many hands wait for it."""
 
-    def __init__(self, tasks: queue.SimpleQueue[Work | None], time_limit_s: float, memory: int) -> None:
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._waiting = 0
+
+    def put(self, work: Work | None) -> None:
+        """Add work; None ends one hand."""
+        self._queue.put(work)
+
+    def get(self) -> Work | None:
+        """Wait for work."""
+        with self._lock:
+            self._waiting += 1
+        try:
+            return self._queue.get()
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    def spare(self) -> Work | None:
+        """Work for which no other hand is free; None if there is none."""
+        return None if self._waiting else self.left()
+
+    def left(self) -> Work | None:
+        """The next work, None if there is none; what ends a hand is left to it."""
+        try:
+            work = self._queue.get_nowait()
+        except queue.Empty:
+            return None
+        if work is None:
+            self._queue.put(None)
+        return work
+
+
+class _Hand:
+    """One thread that feeds one worker process, and a new one when that is gone.
+
+    While the worker makes one picture, the next task lies in its pipe: between two it waits for nobody.
+    """
+
+    def __init__(self, tasks: _Tasks, time_limit_s: float, memory: int) -> None:
         self._tasks = tasks
         self._time_limit_s = time_limit_s
         self._memory = memory
@@ -137,6 +174,9 @@ class _Hand:
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
         self._used = False
+        self._taken: deque[Work] = deque()
+        self._given = 0
+        """So many of those taken has the worker."""
         self._thread = threading.Thread(target=self._run, name="render", daemon=True)
 
     def start(self) -> None:
@@ -152,28 +192,41 @@ class _Hand:
             self._spawn()
         except OSError:
             self._dismiss()  # tried again with the first task, which then says why
-        while (work := self._tasks.get()) is not None:
-            task, future = work
-            if not future.set_running_or_notify_cancel():
-                continue
+        while self._take():
+            _, future = self._taken[0]
             try:
-                answer = self._ask(task)
+                answer = self._ask()
             except Exception as error:  # the thread must live on to serve the next task
+                self._dismiss()
+                self._taken.popleft()
                 future.set_exception(error)
+                continue
+            self._taken.popleft()
+            if answer.error:
+                future.set_exception(_error(answer))
             else:
-                if answer.error:
-                    future.set_exception(_error(answer))
-                else:
-                    future.set_result(answer.picture)
+                future.set_result(answer.picture)
         self._dismiss()
 
-    def _ask(self, task: Task) -> Answer:
-        """Send the task and wait. A second worker tries too: the first may have died before this task."""
+    def _take(self) -> bool:
+        """Have a task, and one more if nobody else is free for it; False when the pool is closed."""
+        while not self._taken:
+            work = self._tasks.get()
+            if work is None:
+                return False
+            if work[1].set_running_or_notify_cancel():
+                self._taken.append(work)
+        if len(self._taken) == 1 and (work := self._tasks.spare()) and work[1].set_running_or_notify_cancel():
+            self._taken.append(work)
+        return True
+
+    def _ask(self) -> Answer:
+        """The answer to the first task. A second worker tries too: the first may have died before it."""
         for _ in range(2):
             pipe = self._pipe or self._spawn()
             limit = self._time_limit_s if self._used else max(self._time_limit_s, START_LIMIT_S)
             try:
-                pipe.send(tuple(task))
+                self._give(pipe)
                 if not _answers(pipe, limit):
                     self._dismiss()
                     return Answer(b"", "NotRenderable", TOO_SLOW)
@@ -182,8 +235,17 @@ class _Hand:
                 self._dismiss()
                 continue
             self._used = True
+            self._given -= 1
             return answer
         return Answer(b"", "NotRenderable", CRASHED)
+
+    def _give(self, pipe: Connection) -> None:
+        """Send what the worker has not got: a second one if it is short, so that the pipe holds it."""
+        for task, _ in list(self._taken)[self._given :]:
+            if self._given and not isinstance(task.source, str):
+                return
+            pipe.send(tuple(task))
+            self._given += 1
 
     def _spawn(self) -> Connection:
         context = multiprocessing.get_context("spawn")
@@ -206,6 +268,7 @@ class _Hand:
         """End the worker, kindly if it is idle, and reap it."""
         process, pipe = self._process, self._pipe
         self._process = self._pipe = self.pid = None
+        self._given = 0
         if pipe is not None:
             pipe.close()
         if process is not None:

@@ -105,7 +105,7 @@ def caller_of(scope: Scope) -> Caller:
 
 
 async def answer(
-    send: Send, status: int, body: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = ()
+    send: Send, status: int, body: bytes | bytearray = b"", headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> None:
     """A complete answer in one piece."""
     start = [*headers]

@@ -6,6 +6,7 @@ import ipaddress
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -77,6 +78,7 @@ class Guard:
         return from_name == name and from_port == (port or DEFAULT_PORTS.get(parts.scheme))
 
 
+@lru_cache(maxsize=256)
 def split_host(host: str) -> tuple[str, int | None]:
     """Name (lower case, no brackets) and port of a Host header; an unusable one gives ""."""
     try:

@@ -71,7 +71,7 @@ class Gate:
             if scope["type"] == "websocket":
                 await self._socket(scope, receive, send)
             return
-        call, scope = _open(scope)
+        call, scope = _open(scope, direct=not self.guard.behind_proxy)
         reply = _Reply(send, call)
         started = time.perf_counter()
         try:
@@ -115,14 +115,17 @@ class Gate:
             raise Refused(FORBIDDEN, reason, "Use the address the archive was given.")
 
 
-def _open(scope: Scope) -> tuple[Call, Scope]:
-    """The call, and a scope of our own: HEAD runs as GET, a trailing slash is dropped."""
+def _open(scope: Scope, *, direct: bool) -> tuple[Call, Scope]:
+    """The call, and a scope of our own: HEAD runs as GET, a trailing slash is dropped.
+
+    *direct* means that nothing stands between us and the caller.
+    """
     method: str = scope["method"]
     call = Call(method, method == "HEAD", dict(scope["headers"]), scope["query_string"])
     path: str = scope["path"]
     if len(path) > 1 and path.endswith("/"):
         path = path.rstrip("/") or "/"
-    state: dict[str, Any] = {**scope.get("state", {}), "call": call}
+    state: dict[str, Any] = {**scope.get("state", {}), "call": call, "direct": direct}
     return call, {**scope, "path": path, "method": "GET" if call.head else method, "state": state}
 
 

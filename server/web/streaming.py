@@ -44,14 +44,16 @@ class StreamingRouter:
     def __init__(self, operations: Iterable[Operation], rest: App, others: Sequence[BaseRoute] = ()) -> None:
         """*others* are the routes of *rest*: what an address takes is the same wherever it is served."""
         routes = [Route(each.path, _Endpoint(each.handler), methods=[each.method]) for each in operations]
-        self._router = Router(routes, redirect_slashes=False, default=rest)
+        shapes = {_shape(route.path) for route in routes}
+        self._routers = {shape: _router(routes, rest, shape) for shape in shapes}
+        self._other = _router(routes, rest, None)
         self._all: tuple[BaseRoute, ...] = (*routes, *others)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         scope["app"] = self  # tells the routes to raise what they refuse
         scope["state"]["allowed"] = lambda: self._allowed(scope)
-        await self._router(scope, receive, send)
+        await self._routers.get(_shape(scope["path"]), self._other)(scope, receive, send)
 
     def _allowed(self, scope: Scope) -> str:
         """Every method the address of *scope* takes, as the header Allow has it."""
@@ -60,6 +62,22 @@ class StreamingRouter:
             if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
                 found |= route.methods or set()
         return ", ".join(sorted(found | ({"HEAD"} if "GET" in found else set())))
+
+
+_Shape = tuple[int, str]
+"""How many segments an address has, and its first: of hundreds of routes few need to be tried."""
+
+
+def _shape(path: str) -> _Shape | None:
+    """The shape of an address, or of all a route serves; None for a route that serves several shapes."""
+    first = path.split("/", 2)[1] if path.startswith("/") else ""
+    return None if ":path}" in path or "{" in first else (path.count("/"), first)
+
+
+def _router(routes: Iterable[Route], rest: App, shape: _Shape | None) -> Router:
+    """Serves addresses of one shape."""
+    chosen = [route for route in routes if _shape(route.path) in (shape, None)]
+    return Router(chosen, redirect_slashes=False, default=rest)
 
 
 def documented(operations: Iterable[Operation]) -> dict[str, dict[str, Any]]:

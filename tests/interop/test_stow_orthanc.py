@@ -1,10 +1,12 @@
-"""`filmjacket stow`, uploads and Orthanc's DICOMweb plugin: DICOM files arrive there byte for byte."""
+"""Orthanc's DICOMweb plugin: `stow` and `upload` send to it, it searches here, pulls from here and pushes."""
 
 from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,9 +14,55 @@ from pydicom import dcmread
 
 from app import cli
 from app.commands import upload
-from core.media.samples import SamplePatient, SampleStudy, ct_slice, part10, write_ct_series
+from core.media.samples import (
+    SamplePatient,
+    SampleStudy,
+    colour_photo,
+    ct_slice,
+    part10,
+    ultrasound_cine,
+    write_ct_series,
+)
+from tests.app.archive_process import ArchiveProcess
+from tests.interop import orthanc as peer
 
 pytestmark = pytest.mark.interop
+
+
+@pytest.fixture(scope="module")
+def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with peer.running(tmp_path_factory.mktemp("orthanc")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArchiveProcess]:
+    with ArchiveProcess(tmp_path_factory.mktemp("archive")) as archive:
+        yield archive
+
+
+@pytest.fixture
+def server(orthanc: str, archive: ArchiveProcess) -> str:
+    """What Orthanc knows our archive by."""
+    known = f"{orthanc}/dicom-web/servers/ours"
+    httpx.put(known, json={"Url": f"{archive.url}/dicom-web"}, trust_env=False).raise_for_status()
+    return known
+
+
+def told(address: str, question: dict[str, Any]) -> Any:
+    answer = httpx.post(address, json=question, trust_env=False, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def objects(study: SampleStudy) -> list[bytes]:
+    slices = [ct_slice(study, instance=number, size=32) for number in (1, 2, 3)]
+    return [part10(ds) for ds in (*slices, ultrasound_cine(study), colour_photo(study))]
+
+
+def held(orthanc: str) -> list[bytes]:
+    there = httpx.get(f"{orthanc}/instances", trust_env=False).json()
+    return [httpx.get(f"{orthanc}/instances/{each}/file", trust_env=False).content for each in there]
 
 
 @pytest.mark.parametrize("form", ["", "json", "xml"])
@@ -27,9 +75,35 @@ def test_files_arrive(orthanc: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert cli.main([*line, *(str(path) for path in sorted(tmp_path.glob("*.dcm")))]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["complete"] and len(document["stored"]) == document["held"] == 3
-    held = httpx.get(f"{orthanc}/instances", trust_env=False).json()
-    there = [httpx.get(f"{orthanc}/instances/{each}/file", trust_env=False).content for each in held]
+    there = held(orthanc)
     assert all(data in there for data in files)
+
+
+def test_it_searches_and_pulls(orthanc: str, archive: ArchiveProcess, server: str) -> None:
+    study = SampleStudy("pulled by orthanc")
+    files = objects(study)
+    for data in files:
+        headers = {"content-type": "application/dicom"}
+        httpx.post(
+            f"{archive.url}/studies", content=data, headers=headers, trust_env=False
+        ).raise_for_status()
+    question = {"Uri": "/studies", "Arguments": {"0020000D": study.uid}}
+    (found,) = told(f"{server}/qido", question)
+    assert found["0020000D"]["Value"] == study.uid
+    done = told(f"{server}/retrieve", {"Resources": [{"Study": study.uid}], "Synchronous": True})
+    assert int(done["ReceivedInstancesCount"]) == len(files), done
+    there = held(orthanc)
+    assert all(data in there for data in files)
+
+
+def test_it_pushes(orthanc: str, archive: ArchiveProcess, server: str) -> None:
+    study = SampleStudy("pushed by orthanc")
+    files = objects(study)
+    own = [httpx.post(f"{orthanc}/instances", content=data, trust_env=False).json() for data in files]
+    told(f"{server}/stow", {"Resources": [own[0]["ParentStudy"]], "Synchronous": True})
+    accept = {"accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
+    answer = httpx.get(f"{archive.url}/studies/{study.uid}", headers=accept, trust_env=False)
+    assert answer.status_code == 200 and all(data in answer.content for data in files)
 
 
 def files_at(orthanc: str, study_uid: str) -> list[bytes]:

@@ -72,6 +72,19 @@ def test_stored_by_one_address_and_there_by_every_other(
         assert one.content == data and one.headers["content-type"].startswith("application/dicom")
 
 
+def test_what_clients_need_to_read_an_answer(served: Served, client: httpx.Client) -> None:
+    """dicomtrolley reads no preamble, not even an empty one; dicomweb-client leaves the port out of Host."""
+    study, files = of_study("dicomweb clients", 2)
+    client.post("/studies", content=body_of(files), headers=TYPE)
+    for path in ("", "/rendered"):
+        body = client.get(f"/studies/{study.uid}{path}").content
+        assert body.startswith(b"--") and body.endswith(b"--\r\n") and body.count(b"\r\nContent-Type: ") == 2
+    (found,) = client.get(f"/studies?0020000D={study.uid}", headers={"host": "127.0.0.1"}).json()
+    assert found["00081190"]["Value"] == [f"{served.url}/studies/{study.uid}"]
+    (found,) = client.get(f"/studies?0020000D={study.uid}", headers={"host": "localhost:99"}).json()
+    assert found["00081190"]["Value"] == [f"http://localhost:99/studies/{study.uid}"]
+
+
 def test_a_series_holds_its_own_instances(client: httpx.Client) -> None:
     study = SampleStudy(seed="dicomweb series", patient=CANARY)
     files = [part10(ct_slice(study, series=s, instance=1, size=32)) for s in (1, 2)]

@@ -66,3 +66,19 @@ def test_the_quick_start_once_it_is_well_formed(client: httpx.Client, printed: s
     assert (model["00100030"]["vr"], model["00100030"]["Value"]) == ("DA", ["19670701"])
     assert model["0020000E"]["Value"] == ["2.25.444800735698586629295641978511506172918"]
     assert model["00280010"]["Value"] == [48] and model["00080016"]["Value"]
+
+
+def test_the_quick_starts_search_and_retrieval_as_printed(client: httpx.Client, printed: str) -> None:
+    text = (DOCUMENTS / QUICK_START).read_text("utf-8")
+    for wrong, right in MEND:
+        printed = printed.replace(wrong, right)
+    sent(client, printed)
+    search, retrieval = re.findall(r"GET https://[^/]+(/\S+)\nAccept: (.+)\n", text)
+    found = client.get(search[0], headers={"accept": search[1]})
+    assert found.status_code == 200 and found.headers["content-type"] == search[1]
+    model = next(model for model in found.json() if model["0020000D"]["Value"] == [STUDY])
+    assert model["00100010"]["Value"] == [{"Alphabetic": "THOMPSON^ALEX"}] and "00081030" in model
+    path = f"{retrieval[0].rpartition('/')[0]}/{STUDY}"
+    pictures = client.get(path, headers={"accept": retrieval[1]})
+    assert pictures.status_code == 200 and pictures.headers["content-type"].startswith("multipart/related")
+    assert pictures.content.count(b"\xff\xd8\xff") == 1

@@ -84,6 +84,9 @@ def test_metadata_names_its_bulk_data(served: Served, client: httpx.Client, base
         assert client.get(address, headers={"range": f"bytes={len(value)}-"}).status_code == 416
         ((kind, data),) = parts_of(client.get(address, headers={"accept": PARTS}))
         assert kind.content_type == OCTETS and data == value
+        piece = client.get(address, headers={"accept": PARTS, "range": "bytes=1-2"})
+        assert piece.status_code == 206 and parts_of(piece)[0][1] == value[1:3]
+        assert f"Content-Range: bytes 1-2/{len(value)}\r\n".encode() in piece.content
         assert client.get(address, headers={"accept": "image/png"}).status_code == 406
     assert client.get(f"{base}{place.rpartition('/instances')[0]}/metadata").json() == [model]
     assert client.get(f"{base}{study_of(place)}/metadata").json() == [model]

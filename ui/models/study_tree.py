@@ -102,6 +102,7 @@ class StudyTree(QAbstractItemModel):
         self._patients: dict[tuple[str, str, str, str], Node] = {}
         self._warned: dict[int, str] = {}
         self._touched: dict[Node, None] = {}
+        self._grown = False
         self._above: dict[Node, QModelIndex] = {}  # of rows that were asked for as parents, while none move
 
     def clear(self) -> None:
@@ -123,16 +124,28 @@ class StudyTree(QAbstractItemModel):
 
     @property
     def settled(self) -> bool:
-        """Whether all that was fed is in the tree."""
-        return not self._waiting
+        """Whether all that was fed is in the tree, and told."""
+        return not self._timer.isActive()
 
     def _helping(self) -> None:
+        """One turn's work: pause after new rows, tell counts, place what was found, or say that all is in."""
         now = perf_counter()
-        if self._touched and now - self._told >= TELL_EVERY_S:  # in a turn of its own: the views have work
+        if self._grown:  # the views lay out and paint new rows now; what comes next waits for its own turn
+            self._grown = False
+        elif self._touched and (now - self._told >= TELL_EVERY_S or not self._waiting):
             self._told = now
             self._tell_touched()
-            return
-        until = now + SLICE_S
+        elif self._waiting:
+            rows = len(self._nodes)
+            self._place_until(now + SLICE_S)
+            self._grown = len(self._nodes) > rows
+            self.placed.emit()
+        else:
+            self._timer.stop()
+            self._tell_warnings()
+            self.fed.emit()
+
+    def _place_until(self, until: float) -> None:
         touched = self._touched
         while self._waiting and perf_counter() < until:
             batch = self._waiting[0]
@@ -145,13 +158,6 @@ class StudyTree(QAbstractItemModel):
             if self._offset >= len(batch):
                 self._waiting.popleft()
                 self._offset = 0
-        self.placed.emit()
-        if not self._waiting:
-            self._timer.stop()
-            self._told = now
-            self._tell_touched()
-            self._tell_warnings()
-            self.fed.emit()
 
     def _tell_touched(self) -> None:
         touched, self._touched = self._touched, {}

@@ -58,26 +58,38 @@ class BulkRoutes:
         found = await self._services.run(lambda: _found(image, way))
         media_type, multipart = form_of(accepted(call), found.own_type)
         if multipart:
-            parts = Parts(media_type)
-            pieces = self._pieces(found, parts.head(media_type, found.size))
-            await parts.send(call, receive, send, pieces)
+            await self._send_part(call, receive, send, found, media_type)
         elif found.stored is not None:
             stored = found.as_type(media_type)
             await send_stored(call, receive, send, self._services.workers, lambda: stored)
         else:
             await _send_value(call, send, found, media_type)
 
-    async def _pieces(self, found: _Found, head: bytes) -> AsyncGenerator[bytes, None]:
+    async def _send_part(
+        self, call: Call, receive: Receive, send: Send, found: _Found, media_type: str
+    ) -> None:
+        """The value, or the range of it that is asked for, as the only part."""
+        span = parse_range(call.header(b"range"), found.size)
+        first, last = span or (0, found.size - 1)
+        parts, length = Parts(media_type, 206 if span else 200), last + 1 - first
+        content_range = f"bytes {first}-{last}/{found.size}" if span else ""
+        head = parts.head(media_type, length, content_range=content_range)
+        pieces = self._pieces(found, head, first, last + 1)
+        await parts.send(call, receive, send, pieces)
+
+    async def _pieces(self, found: _Found, head: bytes, start: int, end: int) -> AsyncGenerator[bytes, None]:
         if found.stored is None:
-            yield head + found.data
+            yield head + found.data[start:end]
             return
         try:
             file = await self._services.run(found.stored.open)
         except OSError as error:
             raise StorageFault("A stored object cannot be read.", "Run filmjacket check.") from error
         try:
-            left = found.size
+            left = end - start
             yield head
+            if start:
+                await self._services.run(lambda: file.seek(start))
             while left:
                 size = min(left, CHUNK_BYTES)
                 data = await self._services.run(lambda size=size: file.read(size))  # type: ignore[misc] # bound now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.archive.nouns import StoredImage
 from core.dicom.syntaxes import EXPLICIT_BIG_UID, EXPLICIT_LITTLE_UID, transfer_syntax
@@ -31,6 +31,13 @@ WOULD_DO = (
 )
 
 
+class Whole(NamedTuple):
+    """An answer that is complete."""
+
+    content_type: str
+    body: bytes
+
+
 class FrameSender:
     """Sends frames of one object, in whatever coding the caller takes."""
 
@@ -44,22 +51,37 @@ class FrameSender:
 
         Raises NotFound, NotRenderable, NotAcceptable.
         """
-        if not image.rows:
-            raise NotFound("frame", "This object has no frames.")
-        if transfer_syntax(image.transfer_syntax_uid).video:
-            raise NotAcceptable("A video has no frames of its own.", "Take it as a whole, by /rendered.")
-        numbers = frames or range(1, image.frame_count + 1)
-        if max(numbers) > image.frame_count:
-            raise NotFound("frame", f"The image has {image.frame_count} frame(s), counted from 1.")
+        numbers = _chosen(image, frames)
         coding, opened = await self._opened(call, image, single=len(numbers) == 1)
-        if max(numbers) > opened.frame_count:
-            raise NotFound("frame", f"The image has {opened.frame_count} frame(s), counted from 1.")
+        _check(opened.frame_count, numbers)
         if not coding.multipart:
             body = await self._services.run(lambda: opened.coded(numbers[0] - 1))
             await answer(send, 200, body, [(b"content-type", coding.content_type.encode("latin-1"))])
             return
         parts = Parts(coding.media_type)
         await parts.send(call, receive, send, self._pieces(parts, coding, opened, numbers))
+
+    @staticmethod
+    def at_hand(call: Call, image: StoredImage, frames: Sequence[int]) -> Whole | None:
+        """The whole answer where one frame is wanted as it is stored; None where more is to be done. Blocks.
+
+        Raises as `send`.
+        """
+        numbers = _chosen(image, frames)
+        if len(numbers) != 1:
+            return None
+        coding = next(codings(accepted(call), image.transfer_syntax_uid, single=True), None)
+        if coding is None or not _as_it_is(image, coding.transfer_syntax):
+            return None
+        opened = _open(image)
+        _check(opened.frame_count, numbers)
+        data = opened.coded(numbers[0] - 1)
+        if not coding.multipart:
+            return Whole(coding.content_type, data)
+        parts = Parts(coding.media_type)
+        return Whole(
+            parts.content_type, b"".join((parts.head(coding.content_type, len(data)), data, parts.end))
+        )
 
     async def _pieces(
         self, parts: Parts, coding: Coding, opened: ImageObject, numbers: Sequence[int]
@@ -79,9 +101,8 @@ class FrameSender:
         raise NotAcceptable("The frames cannot be had in any of the accepted media types.", WOULD_DO)
 
     async def _in_syntax(self, image: StoredImage, wanted: str) -> StoredImage:
-        native = not transfer_syntax(image.transfer_syntax_uid).encapsulated
-        if native and wanted in {EXPLICIT_LITTLE_UID, EXPLICIT_BIG_UID}:
-            return image  # frames of it are given little endian anyway
+        if _as_it_is(image, wanted):
+            return image
         return await self._services.transcoder.image(image, wanted)
 
 
@@ -107,9 +128,17 @@ class FrameRoutes:
         As application/octet-stream uncompressed, or as stored with `transfer-syntax=*`; as image/jpeg,
         image/jls, image/jp2 and so on where they are stored so, or can be made so.
         """
-        numbers = numbers_of(scope["path_params"]["frames"])
-        (image,) = await self._services.run(lambda: images_at(self._services, scope))
-        await self._sender.send(call_of(scope), receive, send, image, numbers)
+        call, numbers = call_of(scope), numbers_of(scope["path_params"]["frames"])
+
+        def find() -> tuple[StoredImage, Whole | None]:
+            (image,) = images_at(self._services, scope)
+            return image, self._sender.at_hand(call, image, numbers)
+
+        image, whole = await self._services.run(find)
+        if whole is None:
+            await self._sender.send(call, receive, send, image, numbers)
+            return
+        await answer(send, 200, whole.body, [(b"content-type", whole.content_type.encode("latin-1"))])
 
 
 def numbers_of(text: str) -> list[int]:
@@ -117,6 +146,30 @@ def numbers_of(text: str) -> list[int]:
     if not LIST.fullmatch(text) or text.count(",") >= MOST_FRAMES:
         raise Refused(BAD_REQUEST, "Frames are whole numbers from 1 on, with commas between them.")
     return [int(part) for part in text.split(",")]
+
+
+def _chosen(image: StoredImage, frames: Sequence[int]) -> Sequence[int]:
+    """The frames that are wanted, none for all. Raises NotFound, NotAcceptable."""
+    if not image.rows:
+        raise NotFound("frame", "This object has no frames.")
+    if transfer_syntax(image.transfer_syntax_uid).video:
+        raise NotAcceptable("A video has no frames of its own.", "Take it as a whole, by /rendered.")
+    numbers = frames or range(1, image.frame_count + 1)
+    _check(image.frame_count, numbers)
+    return numbers
+
+
+def _check(count: int, numbers: Sequence[int]) -> None:
+    if max(numbers) > count:
+        raise NotFound("frame", f"The image has {count} frame(s), counted from 1.")
+
+
+def _as_it_is(image: StoredImage, wanted: str) -> bool:
+    """Whether its frames need not be made: those of native pixel data are given little endian anyway."""
+    native = not transfer_syntax(image.transfer_syntax_uid).encapsulated
+    return wanted == image.transfer_syntax_uid or (
+        native and wanted in {EXPLICIT_LITTLE_UID, EXPLICIT_BIG_UID}
+    )
 
 
 def _open(image: StoredImage) -> ImageObject:

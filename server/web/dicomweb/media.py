@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from server.web.call import Call
 
@@ -38,9 +39,14 @@ class MediaRange:
 
 def accepted(call: Call) -> list[MediaRange]:
     """The query parameter `accept` and the header Accept, the best first; what cannot be read is left out."""
-    text = ",".join([*call.queries("accept"), call.header(b"accept")])[:LONGEST]
+    return list(_in_order(",".join([*call.queries("accept"), call.header(b"accept")])[:LONGEST]))
+
+
+@lru_cache(maxsize=256)
+def _in_order(text: str) -> tuple[MediaRange, ...]:
+    """Clients say the same with every request."""
     found = [each for each in _ranges(text) if each.quality > 0]
-    return sorted(found, key=lambda each: -each.quality) or [MediaRange(EVERYTHING)]
+    return tuple(sorted(found, key=lambda each: -each.quality)) or (MediaRange(EVERYTHING),)
 
 
 def _ranges(text: str) -> Iterable[MediaRange]:

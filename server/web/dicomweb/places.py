@@ -10,6 +10,7 @@ from core.archive.ae_titles import DEFAULT_NAMESPACE
 from core.archive.nouns import StoredImage
 from core.errors import BadInput, NotFound
 from server.web.call import Call, Scope, call_of, caller_of
+from server.web.guard import DEFAULT_PORTS, split_host
 from server.web.services import Services
 
 BASES = ("/dicom-web", "/dcm4chee-arc/aets/{aet}/rs", "/api/v3/storage/dicomweb/{namespace}", "")
@@ -104,8 +105,13 @@ def _scheme(scope: Scope, call: Call) -> str:
 
 
 def _host(scope: Scope, call: Call) -> str:
-    """As the caller wrote it: the gate has proven that it is one of ours."""
-    if host := call.header(b"host"):
-        return host
+    """As the caller wrote it: the gate has proven that it is one of ours.
+
+    A widespread client leaves the port out of Host; without a proxy between us it is the one it came in by.
+    """
+    host = call.header(b"host")
     name, port = scope.get("server") or ("127.0.0.1", None)
-    return f"{name}:{port}" if port else str(name)
+    if host and (port is None or split_host(host)[1] is not None or not scope["state"]["direct"]):
+        return host
+    usual = DEFAULT_PORTS.get(_scheme(scope, call)) == port
+    return f"{host or name}:{port}" if port and not usual else str(host or name)

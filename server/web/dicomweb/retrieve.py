@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from core.archive.nouns import StoredImage
 from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
-from core.errors import NotAcceptable, NotRenderable, StorageFault
+from core.errors import NotAcceptable, NotRenderable
 from server.web.body import ClientGone
 from server.web.call import Call, Receive, Scope, Send, answer, call_of
 from server.web.dicomweb.looks import KINDS, picture_form, view_asked
 from server.web.dicomweb.media import ANY_SYNTAX, DICOM, EVERYTHING, RELATED, MediaRange, accepted
+from server.web.dicomweb.objects import PIECE_BYTES, ObjectParts
 from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, images_at
 from server.web.dicomweb.rendered import RenderedRoutes, pictures_of
 from server.web.files import Stored, gone, send_stored
@@ -21,9 +21,6 @@ from server.web.services import Services
 from server.web.streaming import Operation
 
 TAG = "DICOMweb"
-TOGETHER_BYTES = 4 << 20
-"""Small objects are read, and sent, so many bytes at once."""
-CHUNK_BYTES = 1 << 20
 WOULD_DO = (
     'Ask for multipart/related; type="application/dicom", of one instance also application/dicom, in the '
     "transfer syntax it has (transfer-syntax=*) or one that can be made."
@@ -69,11 +66,22 @@ class RetrieveRoutes:
             if not await self._send_pictures(scope, receive, send):
                 raise
             return
-        images = await self._services.run(lambda: images_at(self._services, scope))
+        images, body, parts = await self._services.run(lambda: self._found(scope, form))
+        if body:
+            await answer(send, 200, body, [(b"content-type", parts.content_type)])
+            return
         if form.multipart:
             await self._send_parts(call, receive, send, images, form.transfer_syntax)
             return
         await self.send_object(call, receive, send, images[0], form.transfer_syntax)
+
+    def _found(self, scope: Scope, form: Form) -> tuple[list[StoredImage], bytes | bytearray, ObjectParts]:
+        """The objects, and the whole body if it is a small one: of a single object as it is stored."""
+        images, parts = images_at(self._services, scope), ObjectParts()
+        whole = form.multipart and len(images) == 1 and is_in(images[0], form.transfer_syntax)
+        if not whole or images[0].bytes > PIECE_BYTES:
+            return images, b"", parts
+        return images, next(parts.pieces(images)), parts
 
     async def send_object(
         self, call: Call, receive: Receive, send: Send, image: StoredImage, transfer_syntax: str
@@ -105,12 +113,10 @@ class RetrieveRoutes:
 
     async def in_syntax(self, image: StoredImage, transfer_syntax: str) -> StoredImage:
         """The object as it is to be sent. Raises NotAcceptable."""
-        if transfer_syntax == ANY_SYNTAX:
+        if is_in(image, transfer_syntax):
             return image
         if transfer_syntax:
             return await self._services.transcoder.image(image, transfer_syntax)
-        if image.transfer_syntax_uid == EXPLICIT_LITTLE_UID:
-            return image
         try:
             return await self._services.transcoder.image(image, EXPLICIT_LITTLE_UID)
         except (NotAcceptable, NotRenderable):
@@ -119,72 +125,64 @@ class RetrieveRoutes:
     async def _send_parts(
         self, call: Call, receive: Receive, send: Send, images: Sequence[StoredImage], transfer_syntax: str
     ) -> None:
-        boundary = uuid.uuid4().hex.encode("ascii")
         first = await self.in_syntax(images[0], transfer_syntax)  # refused, if at all, before the answer
-        kind = f'{RELATED}; type="{DICOM}"; boundary={boundary.decode()}'
-        head = [(b"content-type", kind.encode("ascii"))]
+        parts = ObjectParts()
+        head = [(b"content-type", parts.content_type)]
+        stored = all(is_in(image, transfer_syntax) for image in images)
+        if stored:
+            head.append((b"content-length", b"%d" % parts.length(images)))
         if call.head:
             await answer(send, 200, b"", head)
             return
         leaving = asyncio.ensure_future(gone(receive))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": head})
-            await self._send_all([first, *images[1:]], transfer_syntax, boundary, send, leaving)
+            if stored:
+                await self._send_pieces(parts.pieces(images), send, leaving)
+            else:
+                await self._send_made(parts, [first, *images[1:]], transfer_syntax, send, leaving)
+            await send({"type": "http.response.body", "body": b""})
         finally:
             leaving.cancel()
 
-    async def _send_all(
+    async def _send_made(
         self,
+        parts: ObjectParts,
         images: Sequence[StoredImage],
         transfer_syntax: str,
-        boundary: bytes,
         send: Send,
         leaving: asyncio.Future[None],
     ) -> None:
+        """Objects of which some have yet to be made."""
         ready: list[StoredImage] = []
-        for number, image in enumerate(images):
-            ready.append(image if not number else await self.in_syntax(image, transfer_syntax))
-            if sum(each.bytes for each in ready) < TOGETHER_BYTES and number < len(images) - 1:
-                continue
-            pieces = _pieces(ready, boundary)
-            while piece := await self._services.run(lambda pieces=pieces: next(pieces, b"")):  # type: ignore[misc] # bound now
+        for number, image in enumerate(images, 1):
+            ready.append(image if number == 1 else await self.in_syntax(image, transfer_syntax))
+            if sum(each.bytes for each in ready) >= PIECE_BYTES or number == len(images):
+                await self._send_pieces(parts.pieces(ready, last=number == len(images)), send, leaving)
+                ready = []
+
+    async def _send_pieces(
+        self, pieces: Iterator[bytearray], send: Send, leaving: asyncio.Future[None]
+    ) -> None:
+        """Send them, each while the next one is read."""
+        loop, workers = asyncio.get_running_loop(), self._services.workers
+        reading = loop.run_in_executor(workers, next, pieces, b"")
+        try:
+            while piece := await reading:
+                reading = loop.run_in_executor(workers, next, pieces, b"")
                 if leaving.done():
                     raise ClientGone
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-            ready = []
-        await send({"type": "http.response.body", "body": b"\r\n--" + boundary + b"--\r\n"})
+        finally:
+            await asyncio.wait((reading,))
+            reading.exception()  # heard of already, or nobody is there to hear of it
 
 
-def _pieces(images: Sequence[StoredImage], boundary: bytes) -> Iterator[bytes]:
-    """The parts of *images*: small ones several in a piece, large ones in pieces of their own."""
-    waiting: list[bytes] = []
-    size = 0
-    for image in images:
-        kind = f"{DICOM}; transfer-syntax={image.transfer_syntax_uid}".encode("latin-1")
-        waiting.append(
-            b"\r\n--%b\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (boundary, kind, image.bytes)
-        )
-        for data in _content(image):
-            waiting.append(data)
-            size += len(data)
-            if size >= TOGETHER_BYTES:
-                yield b"".join(waiting)
-                waiting, size = [], 0
-    if waiting:
-        yield b"".join(waiting)
-
-
-def _content(image: StoredImage) -> Iterator[bytes]:
-    left = image.bytes
-    try:
-        with image.path.open("rb", buffering=0) as file:
-            while left and (data := file.read(min(left, CHUNK_BYTES))):
-                left -= len(data)
-                yield data
-    except OSError as error:
-        raise StorageFault("A stored object cannot be read.", "Run filmjacket check.") from error
-    if left:  # the answer is cut, so that nobody takes it for whole
-        raise StorageFault("A stored object is shorter than it should be.", "Run filmjacket check.")
+def is_in(image: StoredImage, transfer_syntax: str) -> bool:
+    """Whether the object is sent as it is stored where *transfer_syntax* is asked for, "" for no wish."""
+    return transfer_syntax in {ANY_SYNTAX, image.transfer_syntax_uid} or (
+        not transfer_syntax and image.transfer_syntax_uid == EXPLICIT_LITTLE_UID
+    )
 
 
 def chosen(accepts: Sequence[MediaRange], *, single: bool) -> Form:

@@ -1,4 +1,4 @@
-"""Peers of the tests marked interop, each on a free port of the loopback with a folder of the test."""
+"""Orthanc with its DICOMweb plugin as the tests run it: in a folder of theirs, on a free loopback port."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import json
 import shutil
 import socket
 import subprocess
-from collections.abc import Generator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic, sleep
 
 import httpx
-import pytest
 
 PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 
 
-@pytest.fixture(scope="module")
-def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Generator[str, None, None]:
-    """One that keeps everything in a folder of the test, on a free port of the loopback."""
-    folder = tmp_path_factory.mktemp("orthanc")
+@contextmanager
+def running(folder: Path) -> Iterator[str]:
+    """Its address, until the block ends."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
