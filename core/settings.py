@@ -35,6 +35,42 @@ class ServeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DimsePeer:
+    """A DICOM application that may associate with us, and where C-MOVE and commitment find it.
+
+    *ae_title* "*" is any; *called*, the title of ours it must call by, and *host*, the address, network
+    (192.0.2.0/24) or name it must come from, are any when empty. *port* 0: it takes no associations of ours.
+    """
+
+    ae_title: str
+    host: str = ""
+    port: int = 0
+    called: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DimseSettings:
+    """The DICOM network door. *host* "" is that of HTTP.
+
+    *accept* says who may associate: "known" peers only, "any", or "auto", which is any on a loopback address
+    and known ones elsewhere. *tls*: with the certificate of HTTP; *tls_ca*: peers must show a certificate that
+    one of this PEM file has signed.
+    """
+
+    host: str = ""
+    accept: str = "auto"
+    peers: tuple[DimsePeer, ...] = ()
+    tls: bool = False
+    tls_ca: str = ""
+    max_associations: int = 100
+    pdu_bytes: int = 128 << 10
+    idle_s: float = 300.0
+    stall_s: float = 30.0
+    private_sop_classes: tuple[str, ...] = ()
+    private_transfer_syntaxes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class DesktopSettings:
     """What the desktop remembers; *theme* is system, light or dark; port 0 is any free port."""
 
@@ -52,12 +88,16 @@ class Settings:
 
     database_url: str = ""
     serve: ServeSettings = field(default_factory=ServeSettings)
+    dimse: DimseSettings = field(default_factory=DimseSettings)
     desktop: DesktopSettings = field(default_factory=DesktopSettings)
     ae_titles: Mapping[str, str] = field(default_factory=dict)
     """The namespace each AE title means."""
 
 
-Table = TypeVar("Table", ServeSettings, DesktopSettings)
+Table = TypeVar("Table", ServeSettings, DimseSettings, DimsePeer, DesktopSettings)
+ACCEPT = ("auto", "known", "any")
+PDU_BYTES = (4 << 10, 1 << 20)
+"""Least and most that may be set."""
 
 
 def load(data: Path, environ: Mapping[str, str] | None = None) -> Settings:
@@ -67,6 +107,7 @@ def load(data: Path, environ: Mapping[str, str] | None = None) -> Settings:
     settings = Settings(
         database_url=_value("database_url", "", raw.get("database_url", "")),
         serve=_table(ServeSettings(), "serve", raw.get("serve", {})),
+        dimse=_dimse(raw.get("dimse", {})),
         desktop=_table(DesktopSettings(), "desktop", raw.get("desktop", {})),
         ae_titles=_ae_titles(raw.get("ae_titles", {})),
     )
@@ -121,6 +162,28 @@ def _table(defaults: Table, name: str, raw: object) -> Table:
     known = {f.name: getattr(defaults, f.name) for f in fields(defaults)}
     given = {key: _value(f"{name}.{key}", known[key], value) for key, value in raw.items() if key in known}
     return replace(defaults, **given)
+
+
+def _dimse(raw: object) -> DimseSettings:
+    peers = raw.get("peers", []) if isinstance(raw, dict) else []
+    if not isinstance(peers, list):
+        raise BadInput(f"[[dimse.peers]] in {FILE} must be a list of tables.", "Mend the file.")
+    plain = {key: value for key, value in raw.items() if key != "peers"} if isinstance(raw, dict) else raw
+    found = replace(_table(DimseSettings(), "dimse", plain), peers=tuple(map(_peer, peers)))
+    if found.accept not in ACCEPT:
+        raise BadInput(f"dimse.accept in {FILE} must be one of {', '.join(ACCEPT)}.", "Mend the file.")
+    if not PDU_BYTES[0] <= found.pdu_bytes <= PDU_BYTES[1]:
+        raise BadInput(f"dimse.pdu_bytes in {FILE} must be {PDU_BYTES[0]} to {PDU_BYTES[1]}.", "Mend the file.")
+    if found.max_associations < 1 or found.idle_s <= 0 or found.stall_s <= 0:
+        raise BadInput(f"The limits of [dimse] in {FILE} must be above 0.", "Mend the file.")
+    return found
+
+
+def _peer(raw: object) -> DimsePeer:
+    found = _table(DimsePeer(""), "dimse.peers", raw)
+    if found.ae_title != "*" and not AE_TITLE.fullmatch(found.ae_title):
+        raise BadInput(f"A peer in {FILE} has no usable ae_title.", "Write 1 to 16 ASCII characters, or *.")
+    return found
 
 
 def _ae_titles(raw: object) -> Mapping[str, str]:

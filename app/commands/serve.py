@@ -19,7 +19,7 @@ from core import log, settings
 from core.errors import BadInput, StorageFault
 
 if TYPE_CHECKING:
-    from server.node import Listener, Node
+    from server.node import Node
 
 logger = logging.getLogger("filmjacket.serve")
 
@@ -65,8 +65,10 @@ def _serve(options: Options, data: Path) -> None:
     chosen = _choose(options, found)
     order = _first_order() if options.embedded else None
     from app import compose
+    from app.dimse_door import check_exposure, dimse_door
     from server.node import Listener, Node, Tls
 
+    check_exposure(found, chosen.host, no_auth=options.no_auth)
     tls = Tls(options.tls_cert, options.tls_key) if options.tls_cert and options.tls_key else None
     if tls is not None:
         tls.check()
@@ -87,8 +89,10 @@ def _serve(options: Options, data: Path) -> None:
             ae_titles=found.ae_titles,
         )
         web = stack.enter_context(compose.web(archive, site))
+        dimse = stack.enter_context(dimse_door(archive, site, found, chosen.dimse_port, tls))
+        urls = {"http": public.url, "internal": internal.url, "dimse": dimse}
         node = Node()
-        with _keeper(order, data, node, public, internal) as announce:
+        with _keeper(order, data, node, urls) as announce:
             node.run([(public, web.public), (internal, web.internal)], announce)
         logger.info("stopped")
 
@@ -182,15 +186,16 @@ def _read_order(line: str) -> Order:
 
 @contextlib.contextmanager
 def _keeper(
-    order: Order | None, data: Path, node: Node, public: Listener, internal: Listener
+    order: Order | None, data: Path, node: Node, urls: dict[str, str]
 ) -> Generator[Callable[[], None], None, None]:
     """What to do when ready, and the life line to the desktop if it is our parent."""
-    line = LifeLine(order, data, node, {"http": public.url, "internal": internal.url}) if order else None
+    line = LifeLine(order, data, node, urls) if order else None
 
     def announce() -> None:
         if line is not None:
             line.publish()
-        sys.stdout.write(f"ready http={public.url} internal={internal.url} dimse=off\n")
+        said = " ".join(f"{name}={value}" for name, value in urls.items())
+        sys.stdout.write(f"ready {said}\n")
         sys.stdout.flush()
         logger.info("ready")
         if line is not None:
@@ -246,7 +251,7 @@ class LifeLine:
         with self._lock:
             try:
                 if self._order.keep_running:
-                    entry = {"pid": os.getpid(), **self._urls, "dimse": "off", "token": self._order.secret}
+                    entry = {"pid": os.getpid(), **self._urls, "token": self._order.secret}
                     paths.write_private(self._file, json.dumps(entry))
                 elif owned_by(self._file, os.getpid()):
                     self._file.unlink()

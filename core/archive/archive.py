@@ -38,7 +38,7 @@ from core.archive.nouns import (
 from core.archive.phi import only_phi, overlaid
 from core.archive.schema import CATALOG, namespaces, series, series_cache
 from core.archive.schema import studies as study_table
-from core.archive.store import Sending, Store, check_namespace
+from core.archive.store import Said, Sending, Store, check_namespace
 from core.archive.trash import Trash
 from core.audit.log import AuditLog
 from core.db.database import Database
@@ -53,7 +53,7 @@ WAIT_FOR_SWEEPER_S = 60.0
 class Archive:
     """One data folder's archive; safe from any thread; close it when done.
 
-    Reading methods return at once from the catalog. Writing methods return a Future that resolves only when
+    Reading methods return at once. Writing methods return a Future that resolves only when
     the change is durable; it raises KnownError: BadInput (400), NotFound (404), StorageFault (507).
     """
 
@@ -170,12 +170,8 @@ class Archive:
         """Series, images, attachments; the same through every *phi_namespace*. Raises NotFound."""
         with self.db.read() as connection:
             row = studies.study_row(connection, namespace, study_uid)
-            return StudySchema(
-                namespace,
-                study_uid,
-                studies.series_of(connection, row.id, conflicts=False),
-                attachments.of_study(connection, row.id),
-            )
+            found = studies.series_of(connection, row.id, conflicts=False)
+            return StudySchema(namespace, study_uid, found, attachments.of_study(connection, row.id))
 
     def state(self, namespace: str, study_uid: str) -> StudyState:
         """How a study stands: its name there tells whether anything in it has changed. Raises NotFound."""
@@ -281,7 +277,12 @@ class Archive:
         The Future raises NotDicom, BadInput (truncated, without UIDs, DICOMDIR), OtherStudy than *study_uid*,
         StorageFault; then nothing was kept. It resolves after bytes, folder entry and catalog are on disk.
         """
-        return self._store.object(incoming, Sending(actor, via, routing or Routing(), silent, study_uid))
+        said = Said(study_uid=study_uid)
+        return self.receive(incoming, Sending(actor, via, routing or Routing(), silent, said))
+
+    def receive(self, incoming: Incoming, sending: Sending) -> Future[StoreResult]:
+        """The same, with all there is to say of a sending; the Future raises NotSaid, too."""
+        return self._store.object(incoming, sending)
 
     def attach(
         self,

@@ -43,6 +43,14 @@ class OtherStudy(Conflict):
         self.header = header
 
 
+class NotSaid(Conflict):
+    """The object has another SOP Class or Instance UID than its sender says; *header* says which."""
+
+    def __init__(self, header: Header) -> None:
+        super().__init__("The object is not the one its sender names.", "Send it under its own UIDs.")
+        self.header = header
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A readable object; *attributes* are decoded elements as "(gggg,eeee)" -> value."""

@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 
 from sqlalchemy import Connection
 
-from core.archive.arrival import Arrival, OtherStudy, read_arrival
+from core.archive.arrival import Arrival, NotSaid, OtherStudy, read_arrival
 from core.archive.blobs import Blob, Incoming, LocalBlobs, fault_of
 from core.archive.catalog import Placed, is_current
 from core.archive.homes import Placing
@@ -22,6 +22,7 @@ from core.db.database import Database
 from core.db.engine import storage_fault
 from core.db.prepared import Lookup
 from core.db.writer import Work
+from core.dicom.refs import Header
 from core.errors import BadInput, StorageFault
 
 T = TypeVar("T")
@@ -42,6 +43,25 @@ def check_namespace(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What the sender says an object is, "" = nothing; one that is another is refused."""
+
+    sop_class_uid: str = ""
+    sop_uid: str = ""
+    study_uid: str = ""
+
+    def check(self, header: Header) -> None:
+        """Raises OtherStudy, NotSaid."""
+        if self.study_uid not in ("", header.study_instance_uid):
+            raise OtherStudy(header)
+        if self.sop_uid not in ("", header.sop_instance_uid) or self.sop_class_uid not in (
+            "",
+            header.sop_class_uid,
+        ):
+            raise NotSaid(header)
+
+
+@dataclass(frozen=True, slots=True)
 class Sending:
     """Who sends an object, and how it comes."""
 
@@ -50,8 +70,7 @@ class Sending:
     routing: Routing
     silent: bool = False
     """Nobody is to be notified."""
-    study_uid: str = ""
-    """The study an object must belong to, "" = any."""
+    said: Said = Said()
 
 
 class Store:
@@ -130,8 +149,7 @@ class Store:
         """Read and flush; what is returned has it written down."""
         incoming.seal()
         arrival = read_arrival(incoming.content(), incoming.size)
-        if sending.study_uid not in ("", arrival.header.study_instance_uid):
-            raise OtherStudy(arrival.header)
+        sending.said.check(arrival.header)
         result = _result(incoming, arrival)
         if self._is_there(incoming, arrival):
             incoming.abort()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tests.app.archive_process import ROOT, environment
 
-READY = re.compile(r"ready http=(\S+) internal=(\S+) dimse=off\n")
-FREE = ("--port", "0", "--internal-port", "0")
+READY = re.compile(r"ready http=(\S+) internal=(\S+) dimse=(\S+)\n")
+FREE = ("--port", "0", "--internal-port", "0", "--dimse-port", "0")
 
 
 class Serving:
@@ -29,7 +29,7 @@ class Serving:
         if match is None:
             self.process.kill()
             raise AssertionError(f"{line!r} {self.process.communicate()[1]}")
-        self.url, self.internal = match.groups()
+        self.url, self.internal, self.dimse = match.groups()
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
         """Exit code, the rest of stdout, stderr."""

@@ -1,0 +1,96 @@
+"""Wires the DICOM network door: its port, TLS, allow list and services, over an open archive."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.usage import Usage
+from core.errors import BadInput
+
+if TYPE_CHECKING:
+    from app.compose import Open, Site
+    from core.settings import Settings
+    from server.node import Listener, Tls
+
+OFF = "off"
+
+
+@contextmanager
+def dimse_door(
+    open_archive: Open, site: Site, found: Settings, port: int, tls: Tls | None
+) -> Generator[str, None, None]:
+    """Accept associations on *port* (-1 = none); gives AET@HOST:PORT. Raises BadInput, Busy, StorageFault."""
+    if port < 0:
+        yield OFF
+        return
+    from server.node import Listener
+
+    host = found.dimse.host or site.host
+    with closing(Listener(host, port)) as listener:
+        context = _tls_context(tls, found.dimse.tls_ca) if found.dimse.tls else None
+        with _serving(open_archive, site, found, listener, context):
+            shown = f"[{host}]" if ":" in host else host
+            yield f"{site.ae_title}@{shown}:{listener.port}"
+
+
+def check_exposure(found: Settings, host: str, *, no_auth: bool) -> None:
+    """Raises Usage where every caller would be an administrator on the network."""
+    from server.web.guard import is_loopback
+
+    if no_auth and not is_loopback(found.dimse.host or host):
+        raise Usage(
+            f"--no-auth would let anyone who can reach {found.dimse.host} in.", "Use loopback addresses only."
+        )
+
+
+@contextmanager
+def _serving(
+    open_archive: Open, site: Site, found: Settings, listener: Listener, tls: ssl.SSLContext | None
+) -> Generator[None, None, None]:
+    from core.archive.ae_titles import AeTitles
+    from core.net.dimse.link import Patience
+    from server.dimse.admission import Admission
+    from server.dimse.gateway import Gateway, GatewayLimits
+    from server.dimse.services import services_of, supported_of
+    from server.web.guard import is_loopback
+
+    chosen = found.dimse
+    known_only = chosen.accept == "known" or (chosen.accept == "auto" and not is_loopback(listener.host))
+    admission = Admission(AeTitles(site.ae_title, found.ae_titles), chosen.peers, known_only=known_only)
+    limits = GatewayLimits(
+        chosen.max_associations, chosen.pdu_bytes, Patience(chosen.idle_s, chosen.stall_s)
+    )
+    supported = supported_of(chosen)
+    gateway = Gateway(
+        listener.socket,
+        admission=admission,
+        supported=supported,
+        services=services_of(open_archive.archive, supported),
+        limits=limits,
+        tls=tls,
+    )
+    with closing(gateway):
+        gateway.start()
+        yield
+
+
+def _tls_context(tls: Tls | None, authority: str) -> ssl.SSLContext:
+    """TLS 1.2 and later (PS3.15 B.9, BCP 195); with *authority* peers must show a certificate."""
+    if tls is None:
+        raise BadInput(
+            "DIMSE over TLS needs a certificate.", "Give --tls-cert and --tls-key, or set dimse.tls to false."
+        )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(tls.certificate, tls.key)
+        if authority:
+            context.load_verify_locations(Path(authority))
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ssl.SSLError) as error:
+        raise BadInput("dimse.tls_ca cannot be used.", "Give a PEM file that can be read.") from error
+    return context

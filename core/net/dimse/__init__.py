@@ -1,0 +1,1 @@
+"""DICOM messages over TCP (PS3.7, PS3.8), for both sides of an association."""

@@ -1,0 +1,131 @@
+"""Asking a peer for an association (PS3.8 7.1): connect, propose, and hear what it takes."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from core.errors import Unreachable
+from core.net.dimse.association import Association, Context
+from core.net.dimse.faults import LinkLost, Refused, Violation
+from core.net.dimse.link import ABORT, ASSOCIATE_AC, ASSOCIATE_RJ, Link, Patience
+from core.net.dimse.negotiation import (
+    Answer,
+    Proposal,
+    Proposed,
+    Roles,
+    read_acceptance,
+    read_rejection,
+    request,
+    unexpected,
+)
+
+PDU_BYTES = 128 << 10
+MOST_CONTEXTS = 128
+CONNECT_S = 10.0
+ANSWER_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A DICOM application on the network, and who we are to it."""
+
+    called: str
+    host: str
+    port: int
+    calling: str = "FILMJACKET"
+    tls: ssl.SSLContext | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One abstract syntax and the transfer syntaxes that would do, as one presentation context."""
+
+    abstract_syntax: str
+    transfer_syntaxes: tuple[str, ...]
+
+
+def associate(
+    peer: Peer,
+    wishes: Sequence[Wish],
+    *,
+    roles: Mapping[str, Roles] | None = None,
+    extended: Mapping[str, bytes] | None = None,
+    patience: Patience | None = None,
+) -> Association:
+    """An association with at least one of *wishes*. Raises Refused, LinkLost, Unreachable, Violation."""
+    proposal = Proposal(
+        peer.calling,
+        peer.called,
+        tuple(
+            Proposed(2 * index + 1, wish.abstract_syntax, wish.transfer_syntaxes)
+            for index, wish in enumerate(wishes[:MOST_CONTEXTS])
+        ),
+        PDU_BYTES,
+        roles or {},
+        extended or {},
+    )
+    link = Link(_connected(peer), patience or Patience(), pdu_bytes=PDU_BYTES)
+    try:
+        return _negotiated(link, peer, proposal)
+    except BaseException:
+        link.close()
+        raise
+
+
+def _connected(peer: Peer) -> socket.socket:
+    try:
+        sock = socket.create_connection((peer.host, peer.port), timeout=CONNECT_S)
+    except (OSError, UnicodeError) as error:
+        raise Unreachable(
+            f"{peer.host}:{peer.port} cannot be reached.", "Check address, port and that it is running."
+        ) from error
+    if peer.tls is None:
+        return sock
+    try:
+        return peer.tls.wrap_socket(sock, server_hostname=peer.host)
+    except OSError as error:
+        sock.close()
+        raise Unreachable(
+            f"No secure connection to {peer.host}:{peer.port} could be made.", "Check its certificate."
+        ) from error
+
+
+def _negotiated(link: Link, peer: Peer, proposal: Proposal) -> Association:
+    link.send(request(proposal))
+    kind, content = link.read(ANSWER_S)
+    if kind == ASSOCIATE_RJ:
+        why = read_rejection(bytes(content))
+        raise Refused(
+            f"{peer.called} rejects the association: {why.words}.",
+            "Check both AE titles, and that the other side knows ours."
+            if why.lasting
+            else "Try again later.",
+        )
+    if kind == ABORT:
+        raise LinkLost(f"{peer.called} aborted the association.", "Try again.")
+    if kind != ASSOCIATE_AC:
+        raise unexpected()
+    answer = read_acceptance(bytes(content))
+    proposed = {each.id: each for each in proposal.contexts}
+    accepted = {
+        each.id: Context(each.id, proposed[each.id].abstract_syntax, each.transfer_syntax)
+        for each in answer.contexts
+        if each.answer is Answer.ACCEPTED and each.id in proposed
+    }
+    if any(each.transfer_syntax not in proposed[each.id].transfer_syntaxes for each in accepted.values()):
+        raise Violation("The peer accepts what was not proposed.")
+    association = Association(
+        link, accepted, calling=peer.calling, called=peer.called, peer_pdu_bytes=answer.pdu_bytes
+    )
+    if not accepted:
+        association.release()
+        raise Refused(f"{peer.called} takes none of what was proposed.", "Ask what it supports.")
+    return association
+
+
+def contexts_of(association: Association, abstract_syntax: str) -> Iterable[Context]:
+    """The accepted contexts for an abstract syntax."""
+    return [each for each in association.contexts.values() if each.abstract_syntax == abstract_syntax]
