@@ -105,7 +105,7 @@ class Gateway:
 
     def rejected(self, proposal: Proposal, address: str, why: Rejection) -> None:
         """One was not."""
-        logger.warning("an association from %s was rejected: %s", address, why.words)
+        logger.info("an association from %s was rejected: %s", address, why.words)
         with self._lock:
             self._rejected += 1
 

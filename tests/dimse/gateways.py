@@ -1,0 +1,136 @@
+"""A gateway over a real archive on a free port of the loopback, and raw pieces of the protocol."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pynetdicom import AE
+
+from core.archive.ae_titles import AeTitles
+from core.archive.archive import Archive
+from core.archive.files import FileSystem
+from core.net.dimse.link import Patience
+from core.net.dimse.negotiation import Proposal, Proposed, request
+from core.settings import DimsePeer, DimseSettings
+from server.dimse.admission import Admission
+from server.dimse.gateway import Gateway, GatewayLimits
+from server.dimse.services import services_of, supported_of
+from server.node import Listener
+
+AET = "FILMJACKET"
+VERIFICATION = "1.2.840.10008.1.1"
+CT = "1.2.840.10008.5.1.4.1.1.2"
+EXPLICIT = "1.2.840.10008.1.2.1"
+IMPLICIT = "1.2.840.10008.1.2"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A gateway that accepts, and the archive behind it."""
+
+    gateway: Gateway
+    archive: Archive
+    port: int
+
+    def connect(self, timeout: float = 10) -> socket.socket:
+        """A plain connection."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+
+    @contextmanager
+    def associated(self, *contexts: tuple[str, str], calling: str = "CT1", called: str = AET) -> Iterator[Any]:
+        """An association of pynetdicom for (abstract, transfer syntax) pairs."""
+        ae = AE(calling)
+        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
+        for abstract, transfer in contexts:
+            ae.add_requested_context(abstract, transfer)
+        association = ae.associate("127.0.0.1", self.port, ae_title=called)
+        try:
+            yield association
+        finally:
+            if association.is_established:
+                association.release()
+
+    def store(self, ds: Dataset, **who: str) -> int:
+        """Store one object by pynetdicom; the status."""
+        with self.associated((ds.SOPClassUID, ds.file_meta.TransferSyntaxUID), **who) as association:
+            assert association.is_established
+            return int(association.send_c_store(ds).Status)
+
+
+@contextmanager
+def gateway(
+    data: Path,
+    *,
+    peers: tuple[DimsePeer, ...] = (),
+    known_only: bool = False,
+    ae_titles: dict[str, str] | None = None,
+    limits: GatewayLimits | None = None,
+    settings: DimseSettings | None = None,
+    tls: ssl.SSLContext | None = None,
+    files: FileSystem | None = None,
+) -> Generator[Running, None, None]:
+    """Serve *data* until the block ends."""
+    chosen = settings or DimseSettings()
+    with (
+        closing(Archive.open(data, settle_after_s=60, files=files)) as archive,
+        closing(Listener("127.0.0.1", 0)) as listener,
+    ):
+        supported = supported_of(chosen)
+        admission = Admission(AeTitles(AET, ae_titles or {}), peers, known_only=known_only)
+        door = Gateway(
+            listener.socket,
+            admission=admission,
+            supported=supported,
+            services=services_of(archive, supported),
+            limits=limits or GatewayLimits(patience=Patience(10, 10)),
+            tls=tls,
+        )
+        with closing(door):
+            door.start()
+            yield Running(door, archive, listener.port)
+
+
+def proposal(*abstract: str, syntaxes: tuple[str, ...] = (EXPLICIT, IMPLICIT)) -> bytes:
+    """An A-ASSOCIATE-RQ PDU."""
+    contexts = tuple(Proposed(2 * n + 1, each, syntaxes) for n, each in enumerate(abstract))
+    return request(Proposal("RAW", AET, contexts, 16384))
+
+
+def read_pdu(connection: socket.socket) -> tuple[int, bytes]:
+    """Type and content of the next PDU; (0, b"") if the peer has closed."""
+    head = _exactly(connection, 6)
+    if len(head) < 6:
+        return 0, b""
+    return head[0], _exactly(connection, int.from_bytes(head[2:], "big"))
+
+
+def opened(running: Running, *abstract: str) -> socket.socket:
+    """A connection whose association is accepted."""
+    connection = running.connect()
+    connection.sendall(proposal(*abstract))
+    kind, _ = read_pdu(connection)
+    assert kind == 2
+    return connection
+
+
+def pdata(data: bytes, *, control: int = 3, context: int = 1) -> bytes:
+    """A P-DATA-TF PDU with one value."""
+    value = len(data).__add__(2).to_bytes(4, "big") + bytes((context, control)) + data
+    return b"\4\0" + len(value).to_bytes(4, "big") + value
+
+
+def _exactly(connection: socket.socket, count: int) -> bytes:
+    found = b""
+    while len(found) < count:
+        part = connection.recv(count - len(found))
+        if not part:
+            break
+        found += part
+    return found
