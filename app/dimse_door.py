@@ -61,9 +61,7 @@ def _serving(
     chosen = found.dimse
     known_only = chosen.accept == "known" or (chosen.accept == "auto" and not is_loopback(listener.host))
     admission = Admission(AeTitles(site.ae_title, found.ae_titles), chosen.peers, known_only=known_only)
-    limits = GatewayLimits(
-        chosen.max_associations, chosen.pdu_bytes, Patience(chosen.idle_s, chosen.stall_s)
-    )
+    limits = GatewayLimits(chosen.max_associations, chosen.pdu_bytes, Patience(chosen.idle_s, chosen.stall_s))
     supported = supported_of(chosen)
     gateway = Gateway(
         listener.socket,

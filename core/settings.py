@@ -53,8 +53,8 @@ class DimseSettings:
     """The DICOM network door. *host* "" is that of HTTP.
 
     *accept* says who may associate: "known" peers only, "any", or "auto", which is any on a loopback address
-    and known ones elsewhere. *tls*: with the certificate of HTTP; *tls_ca*: peers must show a certificate that
-    one of this PEM file has signed.
+    and known ones elsewhere. *tls*: with the certificate of HTTP; *tls_ca*: peers must show a certificate
+    that one of this PEM file has signed.
     """
 
     host: str = ""
@@ -173,7 +173,9 @@ def _dimse(raw: object) -> DimseSettings:
     if found.accept not in ACCEPT:
         raise BadInput(f"dimse.accept in {FILE} must be one of {', '.join(ACCEPT)}.", "Mend the file.")
     if not PDU_BYTES[0] <= found.pdu_bytes <= PDU_BYTES[1]:
-        raise BadInput(f"dimse.pdu_bytes in {FILE} must be {PDU_BYTES[0]} to {PDU_BYTES[1]}.", "Mend the file.")
+        raise BadInput(
+            f"dimse.pdu_bytes in {FILE} must be {PDU_BYTES[0]} to {PDU_BYTES[1]}.", "Mend the file."
+        )
     if found.max_associations < 1 or found.idle_s <= 0 or found.stall_s <= 0:
         raise BadInput(f"The limits of [dimse] in {FILE} must be above 0.", "Mend the file.")
     return found

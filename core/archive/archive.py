@@ -53,8 +53,7 @@ WAIT_FOR_SWEEPER_S = 60.0
 class Archive:
     """One data folder's archive; safe from any thread; close it when done.
 
-    Reading methods return at once. Writing methods return a Future that resolves only when
-    the change is durable; it raises KnownError: BadInput (400), NotFound (404), StorageFault (507).
+    Reading is at once; a Future of writing resolves when the change is durable, or raises KnownError.
     """
 
     db: Database

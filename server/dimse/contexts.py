@@ -76,7 +76,7 @@ class Supported:
         return Answered(wanted.id, Answer.ACCEPTED, choice)
 
     def _of_storage(self, proposed: tuple[str, ...]) -> str:
-        """The first proposed that is known; of the uncompressed ones the one that keeps most of a data set."""
+        """The first proposed that is known; of the uncompressed ones that which keeps most of a data set."""
         known = [each for each in proposed if each in self._syntaxes]
         if not known:
             return ""

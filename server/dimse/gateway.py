@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.net.dimse.link import Link, Patience
 from core.net.dimse.negotiation import TOO_MANY, Proposal, Rejection
@@ -33,7 +33,7 @@ class GatewayLimits:
 
     associations: int = 100
     pdu_bytes: int = 128 << 10
-    patience: Patience = Patience()
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True, slots=True)

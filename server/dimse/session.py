@@ -106,7 +106,11 @@ class Session:
         self._link.send(accept(proposal, acceptance))
         self._watch.admitted(found)
         association = Association(
-            self._link, contexts, calling=found.calling, called=found.called, peer_pdu_bytes=proposal.pdu_bytes
+            self._link,
+            contexts,
+            calling=found.calling,
+            called=found.called,
+            peer_pdu_bytes=proposal.pdu_bytes,
         )
         return association, found
 

@@ -44,7 +44,9 @@ class Running:
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
 
     @contextmanager
-    def associated(self, *contexts: tuple[str, str], calling: str = "CT1", called: str = AET) -> Iterator[Any]:
+    def associated(
+        self, *contexts: tuple[str, str], calling: str = "CT1", called: str = AET
+    ) -> Iterator[Any]:
         """An association of pynetdicom for (abstract, transfer syntax) pairs."""
         ae = AE(calling)
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20

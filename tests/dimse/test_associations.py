@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import threading
 import time
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pynetdicom import AE
 
+from core.errors import Unreachable
 from core.media.samples import SampleStudy, ct_slice, part10
 from core.net.dimse.command import Element, Field, decode, encode, response
 from core.net.dimse.faults import Refused, Violation
@@ -21,6 +22,7 @@ from core.net.dimse.requestor import Peer, Wish, associate
 from core.settings import DimsePeer, DimseSettings
 from server.dimse.gateway import GatewayLimits
 from tests.app.serving import certificate
+from tests.core.archive_help import sop
 from tests.dimse.gateways import (
     AET,
     CT,
@@ -148,7 +150,9 @@ def test_what_breaks_the_rules_is_aborted(running: Running, sent: bytes, reason:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 400), new=st.binary(min_size=1, max_size=8), negotiated=st.booleans())
 def test_no_garbage_brings_it_down(running: Running, at: int, new: bytes, negotiated: bool) -> None:
-    good = pdata(encode({**STORE, Element.AFFECTED_SOP_INSTANCE_UID: "1.2.3"})) if negotiated else proposal(CT)
+    good = (
+        pdata(encode({**STORE, Element.AFFECTED_SOP_INSTANCE_UID: "1.2.3"})) if negotiated else proposal(CT)
+    )
     at %= len(good)
     connection = opened(running, CT) if negotiated else running.connect()
     with connection:
@@ -174,7 +178,7 @@ def test_slow_and_silent_peers_are_left(tmp_path: Path) -> None:
             pass
         assert time.monotonic() - began < 4
         for connection in (silent, stalled):
-            assert read_pdu(connection)[0] == 0
+            assert read_pdu(connection)[0] == ABORT
         for connection in (silent, stalled, drip):
             connection.close()
         assert echoes(running)
@@ -202,8 +206,16 @@ def test_fifty_at_once(tmp_path: Path) -> None:
     with gateway(tmp_path) as running:
 
         def send(number: int) -> None:
-            outcomes.append(running.store(ct_slice(study, instance=number, size=16)))
+            data = data_set_of(part10(ct_slice(study, instance=number, size=16)))
+            association = associate(Peer(AET, "127.0.0.1", running.port), [Wish(CT, (EXPLICIT,))])
+            all_there.wait(30)
+            command = {**STORE, Element.AFFECTED_SOP_INSTANCE_UID: sop(study, instance=number)}
+            association.send(1, command, data)
+            outcomes.append(association.receive(30).command.status)
+            association.release()
+            association.close()
 
+        all_there = threading.Barrier(50)
         threads = [threading.Thread(target=send, args=(number,)) for number in range(1, 51)]
         for thread in threads:
             thread.start()
@@ -235,15 +247,17 @@ def test_tls_and_certificates_of_peers(tmp_path: Path) -> None:
     client = ssl.create_default_context(cafile=made.path)
     ds = ct_slice(SampleStudy("tls"), size=700)
     with gateway(tmp_path / "data", tls=server) as running:
-        ae = AE("CT1")
-        ae.add_requested_context(CT, EXPLICIT)
-        stranger = ae.associate("127.0.0.1", running.port, ae_title=AET, tls_args=(client, "localhost"))
-        assert not stranger.is_established
+        peer = Peer(AET, "127.0.0.1", running.port, tls=client)
+        with pytest.raises(Unreachable):
+            associate(peer, [Wish(CT, (EXPLICIT,))])
         client.load_cert_chain(made.path, made.key)
-        known = ae.associate("127.0.0.1", running.port, ae_title=AET, tls_args=(client, "localhost"))
-        assert known.is_established and known.send_c_store(ds).Status == 0
+        known = associate(peer, [Wish(CT, (EXPLICIT,))])
+        command = {**STORE, Element.AFFECTED_SOP_INSTANCE_UID: ds.SOPInstanceUID}
+        known.send(1, command, data_set_of(part10(ds)))
+        assert known.receive(30).command.status == 0
         known.release()
-        with running.connect() as plain:
+        known.close()
+        with running.connect() as plain, contextlib.suppress(ConnectionError):
             plain.sendall(proposal(CT))
             assert read_pdu(plain)[0] not in (AC, RJ)
         assert list(running.archive.held("default", ds.StudyInstanceUID)) == [ds.SOPInstanceUID]

@@ -138,9 +138,7 @@ class Association:
             self._put(out, context_id, 0, data)
         self._link.send(out)
 
-    def send_file(
-        self, context_id: int, command: Mapping[Element, Value], file: BinaryIO, size: int
-    ) -> None:
+    def send_file(self, context_id: int, command: Mapping[Element, Value], file: BinaryIO, size: int) -> None:
         """One message whose data set is the next *size* bytes of *file*. Raises LinkLost, SourceFault.
 
         After SourceFault the message is incomplete, and the association must be aborted.

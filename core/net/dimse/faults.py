@@ -42,5 +42,5 @@ class Refused(Unreachable):
     """The peer is there, but wants no association."""
 
 
-class PeerReleases(Exception):  # noqa: N818 - no error: the peer is done
+class PeerReleases(Exception):
     """The peer asks for the association to end, as it should."""

@@ -46,7 +46,11 @@ class Link:
         """*pdu_bytes*: the longest P-DATA-TF that is taken."""
         self._socket = sock
         self._patience = patience
-        self._most = {ASSOCIATE_RQ: MOST_ASSOCIATE_BYTES, ASSOCIATE_AC: MOST_ASSOCIATE_BYTES, P_DATA: pdu_bytes}
+        self._most = {
+            ASSOCIATE_RQ: MOST_ASSOCIATE_BYTES,
+            ASSOCIATE_AC: MOST_ASSOCIATE_BYTES,
+            P_DATA: pdu_bytes,
+        }
         self._buffer = bytearray(max(pdu_bytes, MOST_ASSOCIATE_BYTES) + HEAD_BYTES + LEAST_ROOM)
         self._view = memoryview(self._buffer)
         self._start = self._end = self._next = 0

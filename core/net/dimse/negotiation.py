@@ -110,7 +110,7 @@ def read_proposal(content: bytes) -> Proposal:
         pdu.decode(_HEAD.pack(ASSOCIATE_RQ, len(content)) + content)
         contexts = tuple(
             Proposed(
-                each.context_id,
+                int(each.context_id or 0),
                 str(each.abstract_syntax or ""),
                 tuple(str(syntax) for syntax in each.transfer_syntax),
             )
@@ -174,7 +174,7 @@ def read_acceptance(content: bytes) -> Acceptance:
         pdu.decode(_HEAD.pack(ASSOCIATE_AC, len(content)) + content)
         contexts = [
             Answered(
-                each.context_id,
+                int(each.context_id or 0),
                 Answer.ACCEPTED if each.result == 0 else Answer.ABSTRACT_SYNTAX_NOT_SUPPORTED,
                 str(each.transfer_syntax or "") if each.result == 0 else "",
             )
@@ -194,8 +194,7 @@ def _user_items(item: Any) -> tuple[int, dict[str, Roles], dict[str, bytes]]:
     if item is None:
         return 0, {}, {}
     roles = {
-        str(uid): Roles(bool(each.scu_role), bool(each.scp_role))
-        for uid, each in item.role_selection.items()
+        str(uid): Roles(bool(each.scu_role), bool(each.scp_role)) for uid, each in item.role_selection.items()
     }
     extended = {str(each.uid): bytes(each.app_info) for each in item.ext_neg}
     return int(item.maximum_length or 0), roles, extended

@@ -1,0 +1,70 @@
+"""DCMTK's clients against `filmjacket serve`, as Debian installs them."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Generator
+from pathlib import Path
+from time import monotonic
+
+import httpx
+import pytest
+
+from core.media.samples import SampleStudy, write_ct_series
+from tests.app.serving import Serving
+
+pytestmark = pytest.mark.interop
+
+STUDY = SampleStudy("dcmtk")
+SLICES = 40
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Generator[Serving, None, None]:
+    """One archive for the tests of this module."""
+    found = Serving(tmp_path_factory.mktemp("dcmtk") / "data", "--no-auth")
+    yield found
+    assert found.stop()[0] == 0
+
+
+@pytest.fixture(scope="module")
+def disc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CT series as files."""
+    folder = tmp_path_factory.mktemp("disc")
+    write_ct_series(STUDY, folder, SLICES, size=256)
+    return folder
+
+
+def dcmtk(program: str, serving: Serving, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run one of the clients against our port."""
+    title, _, place = serving.dimse.partition("@")
+    host, _, port = place.rpartition(":")
+    line = [program, "-aec", title, host, port, *map(str, arguments)]
+    return subprocess.run(line, check=False, capture_output=True, text=True, timeout=100)
+
+
+def test_echoscu(serving: Serving) -> None:
+    done = dcmtk("echoscu", serving, "-v")
+    assert done.returncode == 0 and "Success" in done.stdout + done.stderr
+
+
+def test_storescu_is_not_held_up_by_delayed_acknowledgements(serving: Serving, disc: Path) -> None:
+    """As installed it leaves Nagle's algorithm on, and waits for acknowledgements."""
+    began = monotonic()
+    done = dcmtk("storescu", serving, "+sd", "+r", disc)
+    seconds = monotonic() - began
+    assert done.returncode == 0, done.stderr
+    answer = httpx.get(f"{serving.url}/dicom-web/studies/{STUDY.uid}/instances", trust_env=False)
+    assert len(answer.json()) == SLICES
+    assert seconds / SLICES < 0.5
+
+
+def test_storescu_in_every_syntax_it_has(serving: Serving, testdata: Path) -> None:
+    for path, option in (
+        ("ct-series", "-xs"),
+        ("compressed", "-xv"),
+        ("color", "-R"),
+    ):
+        files = sorted(each for each in (testdata / path).rglob("*.dcm"))[:5]
+        done = dcmtk("storescu", serving, option, *files)
+        assert "Abort" not in done.stderr, done.stderr
