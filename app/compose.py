@@ -43,6 +43,8 @@ class Site:
     own_ports: frozenset[int] = frozenset()
     notify_hosts: frozenset[str] = frozenset()
     ae_titles: Mapping[str, str] = field(default_factory=dict)
+    cors_origins: tuple[str, ...] = ()
+    strict_queries: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     from core.archive.thumbnails import Thumbnails
     from server.web.app import build, build_internal
     from server.web.auth import Authenticator
+    from server.web.cors import Cors
     from server.web.frames import Frames
     from server.web.guard import Guard
     from server.web.pictures import Pictures
@@ -129,13 +132,15 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             operations=operations_of(open_archive, removals),
             frames=Frames(open_archive.pool),
             workers=workers,
-            about=About(__version__, site.ae_title, site.secure),
+            about=About(__version__, site.ae_title, site.secure, site.strict_queries),
             ae_titles=AeTitles(site.ae_title, site.ae_titles),
             searcher=Searcher(archive.db, LocalBlobs(data / "archive")),
             notifying=told,
         )
         guard = Guard(site.host, site.allowed_hosts, site.behind_proxy)
-        yield Web(build(services, guard), build_internal(services, Guard("127.0.0.1")))
+        yield Web(
+            build(services, guard, Cors.of(site.cors_origins)), build_internal(services, Guard("127.0.0.1"))
+        )
 
 
 def operations_of(open_archive: Open, removals: Removals) -> Operations:

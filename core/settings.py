@@ -32,6 +32,10 @@ class ServeSettings:
     """Names people reach it by, beside its own (a reverse proxy's, for example)."""
     notify_hosts: tuple[str, ...] = ()
     """Hosts outside of loopback and private networks that may be notified."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins of pages (scheme://host[:port]) whose scripts may use DICOMweb here, with credentials."""
+    strict_queries: bool = False
+    """Whether a search by a key that is not supported is refused; else the key is ignored, with a warning."""
 
 
 @dataclass(frozen=True, slots=True)

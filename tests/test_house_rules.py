@@ -24,6 +24,7 @@ HOSTS = re.compile(
         | (192\.0\.2|198\.51\.100|203\.0\.113)\.\d+          # RFC 5737, for documents
         | ([\w.-]+\.)?(example|test|invalid|example\.(com|org|net))   # RFC 2606
         | www\.w3\.org | dicom\.nema\.org | json-schema\.org          # names of vocabularies, never fetched
+        | wadl\.dev\.java\.net
         | www\.sqlite\.org | docs\.python\.org                       # what a comment rests on
     )$""",
     re.VERBOSE,

@@ -87,6 +87,8 @@ def _serve(options: Options, data: Path) -> None:
             own_ports=frozenset({public.port, internal.port}),
             notify_hosts=frozenset(name.lower() for name in chosen.notify_hosts),
             ae_titles=found.ae_titles,
+            cors_origins=chosen.cors_origins,
+            strict_queries=chosen.strict_queries,
         )
         web = stack.enter_context(compose.web(archive, site))
         dimse = stack.enter_context(dimse_door(archive, site, found, chosen.dimse_port, tls))

@@ -324,11 +324,11 @@ class Archive:
     # Removing
 
     def delete_study(
-        self, namespace: str, study_uid: str, actor: str, *, silent: bool = False
+        self, namespace: str, study_uid: str, actor: str, *, silent: bool = False, reason: str = ""
     ) -> Future[TrashEntry]:
         """Move a study to the trash; when the Future resolves it is gone from every query."""
         self._owned()
-        return self._trash.delete(namespace, study_uid, By(actor, silent))
+        return self._trash.delete(namespace, study_uid, By(actor, silent, reason))
 
     def trash(self) -> Sequence[TrashEntry]:
         """What was deleted and is still there, newest first."""

@@ -54,13 +54,15 @@ class Routing:
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """Who asks for a change; *silent*: nobody is to be notified of it."""
+    """Who asks for a change, and the *reason* they give; *silent*: nobody is to be notified of it."""
 
     actor: str
     silent: bool = False
+    reason: str = ""
 
     def detail(self, **said: object) -> dict[str, object]:
         """What the audit log is told beside the actor."""
+        said |= {"reason": self.reason} if self.reason else {}
         return {**said, "silent": True} if self.silent else said
 
 

@@ -9,12 +9,10 @@ from starlette.exceptions import HTTPException
 from core.errors import KnownError
 from server.web import docs
 from server.web.call import App
+from server.web.cors import Cors
 from server.web.desktop import routes as desktop
 from server.web.desktop.together import TogetherRoutes
-from server.web.dicomweb import further as dicomweb
-from server.web.dicomweb.retrieve import RetrieveRoutes
-from server.web.dicomweb.search import SearchRoutes
-from server.web.dicomweb.store import StoreRoutes
+from server.web.dicomweb import routes as dicomweb
 from server.web.errors import BAD_REQUEST, Refused
 from server.web.guard import Guard
 from server.web.middleware import Gate, refuse
@@ -32,7 +30,7 @@ from server.web.v3.session import SessionRoutes
 from server.web.v3.studies import StudyServiceRoutes
 
 
-def build(services: Services, guard: Guard) -> App:
+def build(services: Services, guard: Guard, cors: Cors | None = None) -> App:
     """The application for the public listener."""
     streaming = [
         *ImageRoutes(services).operations(),
@@ -42,9 +40,6 @@ def build(services: Services, guard: Guard) -> App:
         *SessionRoutes(services).operations(),
         *StudyServiceRoutes(services).operations(),
         *TogetherRoutes(services).operations(),
-        *StoreRoutes(services).operations(),
-        *SearchRoutes(services).operations(),
-        *RetrieveRoutes(services).operations(),
         *dicomweb.operations(services),
         *OperationRoutes(services).operations(),
         *docs.operations(),
@@ -62,6 +57,7 @@ def build(services: Services, guard: Guard) -> App:
         services.metrics,
         jobs=services.jobs,
         sockets={channel.PATH: channel.Channel(services)},
+        cors=cors or Cors(),
     )
 
 

@@ -38,12 +38,14 @@ class Guard:
     names: frozenset[str] = frozenset()
     behind_proxy: bool = False
 
-    def refusal(self, method: str, headers: Mapping[bytes, bytes]) -> str:
-        """Why the request is refused, or "" if it is not."""
+    def refusal(self, method: str, headers: Mapping[bytes, bytes], *, invited: bool = False) -> str:
+        """Why the request is refused, or "" if it is not; *invited* may come from another site."""
         host = headers.get(b"host")
         name, port = split_host((host or b"").decode("latin-1"))
         if host is not None and not self._ours(name):
             return "The Host of the request is not one of this archive."
+        if invited:
+            return ""
         origin = headers.get(b"origin")
         if origin is not None and not self._same_origin(origin.decode("latin-1"), name, port, headers):
             return "The request comes from another site (Origin)."

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from server.web.auth import SAID_INSIDE
 from server.web.body import ClientGone
 from server.web.call import JSON, App, Call, Headers, Message, Receive, Scope, Send, answer
+from server.web.cors import Cors
 from server.web.errors import (
     BAD_REQUEST,
     FORBIDDEN,
@@ -64,6 +65,7 @@ class Gate:
     jobs: Jobs = field(default_factory=Jobs)
     sockets: Mapping[str, App] = field(default_factory=dict)
     """What serves a WebSocket, by path."""
+    cors: Cors = field(default_factory=Cors)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; every error becomes an answer here."""
@@ -75,7 +77,8 @@ class Gate:
         reply = _Reply(send, call)
         started = time.perf_counter()
         try:
-            self._check(call)
+            if await self._checked(call, scope["path"], reply):
+                return
             await self.authenticator.identify(call, scope["path"])
             if call.caller is not None and (job := call.header(JOB).strip()):
                 with self.jobs.running(call.caller.login, job):
@@ -110,9 +113,18 @@ class Gate:
             template = path if serve else "-"
             access_log.info("WEBSOCKET %s %.1f s", template, time.perf_counter() - started)
 
-    def _check(self, call: Call) -> None:
-        if reason := self.guard.refusal(call.method, call.headers):
+    async def _checked(self, call: Call, path: str, reply: _Reply) -> bool:
+        """Whether the request is answered already. Raises Refused if it may not come from where it does."""
+        origin = self.cors.allowed(call, path)
+        if reason := self.guard.refusal(call.method, call.headers, invited=bool(origin)):
             raise Refused(FORBIDDEN, reason, "Use the address the archive was given.")
+        if not origin:
+            return False
+        reply.more = self.cors.headers(origin)
+        asked = self.cors.preflight(call)
+        if asked is not None:  # browsers ask without credentials
+            await answer(reply.send, 204, b"", asked)
+        return asked is not None
 
 
 def _open(scope: Scope, *, direct: bool) -> tuple[Call, Scope]:
@@ -132,7 +144,7 @@ def _open(scope: Scope, *, direct: bool) -> tuple[Call, Scope]:
 class _Reply:
     """The answer on its way out: remembers its status and size, adds what every answer carries."""
 
-    __slots__ = ("_call", "_send", "bytes", "complete", "status")
+    __slots__ = ("_call", "_send", "bytes", "complete", "more", "status")
 
     def __init__(self, send: Send, call: Call) -> None:
         self._send = send
@@ -140,12 +152,13 @@ class _Reply:
         self.status = 0
         self.bytes = 0
         self.complete = False
+        self.more: Headers = []
 
     async def send(self, message: Message) -> None:
         """ASGI send."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = [*message.get("headers", ()), *ALWAYS]
+            headers = [*message.get("headers", ()), *ALWAYS, *self.more]
             if not any(name == b"cache-control" for name, _ in headers):
                 headers.append(NO_STORE)
             message = {**message, "headers": headers}

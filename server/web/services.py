@@ -35,6 +35,8 @@ class About:
     ae_title: str = "FILMJACKET"
     secure: bool = False
     """Whether callers reach it over TLS: then the session cookie says so."""
+    strict: bool = False
+    """Whether a search that has a key which is not supported is refused, unless the query says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,9 +58,9 @@ class Served:
 
 @contextmanager
 def serving(
-    data: Path, *, token: str = "", no_auth: bool = False, settle_after_s: float = 60
+    data: Path, *, token: str = "", no_auth: bool = False, settle_after_s: float = 60, **site_options: Any
 ) -> Iterator[Served]:
-    """Serve *data* on free ports until the block ends."""
+    """Serve *data* on free ports until the block ends; *site_options* are more of `compose.Site`."""
     data.mkdir(mode=0o700, exist_ok=True)
     ready = threading.Event()
     node = Node()
@@ -70,7 +70,7 @@ def serving(
             for login, role in ROLES.items():
                 limits = {"namespaces": [NAMESPACE], "rights": [Right.DELETE]} if login == "limited" else {}
                 accounts.add(login, PASSWORDS[login], role, **limits)
-        site = compose.Site("127.0.0.1", "TESTS", no_auth=no_auth, token=token)
+        site = compose.Site("127.0.0.1", "TESTS", no_auth=no_auth, token=token, **site_options)
         with compose.web(archive, site) as web:
             public, internal = Listener("127.0.0.1", 0), Listener("127.0.0.1", 0)
             sites = [(public, web.public), (internal, web.internal)]

@@ -39,6 +39,12 @@ def namespace_of(services: Services, scope: Scope, right: Right) -> str:
     return namespace
 
 
+def title_known(services: Services, scope: Scope) -> None:
+    """Raises NotFound if the address names an AE title this archive does not have."""
+    if "aet" in scope["path_params"]:
+        services.ae_titles.namespace(scope["path_params"]["aet"])
+
+
 def images_at(services: Services, scope: Scope, right: Right = Right.VIEW) -> list[StoredImage]:
     """The objects a study, series or instance address names, in order. Raises NotFound, Denied."""
     namespace, study_uid = namespace_of(services, scope, right), scope["path_params"]["study_uid"]
@@ -88,11 +94,15 @@ def _no_image() -> NotFound:
 
 def base_url(scope: Scope) -> str:
     """The address under which the caller has reached this family, for the URLs an answer names."""
-    params, call = scope["path_params"], call_of(scope)
-    path = next(base for base in BASES if _fits(base, scope["path"]))
+    return url_of(scope, next(base for base in BASES if _fits(base, scope["path"])))
+
+
+def url_of(scope: Scope, base: str) -> str:
+    """The address of one of the bases, of the AE title or namespace the caller has named."""
+    call = call_of(scope)
     for name in ("aet", "namespace"):
-        path = path.replace("{" + name + "}", params.get(name, ""))
-    return f"{_scheme(scope, call)}://{_host(scope, call)}{path}"
+        base = base.replace("{" + name + "}", scope["path_params"].get(name, ""))
+    return f"{_scheme(scope, call)}://{_host(scope, call)}{base}"
 
 
 def _fits(base: str, path: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import Future
 
 from core.access.rights import Right
@@ -16,6 +17,8 @@ from server.web.streaming import Operation
 TAG = "DICOMweb"
 LEVELS = (STUDY, SERIES, INSTANCE)
 DCM4CHEE = BASES[1]
+CODE = re.compile(r"[\x21-\x5b\x5d\x5f-\x7e]{1,16}\^[\x21-\x5b\x5d\x5f-\x7e]{1,16}")
+"""A code value and its scheme, each of VR SH (PS3.5 6.2)."""
 
 
 class RemoveRoutes:
@@ -44,23 +47,26 @@ class RemoveRoutes:
         await self._remove(scope, send)
 
     async def reject(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Reject a study, a series or an instance for a reason, as 113001^DCM: it is deleted."""
-        value, _, scheme = scope["path_params"]["code"].partition("^")
-        if not value or not scheme:
-            raise Refused(BAD_REQUEST, "The reason must be a code with its scheme, as 113001^DCM.")
-        await self._remove(scope, send)
+        """Reject a study, a series or an instance for a reason, as 113001^DCM: it is deleted.
 
-    async def _remove(self, scope: Scope, send: Send) -> None:
+        The reason stands in the audit log.
+        """
+        reason: str = scope["path_params"]["code"]
+        if not CODE.fullmatch(reason):
+            raise Refused(BAD_REQUEST, "The reason must be a code with its scheme, as 113001^DCM.")
+        await self._remove(scope, send, reason)
+
+    async def _remove(self, scope: Scope, send: Send, reason: str = "") -> None:
         namespace = namespace_of(self._services, scope, Right.DELETE)
         study_uid: str = scope["path_params"]["study_uid"]
-        by = By(caller_of(scope).login, call_of(scope).silent)
+        by = By(caller_of(scope).login, call_of(scope).silent, reason)
 
         def start() -> Future[TrashEntry]:
             if "series_uid" in scope["path_params"]:
                 uids = uids_at(self._services, scope, namespace)
                 return self._services.removals.images(namespace, study_uid, uids, by)
             archive = self._services.archive
-            return archive.delete_study(namespace, study_uid, by.actor, silent=by.silent)
+            return archive.delete_study(namespace, study_uid, by.actor, silent=by.silent, reason=by.reason)
 
         try:
             await self._services.durable(start)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from core.archive.nouns import StoredImage
 from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
@@ -16,23 +17,25 @@ from server.web.dicomweb.media import ANY_SYNTAX, DICOM, EVERYTHING, RELATED, Me
 from server.web.dicomweb.objects import PIECE_BYTES, ObjectParts
 from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, images_at
 from server.web.dicomweb.rendered import RenderedRoutes, pictures_of
+from server.web.dicomweb.zipped import ZIP, ZipSender
 from server.web.files import Stored, gone, send_stored
 from server.web.services import Services
 from server.web.streaming import Operation
 
 TAG = "DICOMweb"
 WOULD_DO = (
-    'Ask for multipart/related; type="application/dicom", of one instance also application/dicom, in the '
-    "transfer syntax it has (transfer-syntax=*) or one that can be made."
+    'Ask for multipart/related; type="application/dicom", application/zip, or of one instance '
+    "application/dicom, in the transfer syntax it has (transfer-syntax=*) or one that can be made."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How objects are to come: as parts or a single body, in which *transfer_syntax* ("*" as stored)."""
+    """How objects are to come: as parts, alone or in a ZIP file, in *transfer_syntax* ("*" as stored)."""
 
     multipart: bool
     transfer_syntax: str
+    zipped: bool = False
 
 
 class RetrieveRoutes:
@@ -43,7 +46,7 @@ class RetrieveRoutes:
 
     def operations(self) -> list[Operation]:
         """Every route of this file."""
-        answers = {200: (RELATED, DICOM), 404: ("application/json",), 406: ("application/json",)}
+        answers = {200: (RELATED, DICOM, ZIP), 404: ("application/json",), 406: ("application/json",)}
         query = {"accept": "As the header Accept, for callers that cannot set it."}
         return [
             Operation(path, "GET", self.retrieve, TAG, answers=answers, query=query, documented=documented)
@@ -54,10 +57,10 @@ class RetrieveRoutes:
     async def retrieve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The DICOM objects of a study, of a series, or one instance.
 
-        As multipart/related; type="application/dicom", one instance also as application/dicom. Without a
-        `transfer-syntax` compressed objects come in Explicit VR Little Endian where they can be decoded, with
-        `*` everything comes as it was stored, byte for byte. As multipart/related; type="image/jpeg" there is
-        a picture of each frame instead.
+        As multipart/related; type="application/dicom" or application/zip, one instance also as
+        application/dicom. Without a `transfer-syntax` compressed objects come in Explicit VR Little Endian
+        where they can be decoded, with `*` everything comes as it was stored, byte for byte. As
+        multipart/related; type="image/jpeg" there is a picture of each frame instead.
         """
         call, params = call_of(scope), scope["path_params"]
         try:
@@ -70,10 +73,13 @@ class RetrieveRoutes:
         if body:
             await answer(send, 200, body, [(b"content-type", parts.content_type)])
             return
-        if form.multipart:
+        if form.zipped:
+            made = partial(self.in_syntax, transfer_syntax=form.transfer_syntax)
+            await ZipSender(self._services).send(call, receive, send, images, made)
+        elif form.multipart:
             await self._send_parts(call, receive, send, images, form.transfer_syntax)
-            return
-        await self.send_object(call, receive, send, images[0], form.transfer_syntax)
+        else:
+            await self.send_object(call, receive, send, images[0], form.transfer_syntax)
 
     def _found(self, scope: Scope, form: Form) -> tuple[list[StoredImage], bytes | bytearray, ObjectParts]:
         """The objects, and the whole body if it is a small one: of a single object as it is stored."""
@@ -192,6 +198,8 @@ def chosen(accepts: Sequence[MediaRange], *, single: bool) -> Form:
             return Form(multipart=True, transfer_syntax=ANY_SYNTAX)
         if each.type in {RELATED, "multipart/*"} and each.inner in {"", DICOM}:
             return Form(multipart=True, transfer_syntax=each.transfer_syntax)
+        if each.type == ZIP:
+            return Form(multipart=False, transfer_syntax=each.transfer_syntax, zipped=True)
         if single and each.type in {DICOM, "application/*"}:
             return Form(multipart=False, transfer_syntax=each.transfer_syntax)
     raise NotAcceptable("The objects cannot be had in any of the accepted media types.", WOULD_DO)

@@ -39,6 +39,7 @@ PARAMETERS = {
     "orderby": "Keywords or tags with commas between; a minus before one turns its order.",
     "includefield": "Keywords or tags with commas between, or all.",
     "fuzzymatching": "true: names match with typing errors and in any order.",
+    "strict": "true: a key that is not supported is refused; false: it is ignored, and a Warning names it.",
     "accept": "As the header Accept, for callers that cannot set it.",
 }
 OTHERS = frozenset({"phi_namespace", "sid", "charset", "returnempty", "expired", "incomplete"})
@@ -119,6 +120,10 @@ class SearchRoutes:
         call, params = call_of(scope), scope["path_params"]
         namespace = namespace_of(self._services, scope, Right.VIEW)
         asked = asked_of(call)
+        if asked.unsupported and strictly(call, self._services.about.strict):
+            raise BadInput(
+                f"The key {asked.unsupported[0]} is not supported.", "Leave it out, or leave strict out."
+            )
         study_uid, series_uid = params.get("study_uid", ""), params.get("series_uid", "")
         query = Query(
             level=_level_of(scope["path"]),
@@ -131,6 +136,11 @@ class SearchRoutes:
             offset=call.number("offset", 0),
         )
         return query, asked
+
+
+def strictly(call: Call, usual: bool) -> bool:
+    """Whether unsupported keys are refused: as the query says, else as the archive is set."""
+    return call.flag("strict") if "strict" in call.query_names() else usual
 
 
 def asked_of(call: Call) -> Asked:

@@ -1,12 +1,16 @@
-"""DICOMweb, the routes beyond storing and whole objects: one list of them for the application."""
+"""DICOMweb: one list of its routes for the application, and their description among them."""
 
 from __future__ import annotations
 
 from server.web.dicomweb.bulk import BulkRoutes
+from server.web.dicomweb.capabilities import CapabilityRoutes
 from server.web.dicomweb.frames import FrameRoutes
 from server.web.dicomweb.metadata import MetadataRoutes
 from server.web.dicomweb.remove import RemoveRoutes
 from server.web.dicomweb.rendered import RenderedRoutes
+from server.web.dicomweb.retrieve import RetrieveRoutes
+from server.web.dicomweb.search import SearchRoutes
+from server.web.dicomweb.store import StoreRoutes
 from server.web.dicomweb.uri import UriRoutes
 from server.web.services import Services
 from server.web.streaming import Operation
@@ -14,7 +18,10 @@ from server.web.streaming import Operation
 
 def operations(services: Services) -> list[Operation]:
     """Every route of the files named here."""
-    return [
+    found = [
+        *StoreRoutes(services).operations(),
+        *SearchRoutes(services).operations(),
+        *RetrieveRoutes(services).operations(),
         *MetadataRoutes(services).operations(),
         *FrameRoutes(services).operations(),
         *BulkRoutes(services).operations(),
@@ -22,3 +29,4 @@ def operations(services: Services) -> list[Operation]:
         *UriRoutes(services).operations(),
         *RemoveRoutes(services).operations(),
     ]
+    return [*found, *CapabilityRoutes(services, found).operations()]
