@@ -52,6 +52,8 @@ def _serving(
     open_archive: Open, site: Site, found: Settings, listener: Listener, tls: ssl.SSLContext | None
 ) -> Generator[None, None, None]:
     from core.archive.ae_titles import AeTitles
+    from core.archive.blobs import LocalBlobs
+    from core.archive.returned import Searcher
     from core.net.dimse.link import Patience
     from server.dimse.admission import Admission
     from server.dimse.gateway import Gateway, GatewayLimits
@@ -63,11 +65,12 @@ def _serving(
     admission = Admission(AeTitles(site.ae_title, found.ae_titles), chosen.peers, known_only=known_only)
     limits = GatewayLimits(chosen.max_associations, chosen.pdu_bytes, Patience(chosen.idle_s, chosen.stall_s))
     supported = supported_of(chosen)
+    searcher = Searcher(open_archive.archive.db, LocalBlobs(open_archive.data / "archive"))
     gateway = Gateway(
         listener.socket,
         admission=admission,
         supported=supported,
-        services=services_of(open_archive.archive, supported),
+        services=services_of(open_archive.archive, searcher, supported),
         limits=limits,
         tls=tls,
     )

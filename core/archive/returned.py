@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -80,6 +80,14 @@ class Searcher:
             rows, more = search.page()
             writer = _Writer(connection, search, query, fields)
             return Answers([(_uids(row, query.level), writer.model(row)) for row in rows], more)
+
+    def each(self, query: Query, fields: Fields) -> Iterator[tuple[tuple[str, ...], Model]]:
+        """The same, one by one, of a snapshot that is held until the last. Raises as `answers`."""
+        with self._database.read() as connection:
+            search = Search(connection, self._blobs, query)
+            writer = _Writer(connection, search, query, fields)
+            for row in search.page()[0]:
+                yield _uids(row, query.level), writer.model(row)
 
     def count(self, query: Query) -> int:
         """How many there are. Raises BadInput, StorageFault."""

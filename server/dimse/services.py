@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from core.archive.archive import Archive
+from core.archive.returned import Searcher
 from core.net.dimse.association import Association, Message
 from core.net.dimse.command import Field, response
 from core.settings import DimseSettings
 from server.dimse.admission import Caller
 from server.dimse.contexts import VERIFICATION, Supported
+from server.dimse.finding import PATIENT_ROOT_FIND, STUDY_ROOT_FIND, Finding
 from server.dimse.session import MOST_IDENTIFIER_BYTES, Service, echo
 from server.dimse.statuses import Status
 from server.dimse.storing import Storing
+
+FIND = (PATIENT_ROOT_FIND, STUDY_ROOT_FIND)
+FIND_OPTIONS = b"\1\1"
+"""Relational queries and date-time matching are done (PS3.4 C.5.1.1); names match as they always do."""
 
 
 def supported_of(chosen: DimseSettings) -> Supported:
     """What is accepted when an association is negotiated."""
     return Supported(
-        (VERIFICATION,),
+        (VERIFICATION, *FIND),
         private_sop_classes=chosen.private_sop_classes,
         private_transfer_syntaxes=chosen.private_transfer_syntaxes,
+        extended=dict.fromkeys(FIND, FIND_OPTIONS),
         pdu_bytes=chosen.pdu_bytes,
     )
 
 
-def services_of(archive: Archive, supported: Supported) -> Mapping[int, Service]:
+def services_of(archive: Archive, searcher: Searcher, supported: Supported) -> Mapping[int, Service]:
     """Who answers which command."""
-    storing = Storing(archive)
+    storing, finding = Storing(archive), Finding(searcher)
 
     def store(association: Association, message: Message, caller: Caller) -> None:
         if supported.is_storage(message.context.abstract_syntax):
@@ -35,7 +42,24 @@ def services_of(archive: Archive, supported: Supported) -> Mapping[int, Service]
         else:
             _not_here(association, message)
 
-    return {Field.C_ECHO: echo, Field.C_STORE: store}
+    return {
+        Field.C_ECHO: echo,
+        Field.C_STORE: store,
+        Field.C_FIND: _only(FIND, finding.find),
+    }
+
+
+def _only(sop_classes: Iterable[str], service: Service) -> Service:
+    """*service* in the contexts of its SOP classes."""
+    mine = frozenset(sop_classes)
+
+    def checked(association: Association, message: Message, caller: Caller) -> None:
+        if message.context.abstract_syntax in mine:
+            service(association, message, caller)
+        else:
+            _not_here(association, message)
+
+    return checked
 
 
 def _not_here(association: Association, message: Message) -> None:

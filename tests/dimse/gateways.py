@@ -15,7 +15,9 @@ from pynetdicom import AE
 
 from core.archive.ae_titles import AeTitles
 from core.archive.archive import Archive
+from core.archive.blobs import LocalBlobs
 from core.archive.files import FileSystem
+from core.archive.returned import Searcher
 from core.net.dimse.link import Patience
 from core.net.dimse.negotiation import Proposal, Proposed, request
 from core.settings import DimsePeer, DimseSettings
@@ -90,7 +92,7 @@ def gateway(
             listener.socket,
             admission=admission,
             supported=supported,
-            services=services_of(archive, supported),
+            services=services_of(archive, Searcher(archive.db, LocalBlobs(data / "archive")), supported),
             limits=limits or GatewayLimits(patience=Patience(10, 10)),
             tls=tls,
         )

@@ -68,3 +68,18 @@ def test_storescu_in_every_syntax_it_has(serving: Serving, testdata: Path) -> No
         files = sorted(each for each in (testdata / path).rglob("*.dcm"))[:5]
         done = dcmtk("storescu", serving, option, *files)
         assert "Abort" not in done.stderr, done.stderr
+
+
+def test_findscu_at_every_level(serving: Serving, disc: Path) -> None:
+    assert dcmtk("storescu", serving, "+sd", "+r", disc).returncode == 0
+    for model, level, keys, count in (
+        ("-P", "PATIENT", ("PatientID=SAMPLE*", "PatientName"), 1),
+        ("-P", "STUDY", ("PatientID=SAMPLE-1", "StudyDate=20240101-20241231", "StudyInstanceUID"), 1),
+        ("-S", "SERIES", (f"StudyInstanceUID={STUDY.uid}", "Modality=CT", "SeriesInstanceUID"), 1),
+        ("-S", "IMAGE", (f"StudyInstanceUID={STUDY.uid}", "SOPInstanceUID", "InstanceNumber"), SLICES),
+    ):
+        options = [part for key in (f"QueryRetrieveLevel={level}", *keys) for part in ("-k", key)]
+        done = dcmtk("findscu", serving, model, *options)
+        said = done.stdout + done.stderr
+        assert done.returncode == 0, said
+        assert said.count("QueryRetrieveLevel") == count, said

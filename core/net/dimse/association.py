@@ -18,6 +18,8 @@ PDU_HEAD = 6
 LARGEST_SENT = 128 << 10
 SEND_BYTES = 512 << 10
 """So much is put together before it is given to the socket."""
+GATHERED_BYTES = 32 << 10
+"""So much of small messages goes out together."""
 LEAST_PDU = 1024
 COMMAND, LAST = 1, 2
 LINGER_S = 2.0
@@ -67,6 +69,7 @@ class Association:
         self._body = memoryview(b"")
         self._at = 0
         self._ended = False
+        self._waiting = bytearray()
         self._next_message_id = 0
 
     # Receiving
@@ -130,20 +133,29 @@ class Association:
         self._next_message_id = self._next_message_id % 0xFFFF + 1
         return self._next_message_id
 
-    def send(self, context_id: int, command: Mapping[Element, Value], data: bytes | None = None) -> None:
-        """One message. Raises LinkLost."""
-        out = bytearray()
+    def send(
+        self,
+        context_id: int,
+        command: Mapping[Element, Value],
+        data: bytes | None = None,
+        *,
+        more: bool = False,
+    ) -> None:
+        """One message; with *more* it may wait for the next one. Raises LinkLost."""
+        out = self._waiting
         self._put(out, context_id, COMMAND, encode(command))
         if data is not None:
             self._put(out, context_id, 0, data)
-        self._link.send(out)
+        if not more or len(out) >= GATHERED_BYTES:
+            self._waiting = bytearray()
+            self._link.send(out)
 
     def send_file(self, context_id: int, command: Mapping[Element, Value], file: BinaryIO, size: int) -> None:
         """One message whose data set is the next *size* bytes of *file*. Raises LinkLost, SourceFault.
 
         After SourceFault the message is incomplete, and the association must be aborted.
         """
-        out = bytearray()
+        out, self._waiting = self._waiting, bytearray()
         self._put(out, context_id, COMMAND, encode(command))
         used, left = len(out), size
         step = self._most

@@ -1,0 +1,163 @@
+"""C-FIND of the Patient and Study Root models (PS3.4 C.4.1): the same matching as QIDO-RS."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from core.archive.matching_keys import NO_KEY_VRS, Key, key_of
+from core.archive.query import Level, Query
+from core.archive.returned import Fields, Searcher
+from core.dicom.elements import tag_text
+from core.dicom.identifier import Answering, Identifier, read_identifier
+from core.dicom.json_model import CHARSET, Model, element_of
+from core.dicom.recoding import dictionary_vr
+from core.errors import BadInput, KnownError, StorageFault
+from core.net.dimse.association import Association, Message
+from core.net.dimse.command import DATA_SET, Element, Field, response
+from core.net.dimse.faults import AbortReason, LinkLost, Violation
+from server.dimse.admission import Caller
+from server.dimse.session import MOST_IDENTIFIER_BYTES
+from server.dimse.statuses import Status, comment_of
+
+logger = logging.getLogger("filmjacket.dimse")
+
+PATIENT_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.1.1"
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+PATIENT = "PATIENT"
+LEVELS = {PATIENT: Level.STUDY, "STUDY": Level.STUDY, "SERIES": Level.SERIES, "IMAGE": Level.IMAGE}
+QUERY_LEVEL, RETRIEVE_AE, AVAILABILITY = 0x00080052, 0x00080054, 0x00080056
+STUDY_UID, SERIES_UID, SOP_UID = 0x0020000D, 0x0020000E, 0x00080018
+PATIENT_ID, PATIENT_NAME, BIRTH_DATE = 0x00100020, 0x00100010, 0x00100030
+NO_KEYS = frozenset({CHARSET, QUERY_LEVEL, RETRIEVE_AE, AVAILABILITY, 0x00080201})
+PATIENT_COUNTS = (0x00201200, 0x00201202, 0x00201204)
+"""Number of Patient Related Studies, Series, Instances; the last two sum the studies' own numbers."""
+STUDY_COUNTS = ("00201206", "00201208")
+EVERY = 1 << 40
+CHECK_EVERY = 16
+"""Answers between two looks for a cancel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A query as it was understood; *unsupported* attributes restricted nothing."""
+
+    level: str
+    query: Query
+    fields: Fields
+    unsupported: Sequence[int] = ()
+
+
+class Finding:
+    """Answers C-FIND from one archive."""
+
+    def __init__(self, searcher: Searcher) -> None:
+        self._searcher = searcher
+
+    def find(self, association: Association, message: Message, caller: Caller) -> None:
+        """One C-FIND: an answer a match, until all are told or it is cancelled. Raises as `receive`."""
+        data = association.whole_data_set(message, MOST_IDENTIFIER_BYTES)
+        try:
+            status, comment = self._answer(association, message, caller, data), ""
+        except (LinkLost, Violation):
+            raise
+        except KnownError as error:
+            status, comment = find_status(error), comment_of(error)
+        except Exception as error:  # our bug: the peer hears of it, the log gets the frames
+            logger.error("unforeseen error while searching", exc_info=error)
+            status, comment = Status.UNABLE_TO_PROCESS, ""
+        association.send(message.context.id, response(message.command, status, ERROR_COMMENT=comment))
+
+    def _answer(self, association: Association, message: Message, caller: Caller, data: bytes) -> Status:
+        context = message.context
+        identifier = read_identifier(data, context.transfer_syntax)
+        patient_root = context.abstract_syntax == PATIENT_ROOT_FIND
+        wanted = wanted_of(identifier, caller.namespace, patient_root=patient_root)
+        writer = Answering(identifier, context.transfer_syntax, explicit_tags=(QUERY_LEVEL, RETRIEVE_AE))
+        pending = Status.PENDING_WITH_UNSUPPORTED_KEYS if wanted.unsupported else Status.PENDING
+        command = response(message.command, pending) | {Element.DATA_SET_TYPE: DATA_SET}
+        level, title = element_of("CS", [wanted.level]), element_of("AE", [caller.called])
+        for number, model in enumerate(self._models(wanted), 1):
+            model["00080052"], model["00080054"] = level, title
+            association.send(context.id, command, writer.data_set(model), more=True)
+            if number % CHECK_EVERY == 0 and cancelled(association, message):
+                return Status.CANCEL
+        return Status.SUCCESS
+
+    def _models(self, wanted: Wanted) -> Iterator[Model]:
+        found = (model for _, model in self._searcher.each(wanted.query, wanted.fields))
+        return _patients(found) if wanted.level == PATIENT else found
+
+
+def cancelled(association: Association, message: Message) -> bool:
+    """Whether the peer has cancelled this operation. Raises LinkLost, Violation for anything else."""
+    if not association.waiting():
+        return False
+    came = association.receive()
+    if came.command.field != Field.C_CANCEL:
+        raise Violation("The peer asks for more while an operation goes on.", AbortReason.UNEXPECTED_PDU)
+    return came.command.number(Element.MESSAGE_ID_RESPONDED_TO) == message.command.message_id
+
+
+def find_status(error: KnownError) -> Status:
+    """The status of a C-FIND that failed so (PS3.4 table C.4-1)."""
+    if isinstance(error, StorageFault):
+        return Status.OUT_OF_RESOURCES
+    return Status.DATA_SET_DOES_NOT_MATCH if isinstance(error, BadInput) else Status.UNABLE_TO_PROCESS
+
+
+def wanted_of(identifier: Identifier, namespace: str, *, patient_root: bool) -> Wanted:
+    """What an identifier asks for. Raises BadInput."""
+    level = identifier.text(QUERY_LEVEL).strip().upper()
+    if level not in LEVELS or (level == PATIENT and not patient_root):
+        raise BadInput("The identifier has no level this model knows.")
+    keys: list[Key] = []
+    unsupported: list[int] = []
+    for path, text in identifier.texts.items():
+        if path[0] in NO_KEYS or path[0] in PATIENT_COUNTS or path[0] & 0xFFFF == 0:
+            continue
+        if dictionary_vr(path[-1]).decode() in NO_KEY_VRS:
+            if text:
+                unsupported.append(path[-1])
+            continue
+        if (key := key_of(tag_text(path[-1]), path, text)) is not None:
+            keys.append(key)
+    tags = frozenset(tag for tag in identifier.asked if tag not in NO_KEYS and tag not in PATIENT_COUNTS)
+    study, series = _one(identifier, STUDY_UID), _one(identifier, SERIES_UID)
+    below = LEVELS[level] is not Level.STUDY
+    query = Query(
+        LEVELS[level],
+        namespace,
+        study if below else "",
+        series if below and LEVELS[level] is Level.IMAGE and study else "",
+        keys,
+        limit=EVERY,
+    )
+    return Wanted(level, query, Fields(tags), unsupported)
+
+
+def _one(identifier: Identifier, tag: int) -> str:
+    """A UID, if exactly one is given."""
+    text = identifier.text(tag).strip()
+    return "" if any(letter in text for letter in '\\*?,"') else text
+
+
+def _patients(studies: Iterator[Model]) -> Iterator[Model]:
+    """One model a patient, studies counted: of the same ID, or without one the same name and birth date."""
+    found: dict[tuple[str, ...], tuple[Model, list[int]]] = {}
+    for model in studies:
+        patient_id = _value(model, PATIENT_ID)
+        who = (patient_id,) if patient_id else ("", _value(model, PATIENT_NAME), _value(model, BIRTH_DATE))
+        _, counts = found.setdefault(who, (model, [0, 0, 0]))
+        counts[0] += 1
+        for at, name in enumerate(STUDY_COUNTS, 1):
+            counts[at] += int((model.get(name, {}).get("Value") or [0])[0])
+    for model, counts in found.values():
+        for tag, number in zip(PATIENT_COUNTS, counts, strict=True):
+            model[f"{tag:08X}"] = element_of("IS", [number])
+        yield model
+
+
+def _value(model: Model, tag: int) -> str:
+    return str((model.get(f"{tag:08X}", {}).get("Value") or [""])[0])
