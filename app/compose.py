@@ -88,6 +88,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     from core.archive.ae_titles import AeTitles
     from core.archive.blobs import LocalBlobs
     from core.archive.parts import Parts
+    from core.archive.pseudonyms import Pseudonyms
     from core.archive.removals import Removals
     from core.archive.returned import Searcher
     from core.archive.thumbnails import Thumbnails
@@ -135,6 +136,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             about=About(__version__, site.ae_title, site.secure, site.strict_queries),
             ae_titles=AeTitles(site.ae_title, site.ae_titles),
             searcher=Searcher(archive.db, LocalBlobs(data / "archive")),
+            pseudonyms=Pseudonyms(data / "archive" / "pseudonyms.secret"),
             notifying=told,
         )
         guard = Guard(site.host, site.allowed_hosts, site.behind_proxy)

@@ -159,11 +159,19 @@ def _shape(jpeg: bytes) -> tuple[int, int]:
 
 
 def _rate(item: Item) -> float:
-    """Frames a second, as the object has it (PS3.3 C.7.6.5), else USUAL_RATE."""
+    try:
+        with changed(item, Changes()) as data, seekable(data) as stream:
+            return rate_in(stream)
+    except Exception:  # what cannot be read has no pictures, and that is told elsewhere
+        return USUAL_RATE
+
+
+def rate_in(stream: BinaryIO) -> float:
+    """Frames a second, as an object has it (PS3.3 C.7.6.5), else USUAL_RATE."""
     from pydicom import dcmread
 
     try:
-        with changed(item, Changes()) as data, seekable(data) as stream, warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they name the odd value
             ds = dcmread(stream, stop_before_pixels=True, specific_tags=list(RATES))
             found = [float(ds.get(keyword) or 0) for keyword in RATES]

@@ -12,6 +12,7 @@ from core.archive.ae_titles import AeTitles
 from core.archive.archive import Archive
 from core.archive.operations import Operations
 from core.archive.parts import Parts
+from core.archive.pseudonyms import Pseudonyms
 from core.archive.removals import Removals
 from core.archive.returned import Searcher
 from server.notify import Notifying
@@ -56,6 +57,7 @@ class Services:
     about: About
     ae_titles: AeTitles
     searcher: Searcher
+    pseudonyms: Pseudonyms
     limits: Limits = field(default_factory=Limits)
     metrics: Metrics = field(default_factory=Metrics)
     jobs: Jobs = field(default_factory=Jobs)

@@ -103,9 +103,17 @@ def test_parameters_that_are_refused(client: httpx.Client, places: list[str], qu
 
 def test_what_cannot_be_had(client: httpx.Client, places: list[str]) -> None:
     ct, loop = places
-    for accept in ("video/mp4", "text/html", "image/gif", "application/pdf"):
+    for accept in ("video/mpeg", "text/html", "image/webp", "application/pdf"):
         for ending in ("rendered", "thumbnail"):
             answer = client.get(f"/dicom-web{ct}/{ending}", headers={"accept": accept})
+            assert answer.status_code == 406 and error_of(answer)
+    for accept in ("image/gif", "video/mp4"):
+        for path in (
+            f"{ct}/thumbnail",
+            f"{study_of(ct)}/rendered",
+            f"{ct.rpartition('/instances')[0]}/rendered",
+        ):
+            answer = client.get(f"/dicom-web{path}", headers={"accept": accept})
             assert answer.status_code == 406 and error_of(answer)
     several = client.get(f"/dicom-web{loop}/frames/1,2/rendered", headers={"accept": "image/jpeg"})
     assert several.status_code == 406

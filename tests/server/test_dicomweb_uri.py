@@ -5,13 +5,20 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom import dcmread
+from pydicom.dataset import Dataset
 
+from core.archive.pseudonyms import Pseudonyms
+from core.errors import StorageFault
 from core.media.samples import SampleStudy, ct_slice, part10, ultrasound_cine
+from tests.guards import assert_canary_free
 from tests.server.conftest import CANARY, Served, error_of
 from tests.server.test_dicomweb_reading import put
 
@@ -80,7 +87,8 @@ def test_objects_and_pictures(client: httpx.Client, queries: list[dict[str, str]
         (400, {"imageQuality": "0"}),
         (406, {"contentType": "application/pdf"}),
         (406, {"contentType": "application/dicom", "transferSyntax": "1.2.3"}),
-        (406, {"anonymize": "yes"}),
+        (400, {"anonymize": "perhaps"}),
+        (406, {"anonymize": "yes", "contentType": "image/jpeg"}),
         (406, {"presentationUID": "1.2"}),
     ],
 )
@@ -89,6 +97,60 @@ def test_what_is_refused(
 ) -> None:
     answer = client.get("/wado", params={**queries[0], **changed})
     assert answer.status_code == status and error_of(answer)
+
+
+def anonymous(client: httpx.Client, query: dict[str, str], **more: str) -> Dataset:
+    answer = client.get(
+        "/wado", params={**query, "contentType": "application/dicom", "anonymize": "yes", **more}
+    )
+    assert answer.status_code == 200, answer.text
+    assert_canary_free(answer.content.decode("latin-1"))
+    ds = dcmread(io.BytesIO(answer.content))
+    syntax = ds.file_meta.TransferSyntaxUID
+    assert answer.headers["content-type"] == f"application/dicom; transfer-syntax={syntax}"
+    return ds
+
+
+def test_objects_without_their_patient(client: httpx.Client, queries: list[dict[str, str]]) -> None:
+    ct, loop = queries
+    first, again, other = (anonymous(client, query, transferSyntax="*") for query in (ct, ct, loop))
+    stored = ct_slice(SampleStudy(seed="wado uri", patient=CANARY), size=64)
+    assert first.PixelData == stored.PixelData and first.PatientIdentityRemoved == "YES"
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+        assert first[keyword].value == again[keyword].value != stored[keyword].value
+    assert (first.StudyInstanceUID, first.PatientID) == (other.StudyInstanceUID, other.PatientID)
+    assert first.SOPInstanceUID == first.file_meta.MediaStorageSOPInstanceUID
+    compressed = anonymous(client, ct, transferSyntax="1.2.840.10008.1.2.5")
+    assert compressed.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.5"
+    without = client.get("/wado", params={**ct, "anonymize": "yes"})
+    assert without.headers["content-type"].startswith("application/dicom")
+    assert client.get("/wado", params={**ct, "anonymize": "no"}).headers["content-type"] == "image/jpeg"
+
+
+def test_what_is_burned_in_is_not_given(client: httpx.Client) -> None:
+    ds = ct_slice(SampleStudy(seed="wado burned in", patient=CANARY), size=16)
+    ds.BurnedInAnnotation = "YES"
+    (place,) = put(client, ds)
+    study, series, instance = re.findall(r"[0-9.]{9,}", place)
+    query = {"requestType": "WADO", "studyUID": study, "seriesUID": series, "objectUID": instance}
+    answer = client.get("/wado", params={**query, "contentType": "application/dicom", "anonymize": "yes"})
+    assert answer.status_code == 406 and "Burned In" in error_of(answer)["message"]
+
+
+def test_new_identifiers_survive_a_restart_and_are_each_archives_own(tmp_path: Path) -> None:
+    path = tmp_path / "ct.dcm"
+    path.write_bytes(part10(ct_slice(SampleStudy(seed="wado secret", patient=CANARY), size=16)))
+    image = SimpleNamespace(bytes=path.stat().st_size, open=lambda: path.open("rb"))
+    made = [
+        dcmread(io.BytesIO(Pseudonyms(tmp_path / name).deidentified(image)))  # type: ignore[arg-type] # enough of one
+        for name in ("one", "one", "other")
+    ]
+    assert made[0].SOPInstanceUID == made[1].SOPInstanceUID != made[2].SOPInstanceUID
+    assert made[0].PatientID == made[1].PatientID != made[2].PatientID
+    assert (tmp_path / "one").stat().st_mode & 0o777 == 0o600 and not list(tmp_path.glob("*.new"))
+    (tmp_path / "one").write_bytes(b"")
+    with pytest.raises(StorageFault):
+        Pseudonyms(tmp_path / "one").deidentified(image)  # type: ignore[arg-type] # enough of one
 
 
 def test_who_may(served: Served, client: httpx.Client, queries: list[dict[str, str]]) -> None:

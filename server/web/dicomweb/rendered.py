@@ -15,6 +15,8 @@ from server.web.call import Call, Receive, Scope, Send, answer, call_of
 from server.web.dicomweb.frames import FRAMES, numbers_of
 from server.web.dicomweb.looks import KINDS, QUERY, View, picture_form, view_asked
 from server.web.dicomweb.media import EVERYTHING, RELATED, accepted
+from server.web.dicomweb.moving import KINDS as MOVING
+from server.web.dicomweb.moving import MovingSender, moving_form
 from server.web.dicomweb.parts import Parts
 from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, images_at, namespace_of, uids_at
 from server.web.files import ASK_AGAIN, Stored, send_stored
@@ -27,7 +29,10 @@ LEVELS = (STUDY, SERIES, INSTANCE, FRAMES)
 AHEAD = 3
 """Pictures being made while earlier ones are sent."""
 THUMBNAIL_QUALITY = 75
-WOULD_DO = 'Ask for image/jpeg or image/png, of several pictures as multipart/related; type="image/jpeg".'
+WOULD_DO = (
+    'Ask for image/jpeg or image/png, of several pictures as multipart/related; type="image/jpeg", of one '
+    "instance also image/gif, or video/mp4 with Motion JPEG: there is no encoder of other videos here."
+)
 
 Picture = tuple[StoredImage, int]
 """An object and the 0-based frame of it."""
@@ -42,7 +47,7 @@ class RenderedRoutes:
     def operations(self) -> list[Operation]:
         """Every route of this file."""
         refusals = {status: ("application/json",) for status in (404, 406)}
-        pictures: dict[int, tuple[str, ...]] = {200: (*KINDS, RELATED, "application/pdf", "video/mp4")}
+        pictures: dict[int, tuple[str, ...]] = {200: (*KINDS, *MOVING, RELATED, "application/pdf")}
         small: dict[int, tuple[str, ...]] = {200: tuple(KINDS)}
         return [
             Operation(
@@ -60,12 +65,17 @@ class RenderedRoutes:
         """Pictures of a study, a series, an instance or frames of it: JPEG or PNG.
 
         As parts one for each frame, alone the first of an instance or the middle one of a series or study.
+        Frames of an instance are also one GIF, or an MP4 file with Motion JPEG.
         An encapsulated PDF is a PDF, a video is a video.
         """
         call = call_of(scope)
         images = await self._services.run(lambda: images_at(self._services, scope))
         if "image_uid" in scope["path_params"] and own_type(images[0]):
             await self.send_document(call, receive, send, images[0])
+            return
+        moving = moving_form(accepted(call), (*KINDS, RELATED))
+        if moving and "image_uid" in scope["path_params"]:
+            await self._send_moving(call, receive, send, pictures_of(images, scope), moving)
             return
         form = picture_form(accepted(call))
         if form is None:
@@ -82,6 +92,18 @@ class RenderedRoutes:
             raise NotAcceptable("Several pictures cannot be one.", WOULD_DO)
         first = pictures[0] if "image_uid" in scope["path_params"] else pictures[len(pictures) // 2]
         await self.send_one(call, send, first, view)
+
+    async def _send_moving(
+        self, call: Call, receive: Receive, send: Send, pictures: Sequence[Picture], media_type: str
+    ) -> None:
+        """Answer with frames of one object as a moving picture."""
+        view, image = view_asked(call, MOVING[media_type]), pictures[0][0]
+
+        async def render(frame0: int) -> bytes:
+            return await self._picture((image, frame0), view)
+
+        frames = [frame0 for _, frame0 in pictures]
+        await MovingSender(self._services, media_type, image, render).send(call, receive, send, frames)
 
     async def thumbnail(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A small picture: of a frame, of the first one, or of the middle image of a series or study."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from core.archive.nouns import StoredImage
 from core.errors import NotAcceptable, NotFound
-from server.web.call import Call, Receive, Scope, Send, call_of
+from server.web.call import Call, Receive, Scope, Send, answer, call_of
 from server.web.dicomweb.looks import KINDS, QUALITY, View, numbers, windowed
 from server.web.dicomweb.media import DICOM
 from server.web.dicomweb.places import images_at
@@ -26,6 +26,7 @@ QUERY = {
     "seriesUID": "Series Instance UID.",
     "objectUID": "SOP Instance UID.",
     "contentType": "application/dicom, image/jpeg or image/png; what is no picture comes as what it is.",
+    "anonymize": "yes: of application/dicom without anything that says whose it is (PS3.15 Annex E).",
     "transferSyntax": "Of application/dicom; * as stored.",
     "frameNumber": "Frame of a picture, from 1.",
     "rows": "Height to fit into.",
@@ -64,8 +65,11 @@ class UriRoutes:
         call = call_of(scope)
         place = _place(scope, call)
         (image,) = await self._services.run(lambda: images_at(self._services, place))
-        wanted = _media_type(call, image)
-        if wanted == DICOM:
+        anonymize = call.flag("anonymize")
+        wanted = DICOM if anonymize and not call.query("contentType") else _media_type(call, image)
+        if anonymize:
+            await self._send_anonymous(call, send, image, wanted)
+        elif wanted == DICOM:
             await self._objects.send_object(call, receive, send, image, call.query("transferSyntax"))
         elif wanted in KINDS:
             frame = call.number("frameNumber", 1, lowest=1)
@@ -75,6 +79,18 @@ class UriRoutes:
         else:
             await self._pictures.send_document(call, receive, send, image)
 
+    async def _send_anonymous(self, call: Call, send: Send, image: StoredImage, wanted: str) -> None:
+        """The object without what identifies its patient. Raises NotAcceptable."""
+        if wanted != DICOM:
+            raise NotAcceptable(
+                "Only application/dicom can be anonymized: of pictures nobody knows what they show.",
+                "Ask for application/dicom, or leave anonymize out.",
+            )
+        image = await self._objects.in_syntax(image, call.query("transferSyntax"))
+        body = await self._services.run(lambda: self._services.pseudonyms.deidentified(image))
+        kind = f"{DICOM}; transfer-syntax={image.transfer_syntax_uid}"
+        await answer(send, 200, body, [(b"content-type", kind.encode("latin-1"))])
+
 
 def _place(scope: Scope, call: Call) -> dict[str, Any]:
     """The scope as if the query's UIDs stood in the address. Raises Refused (400), NotAcceptable."""
@@ -83,8 +99,6 @@ def _place(scope: Scope, call: Call) -> dict[str, Any]:
     uids = {ours: call.query(theirs) for theirs, ours in UIDS.items()}
     if not all(uids.values()):
         raise Refused(BAD_REQUEST, f"The parameters {', '.join(UIDS)} are needed.")
-    if call.query("anonymize").lower() not in {"", "no"}:
-        raise NotAcceptable("Objects are given as they were stored here.", "Leave anonymize out.")
     if call.query("presentationUID"):
         raise NotAcceptable("Presentation states are not applied here.", "Leave presentationUID out.")
     return {**scope, "path_params": {**scope["path_params"], **uids}}
