@@ -45,6 +45,7 @@ class Site:
     ae_titles: Mapping[str, str] = field(default_factory=dict)
     cors_origins: tuple[str, ...] = ()
     strict_queries: bool = False
+    uid_root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     from core.archive.removals import Removals
     from core.archive.returned import Searcher
     from core.archive.thumbnails import Thumbnails
+    from core.dicom.uids import UidMaker
+    from core.worklist.worklist import Worklist
     from server.web.app import build, build_internal
     from server.web.auth import Authenticator
     from server.web.cors import Cors
@@ -105,6 +108,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     data, archive = open_archive.data, open_archive.archive
     accounts = accounts_of(open_archive.archive, data)
     accounts.ensure_admin()
+    uids = UidMaker(site.uid_root)
     with (
         ThreadPoolExecutor(WEB_THREADS, thread_name_prefix="web") as workers,
         closing(Thumbnails(data / "archive" / "thumbnails.db")) as thumbnails,
@@ -137,6 +141,8 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             ae_titles=AeTitles(site.ae_title, site.ae_titles),
             searcher=Searcher(archive.db, LocalBlobs(data / "archive")),
             pseudonyms=Pseudonyms(data / "archive" / "pseudonyms.secret"),
+            worklist=Worklist(archive.db, archive.audit, uids),
+            uids=uids,
             notifying=told,
         )
         guard = Guard(site.host, site.allowed_hosts, site.behind_proxy)

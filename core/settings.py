@@ -96,6 +96,8 @@ class Settings:
     desktop: DesktopSettings = field(default_factory=DesktopSettings)
     ae_titles: Mapping[str, str] = field(default_factory=dict)
     """The namespace each AE title means."""
+    uid_root: str = ""
+    """What UIDs made for others begin with; "" for 2.25."""
 
 
 Table = TypeVar("Table", ServeSettings, DimseSettings, DimsePeer, DesktopSettings)
@@ -114,9 +116,12 @@ def load(data: Path, environ: Mapping[str, str] | None = None) -> Settings:
         dimse=_dimse(raw.get("dimse", {})),
         desktop=_table(DesktopSettings(), "desktop", raw.get("desktop", {})),
         ae_titles=_ae_titles(raw.get("ae_titles", {})),
+        uid_root=_value("uid_root", "", raw.get("uid_root", "")),
     )
     if url := environ.get("FILMJACKET_DATABASE_URL"):
         settings = replace(settings, database_url=url)
+    if root := environ.get("FILMJACKET_UID_ROOT"):
+        settings = replace(settings, uid_root=root)
     return settings
 
 

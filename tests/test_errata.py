@@ -6,11 +6,13 @@ import json
 
 import pytest
 
-from tests.api_documents import DOCUMENTS, ERRATA, bare, errata
+from tests.api_documents import DOCUMENTS, ERRATA, Erratum, bare, errata
+from tests.interop import test_curl_service as service
 from tests.interop import test_curl_v3 as studies
 from tests.interop import test_curl_v3_orders as orders
 
 STORAGE = "v3-storage.txt"
+SERVICE = "dicom-service.txt"
 RUN = (
     *studies.JSON_LINES.values(),
     *(line for line, _ in studies.BYTE_LINES.values()),
@@ -40,10 +42,27 @@ def test_every_entry_is_read() -> None:
 
 def test_each_mended_line_is_one_that_is_run() -> None:
     run = {bare(line) for line in RUN}
-    mended = {bare(each.mended) for each in errata() if each.mended.startswith("curl")}
+    mended = {bare(each.mended) for each in errata() if _mends_curl(each, STORAGE)}
     assert len(mended) == 2 and mended <= run
     (relevant,) = (json.loads(f"{{{each.mended}}}") for each in errata() if "patient_mrn" in each.mended)
     assert relevant == orders.RELEVANT
+
+
+def _mends_curl(each: Erratum, document: str) -> bool:
+    return each.document == document and each.mended.startswith("curl")
+
+
+def test_each_mended_line_of_the_service_is_one_that_is_run() -> None:
+    mended = {bare(each.mended) for each in errata() if _mends_curl(each, SERVICE)}
+    assert mended and mended <= {bare(line) for line in service.LINES}
+
+
+@pytest.mark.skipif(not (DOCUMENTS / SERVICE).exists(), reason="the API documents are not beside the project")
+def test_all_else_of_the_service_is_run_as_published() -> None:
+    text = bare((DOCUMENTS / SERVICE).read_text("utf-8"))
+    mended = {bare(each.mended): bare(each.published) for each in errata() if _mends_curl(each, SERVICE)}
+    published = [mended.get(bare(line), bare(line)) for line in service.LINES]
+    assert [line for line in published if line not in text] == []
 
 
 @pytest.mark.skipif(not (DOCUMENTS / STORAGE).exists(), reason="the API documents are not beside the project")

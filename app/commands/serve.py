@@ -89,6 +89,7 @@ def _serve(options: Options, data: Path) -> None:
             ae_titles=found.ae_titles,
             cors_origins=chosen.cors_origins,
             strict_queries=chosen.strict_queries,
+            uid_root=found.uid_root,
         )
         web = stack.enter_context(compose.web(archive, site))
         dimse = stack.enter_context(dimse_door(archive, site, found, chosen.dimse_port, tls))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -52,3 +52,23 @@ class Thumbnailer(Protocol):
 
     def thumbnail(self, file: Path, frame: int, box: int) -> bytes:
         """JPEG of 0-based *frame*, fitting *box* x *box* pixels. Raises NotRenderable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """A scheduled procedure step, as the Modality Worklist has it: *values* by keyword, as texts (PS3.4 K.6).
+
+    *uid* names the workitem behind it; an order that is none yet has "". *state* is a Procedure Step State.
+    """
+
+    study_instance_uid: str
+    values: Mapping[str, str]
+    uid: str = ""
+    state: str = "SCHEDULED"
+
+
+class Worklist(Protocol):
+    """Who knows what is to be done: workitems, and orders."""
+
+    def scheduled(self, namespace: str) -> Iterator[Scheduled]:
+        """Every step that is not finished, in the order they start."""

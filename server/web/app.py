@@ -18,6 +18,7 @@ from server.web.guard import Guard
 from server.web.middleware import Gate, refuse
 from server.web.operations import OperationRoutes
 from server.web.pages import routes as pages
+from server.web.service import routes as service
 from server.web.services import Services
 from server.web.streaming import StreamingRouter
 from server.web.trusted import Loopback
@@ -41,6 +42,7 @@ def build(services: Services, guard: Guard, cors: Cors | None = None) -> App:
         *StudyServiceRoutes(services).operations(),
         *TogetherRoutes(services).operations(),
         *dicomweb.operations(services),
+        *service.operations(services),
         *OperationRoutes(services).operations(),
         *docs.operations(),
         *pages.operations(services),

@@ -15,6 +15,8 @@ from core.archive.parts import Parts
 from core.archive.pseudonyms import Pseudonyms
 from core.archive.removals import Removals
 from core.archive.returned import Searcher
+from core.dicom.uids import UidMaker
+from core.worklist.worklist import Worklist
 from server.notify import Notifying
 from server.web.auth import Authenticator
 from server.web.body import Limits
@@ -58,6 +60,8 @@ class Services:
     ae_titles: AeTitles
     searcher: Searcher
     pseudonyms: Pseudonyms
+    worklist: Worklist
+    uids: UidMaker
     limits: Limits = field(default_factory=Limits)
     metrics: Metrics = field(default_factory=Metrics)
     jobs: Jobs = field(default_factory=Jobs)

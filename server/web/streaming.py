@@ -26,6 +26,8 @@ class Operation:
     answers: Mapping[int, tuple[str, ...]] = field(default_factory=lambda: {200: ("application/json",)})
     query: Mapping[str, str] = field(default_factory=dict)
     documented: bool = True
+    fields: Mapping[str, bool] = field(default_factory=dict)
+    """Members of a JSON body, and whether each must be there."""
 
 
 class _Endpoint:
@@ -116,13 +118,22 @@ def _item(operation: Operation) -> dict[str, Any]:
     if operation.body:
         item["requestBody"] = {
             "required": True,
-            "content": {media: {"schema": _schema(media)} for media in operation.body},
+            "content": {media: {"schema": _body_schema(media, operation)} for media in operation.body},
         }
     return item
 
 
 def _placeholders(path: str) -> list[str]:
     return ["{" + part.split("}")[0].split(":")[0] + "}" for part in path.split("{")[1:]]
+
+
+def _body_schema(media: str, operation: Operation) -> dict[str, Any]:
+    if not operation.fields:
+        return _schema(media)
+    file = {"type": "string", "format": "binary"}
+    members = {name: file if name == "file" else {"type": "string"} for name in operation.fields}
+    needed = [name for name, must in operation.fields.items() if must]
+    return {"type": "object", "properties": members, "required": needed}
 
 
 def _schema(media: str) -> dict[str, Any]:

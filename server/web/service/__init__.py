@@ -1,0 +1,1 @@
+"""The DICOM Service: worklist, exams, callbacks, viewer tokens and UIDs for applications."""

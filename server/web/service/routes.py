@@ -1,0 +1,12 @@
+"""All routes of the DICOM Service: one list of them for the application."""
+
+from __future__ import annotations
+
+from server.web.service.workitems import WorkitemRoutes
+from server.web.services import Services
+from server.web.streaming import Operation
+
+
+def operations(services: Services) -> list[Operation]:
+    """Every route of the files named here."""
+    return [*WorkitemRoutes(services).operations()]

@@ -1,0 +1,85 @@
+"""The curl lines of the DICOM Service document, run as written or as errata.md mends them.
+
+Host and port are filled in, and what stands in capitals or colons for a value.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.app.archive_process import ArchiveProcess
+
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed"),
+]
+
+HOST = "https://your-dicom-service"
+CREATE = f"""curl --request POST \\
+--url {HOST}/workitems \\
+--header 'accept: application/json' \\
+--header 'content-type: application/json' \\
+--data '{{
+"StudyInstanceUID": "1.2.752.24.5.2584605181.20150129083013.816906",
+"PatientID": "SDJ38WMD1MS01",
+"PatientName": "MARIO^ROSSI",
+"ScheduledStationAETitle": "NGV",
+"ScheduledProcedureStepStartDate": "20000101",
+"ScheduledProcedureStepStartTime": "120000",
+"ScheduledProcedureStepDescription": "Tac",
+"Modality": "CT",
+"AccessionNumber": "NDS83JF784N209D2"
+}}'"""
+LISTED = f"curl --request GET --url {HOST}/workitems?patientID=123456789"
+REMOVE = f"curl --request DELETE --url {HOST}/workitems/1.123.45.6789.123456789"
+UID = f"curl --request GET \\\n--url {HOST}/uid"
+LINES = (CREATE, LISTED, REMOVE, UID)
+
+
+class Desk:
+    """A folder with the files the lines name, and an archive they reach."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder = folder
+        self.url = url
+
+    def run(self, line: str, *more: str) -> bytes:
+        """What curl writes; it must not have failed."""
+        line = line.replace("\\\n", " ")
+        arguments = shlex.split(line.replace(HOST, self.url))
+        done = subprocess.run([*arguments, *more], cwd=self.folder, capture_output=True, check=True)
+        return done.stdout
+
+    def status(self, line: str) -> int:
+        """The HTTP status curl gets."""
+        return int(self.run(line, "-o", "/dev/null", "-w", "%{http_code}"))
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """An archive without accounts."""
+    folder = tmp_path_factory.mktemp("curl")
+    with ArchiveProcess(folder / "data") as archive:
+        yield Desk(folder, archive.url)
+
+
+def test_the_worklist(desk: Desk) -> None:
+    uid = "1.2.752.24.5.2584605181.20150129083013.816906"
+    assert json.loads(desk.run(CREATE))["StudyInstanceUID"] == uid
+    assert desk.status(CREATE) == 409
+    (item,) = json.loads(desk.run(LISTED.replace("123456789", "SDJ38WMD1MS01")))
+    assert item["0020000D"]["Value"] == [uid]
+    assert json.loads(desk.run(LISTED)) == []
+    mine = REMOVE.replace("1.123.45.6789.123456789", uid)
+    assert [desk.status(mine), desk.status(mine), desk.status(REMOVE)] == [204, 404, 404]
+
+
+def test_a_uid(desk: Desk) -> None:
+    assert json.loads(desk.run(UID))["uid"].startswith("2.25.")
