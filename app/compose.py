@@ -74,7 +74,11 @@ def opened(data: Path, chosen: ServeSettings) -> Generator[Open, None, None]:
 
     with RenderPool() as pool, RenderPool(1, time_limit_s=HEAVY_LIMIT_S) as heavy:
         archive = Archive.open(
-            data, settle_after_s=chosen.settle_after_s, thumbnailer=pool, trash_days=chosen.trash_days
+            data,
+            settle_after_s=chosen.settle_after_s,
+            thumbnailer=pool,
+            modeller=pool,
+            trash_days=chosen.trash_days,
         )
         try:
             yield Open(data, archive, pool, heavy, chosen.trash_days)
@@ -125,7 +129,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             open_door=site.no_auth,
             changes=changes_of(data),
         )
-        removals = Removals(archive.db, archive.audit, days=open_archive.trash_days)
+        removals = Removals(archive.db, archive.audit, days=open_archive.trash_days, changed=archive.changed)
         services = Services(
             archive=archive,
             authenticator=authenticator,

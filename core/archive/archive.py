@@ -16,6 +16,7 @@ from core.archive.blobs import Blob, Incoming, LocalBlobs
 from core.archive.check import Inspector
 from core.archive.files import FileSystem, make_folders
 from core.archive.finding import Finder, StudyState
+from core.archive.listing import Listed, listed
 from core.archive.lock import FolderLock
 from core.archive.nouns import (
     CURRENT,
@@ -36,13 +37,13 @@ from core.archive.nouns import (
     TrashEntry,
 )
 from core.archive.phi import only_phi, overlaid
-from core.archive.schema import CATALOG, namespaces, series, series_cache
+from core.archive.schema import CATALOG, namespaces
 from core.archive.schema import studies as study_table
 from core.archive.store import Said, Sending, Store, check_namespace
 from core.archive.trash import Trash
 from core.audit.log import AuditLog
 from core.db.database import Database
-from core.dicom.ports import Thumbnailer
+from core.dicom.ports import Modeller, Thumbnailer
 from core.errors import Busy, NotFound
 
 SWEEP_EVERY_S = 600.0
@@ -58,7 +59,6 @@ class Archive:
 
     db: Database
     """The database file, shared with accounts and documents."""
-
     audit: AuditLog
     """The audit log in it."""
 
@@ -71,6 +71,7 @@ class Archive:
         lock: FolderLock | None,
         settle_after_s: float,
         thumbnailer: Thumbnailer | None,
+        modeller: Modeller | None,
         trash_days: float,
     ) -> None:
         self._data = data
@@ -96,6 +97,7 @@ class Archive:
                 database,
                 blobs,
                 thumbnailer,
+                modeller=modeller,
                 after_s=settle_after_s,
                 sweep=self._trash.sweep,
                 sweep_every_s=SWEEP_EVERY_S,
@@ -108,6 +110,7 @@ class Archive:
         *,
         settle_after_s: float = 3.0,
         thumbnailer: Thumbnailer | None = None,
+        modeller: Modeller | None = None,
         exclusive: bool = True,
         trash_days: float = 7,
         files: FileSystem | None = None,
@@ -133,6 +136,7 @@ class Archive:
             lock=lock,
             settle_after_s=settle_after_s,
             thumbnailer=thumbnailer,
+            modeller=modeller,
             trash_days=trash_days,
         )
 
@@ -222,9 +226,7 @@ class Archive:
                 return studies.stored_image(row, image, self._blobs)
         raise NotFound("image", "The study has no images.")
 
-    def held(
-        self, namespace: str, study_uid: str, sop_uids: Sequence[str] | None = None
-    ) -> Mapping[str, str]:
+    def held(self, namespace: str, study_uid: str, sop_uids: Sequence[str] | None = None) -> dict[str, str]:
         """Current version by SOP Instance UID, of all or of those asked; {} for a study not there."""
         with self.db.read() as connection:
             try:
@@ -378,13 +380,11 @@ class Archive:
     def _cached(self, namespace: str, study_uid: str, series_uid: str, column: str) -> bytes | None:
         with self.db.read() as connection:
             row = studies.study_row(connection, namespace, study_uid)
-            query = (
-                select(series_cache.c[column])
-                .join(series, series.c.id == series_cache.c.series_id)
-                .where(series.c.study_id == row.id, series.c.series_uid == series_uid)
-            )
-            found: bytes | None = connection.execute(query).scalar()
-        return found
+            return studies.cached(connection, row.id, series_uid, column)
+
+    def listed(self, namespace: str, study_uid: str, *below: str) -> Sequence[Listed]:
+        """The objects of a study, series or image (UIDs *below*) in order. Raises NotFound."""
+        return listed(self.db, self._blobs, (namespace, study_uid), *below)
 
     def _owned(self) -> None:
         if self._lock is None:

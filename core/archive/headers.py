@@ -13,10 +13,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from core.archive.blobs import Blobs
+from core.archive.models import Models
 from core.archive.schema import series_cache
 from core.dicom.elements import tag_text
 from core.dicom.json_model import GROUPS as NAME_GROUPS
-from core.dicom.json_model import Model, metadata
+from core.dicom.json_model import PIXEL_TAGS, Model, metadata
 from core.dicom.recoding import dictionary_vr
 from core.dicom.stored_object import GROUPS, read_object
 from core.errors import KnownError
@@ -38,6 +39,7 @@ class Headers:
         self._blobs = blobs
         self._series: tuple[int, Mapping[tuple[str, str], Mapping[str, str]]] = (0, {})
         self._object: tuple[int, Model] = (0, {})
+        self._models = Models()
         self._texts: tuple[int, Mapping[str, str]] = (0, {})
 
     def values(self, row: Row[Any], path: tuple[int, ...]) -> Sequence[str]:
@@ -62,13 +64,17 @@ class Headers:
     def model(self, row: Row[Any]) -> Model:
         """Every element up to the pixel data."""
         if self._object[0] != row.i_id:
-            try:
-                model = metadata(Path(self._blobs.path(row.i_blob)))
-            except KnownError as error:
-                log.warning("an image could not be searched: %s", type(error).__name__)
-                model = {}
+            kept = self._models.of(self._connection, row.i_series_id, row.i_sop_uid, row.i_version)
+            model = _without_bulk(json.loads(kept.json)) if kept is not None else self._read_model(row)
             self._object = row.i_id, model
         return self._object[1]
+
+    def _read_model(self, row: Row[Any]) -> Model:
+        try:
+            return metadata(Path(self._blobs.path(row.i_blob)))
+        except KnownError as error:
+            log.warning("an image could not be searched: %s", type(error).__name__)
+            return {}
 
     def _load(self, series_id: int) -> Mapping[tuple[str, str], Mapping[str, str]]:
         query = select(series_cache.c.metadata).where(series_cache.c.series_id == series_id)
@@ -94,6 +100,18 @@ def plain(tag: int) -> bool:
     if tag >> 16 not in GROUPS or dictionary_vr(tag).decode("ascii") not in PLAIN_VRS:
         return False
     return dictionary_VM(tag) == "1"
+
+
+def _without_bulk(model: Model) -> Model:
+    """A model as it is where nobody can fetch bulk data, and pixel data are none of it."""
+    found: Model = {}
+    for name, element in model.items():
+        if int(name, 16) in PIXEL_TAGS:
+            continue
+        found[name] = {key: value for key, value in element.items() if key != "BulkDataURI"}
+        if element["vr"] == "SQ" and "Value" in element:
+            found[name]["Value"] = [_without_bulk(item) for item in element["Value"]]
+    return found
 
 
 def _walk(model: Mapping[str, Any], path: tuple[int, ...]) -> list[str]:

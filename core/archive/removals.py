@@ -18,6 +18,7 @@ from core.archive.schema import attachments, instances, phi_sets, series, studie
 from core.archive.studies import study_row
 from core.audit.log import AuditLog, Event
 from core.db.database import Database
+from core.db.writer import Work
 from core.errors import NotFound
 
 AT_A_TIME = 500
@@ -26,21 +27,25 @@ NOT_YET = -1
 
 
 class Removals:
-    """Each is one transaction with its audit row; the Futures resolve when durable, or raise NotFound."""
+    """Each is one transaction with its audit row; the Futures resolve when durable, or raise NotFound.
 
-    def __init__(self, database: Database, audit: AuditLog, *, days: float) -> None:
+    *changed* is called after each: what is left of the study is to settle anew.
+    """
+
+    def __init__(
+        self, database: Database, audit: AuditLog, *, days: float, changed: Callable[[], None] = lambda: None
+    ) -> None:
         self._database = database
         self._audit = audit
         self._days = days
+        self._changed = changed
 
     def images(self, namespace: str, study_uid: str, sop_uids: Collection[str], by: By) -> Future[TrashEntry]:
         """Remove images with all their versions, or none of them if one is not there.
 
         With the last image goes the study, unless it has attachments.
         """
-        return self._database.write(
-            lambda connection: self.take(connection, namespace, study_uid, sop_uids, by)
-        )
+        return self._write(lambda connection: self.take(connection, namespace, study_uid, sop_uids, by))
 
     def take(
         self, connection: Connection, namespace: str, study_uid: str, sop_uids: Collection[str], by: By
@@ -72,7 +77,7 @@ class Removals:
             _move_images(connection, study, twin, rows)
             return self._done(connection, study, twin, by, "images deleted")
 
-        return self._database.write(work)
+        return self._write(work)
 
     def attachment(
         self, namespace: str, study_uid: str, guid: str, version: str, by: By
@@ -93,7 +98,12 @@ class Removals:
             connection.execute(update(attachments).where(attachments.c.id == found).values(study_id=twin))
             return self._done(connection, study, twin, by, "attachment deleted")
 
-        return self._database.write(work)
+        return self._write(work)
+
+    def _write(self, work: Work[TrashEntry]) -> Future[TrashEntry]:
+        removed = self._database.write(work)
+        removed.add_done_callback(lambda _: self._changed())
+        return removed
 
     def _whole(self, connection: Connection, study: Row[Any], by: By) -> TrashEntry:
         entry = remove.delete_study(

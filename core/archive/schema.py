@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    Connection,
     Float,
     ForeignKey,
     Index,
@@ -99,6 +100,7 @@ series = Table(
     UniqueConstraint("study_id", "ordinal"),
 )
 Index("series_by_modality", series.c.modality, series.c.study_id)
+series_by_uid = Index("series_by_uid", series.c.series_uid)
 
 phi_sets = Table(
     "phi_sets",
@@ -200,6 +202,16 @@ series_cache = Table(
     Column("thumbnail", LargeBinary),  # JPEG; NULL where no picture can be made
 )
 
+series_models = Table(
+    "series_models",
+    catalog,
+    Column("series_id", Integer, ForeignKey("series.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("names", String, nullable=False),  # lines of SOP Instance UID and version
+    Column("address", String, nullable=False),  # what stands for the address of bulk data
+    Column("packed", LargeBinary, nullable=False),  # as many lines of JSON, zlib
+)
+
 
 def unindexed(column: Column[Any]) -> ColumnElement[Any]:
     """The column with SQLite's unary plus: the planner then drives the query from another, narrower index.
@@ -209,4 +221,10 @@ def unindexed(column: Column[Any]) -> ColumnElement[Any]:
     return literal_column(f"+{column}", column.type)
 
 
-CATALOG = Part("catalog", catalog, version=1)
+def _with_models(connection: Connection) -> None:
+    """Models of settled images; those of older archives are made in the background."""
+    series_models.create(connection)
+    series_by_uid.create(connection)
+
+
+CATALOG = Part("catalog", catalog, version=2, migrations={1: _with_models})

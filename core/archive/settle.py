@@ -8,20 +8,22 @@ import json
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
+from core.archive import models
 from core.archive.arrival import key_of
 from core.archive.blobs import LocalBlobs
 from core.archive.homes import write_words
-from core.archive.schema import averages, instances, series, series_cache, studies
+from core.archive.schema import averages, instances, series, series_cache, series_models, studies
 from core.archive.studies import counted_average, in_order
 from core.db.database import Database
-from core.dicom.ports import Thumbnailer
+from core.dicom.ports import Modeller, Thumbnailer
 from core.dicom.stored_object import read_object
 from core.dicom.tree import folded
 from core.errors import KnownError, NotRenderable
@@ -44,6 +46,9 @@ COLUMNS = {
 """Columns of the study list that follow the average; the Patient ID is identity and stays."""
 
 
+_MODELS_OF_CACHED = series_models.c.series_id == series_cache.c.series_id
+
+
 class Settler:
     """A thread that settles one study after the other and runs *sweep* now and then; close it when done."""
 
@@ -53,6 +58,7 @@ class Settler:
         blobs: LocalBlobs,
         thumbnailer: Thumbnailer | None,
         *,
+        modeller: Modeller | None = None,
         after_s: float,
         sweep: Callable[[], None],
         sweep_every_s: float,
@@ -60,6 +66,8 @@ class Settler:
         self._database = database
         self._blobs = blobs
         self._thumbnailer = thumbnailer
+        self._modeller = modeller
+        self._caught_up = False
         self._after_s = after_s
         self._sweep = sweep
         self._sweep_every_s = sweep_every_s
@@ -107,6 +115,9 @@ class Settler:
             self._wake.clear()
             study, next_change = self._next(quiet_since)
             self._idle = study is None and next_change is None
+            if study is None and not self._caught_up:
+                self._caught_up = self._catch_up()
+                continue
             if study is None:
                 to_sweep = max(0.0, self._next_sweep - time.monotonic())
                 if next_change is None:
@@ -131,7 +142,7 @@ class Settler:
     def _settle(self, study: Row[Any]) -> None:
         with self._database.read() as connection:
             average = counted_average(connection, study.id)
-            groups = _images_by_series(connection, study.id)
+            groups = _images_of(connection, instances.c.study_id == study.id)
             cached = (
                 select(series_cache.c.series_id, series_cache.c.state)
                 .join(series, series.c.id == series_cache.c.series_id)
@@ -142,11 +153,44 @@ class Settler:
             state = _state_of(images)
             if states.get(series_id) == state:
                 continue
+            if not self._keep_models(series_id, images):
+                return
             row = self._cache_row(series_id, images, state)
             if row is None:
                 return
             self._database.write(partial(_keep_cache, row=row)).result()
         self._database.write(partial(_keep_average, study=study, average=average)).result()
+
+    def _catch_up(self) -> bool:
+        """Make the models of one series that settled before there were any; True if there is none."""
+        query = (
+            select(series_cache.c.series_id)
+            .where(~select(series_models.c.number).where(_MODELS_OF_CACHED).exists())
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            series_id = connection.execute(query).scalar()
+            if series_id is None:
+                return True
+            images = _images_of(connection, instances.c.series_id == series_id)
+        self._keep_models(series_id, images.get(series_id, []))
+        return False
+
+    def _keep_models(self, series_id: int, images: Sequence[Row[Any]]) -> bool:
+        """Make and keep the models of a series; False if the archive is being closed."""
+        address = f"{uuid.uuid4().hex}/"  # nothing that an object could say
+        make = self._modeller.model if self._modeller is not None else models.model_here
+        made: list[tuple[models.Image, bytes]] = []
+        for image in images:
+            if self._closing:
+                return False
+            try:
+                made.append((image, make(self._blobs.path(image.blob), address)))
+            except (KnownError, OSError) as error:
+                log.warning("the model of an image could not be made: %s", type(error).__name__)
+        rows = list(models.packed(series_id, address, made))
+        self._database.write(lambda connection: models.keep(connection, series_id, rows)).result()
+        return True
 
     def _cache_row(self, series_id: int, images: Sequence[Row[Any]], state: str) -> dict[str, Any] | None:
         described = []
@@ -189,8 +233,9 @@ def unsettled(connection: Connection) -> int:
     return connection.execute(query).scalar_one()
 
 
-def _images_by_series(connection: Connection, study_id: int) -> dict[int, list[Row[Any]]]:
-    query = select(instances).where(instances.c.study_id == study_id, instances.c.current.is_(True))
+def _images_of(connection: Connection, where: ColumnElement[bool]) -> dict[int, list[Row[Any]]]:
+    """Current images in order, by series."""
+    query = select(instances).where(where, instances.c.current.is_(True))
     groups: dict[int, list[Row[Any]]] = {}
     for row in connection.execute(query):
         groups.setdefault(row.series_id, []).append(row)

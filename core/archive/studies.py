@@ -20,6 +20,7 @@ from core.archive.schema import (
     overlays,
     phi_sets,
     series,
+    series_cache,
     studies,
     unindexed,
 )
@@ -209,6 +210,17 @@ def overlay_of(connection: Connection, study: Row[Any], phi_namespace: str | Non
         if tags is not None:
             return dict(json.loads(tags))
     return {}
+
+
+def cached(connection: Connection, study_id: int, series_uid: str, column: str) -> bytes | None:
+    """What has settled of a series, None if nothing has."""
+    query = (
+        select(series_cache.c[column])
+        .join(series, series.c.id == series_cache.c.series_id)
+        .where(series.c.study_id == study_id, series.c.series_uid == series_uid)
+    )
+    found: bytes | None = connection.execute(query).scalar()
+    return found
 
 
 def transfer_attributes(connection: Connection, study_id: int) -> dict[str, list[str]]:

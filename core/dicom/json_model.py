@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import struct
@@ -63,6 +64,11 @@ def metadata(path: Path, overlay: Mapping[int, str] | None = None, bulk: Address
         vr = "LO" if vr == "UN" else vr
         found[f"{tag:08X}"] = element_of(vr, value.split("\\") if value else [])
     return dict(sorted(found.items()))
+
+
+def encoded(model: Model) -> bytes:
+    """A model as JSON in UTF-8, without a line end in it."""
+    return json.dumps(model, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def _pixels(path: Path, file: BinaryIO, ds: Any) -> tuple[int, str] | None:

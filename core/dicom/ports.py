@@ -47,6 +47,13 @@ class Sink(Protocol):
         """Send one instance; returns only when the receiver says it is durable. Raises KnownError."""
 
 
+class Modeller(Protocol):
+    """Makes DICOM JSON models of stored objects."""
+
+    def model(self, file: Path, address: str) -> bytes:
+        """One line of JSON, bulk data at *address* and the way to it. Raises KnownError."""
+
+
 class Thumbnailer(Protocol):
     """Makes small pictures of stored objects."""
 

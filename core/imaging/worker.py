@@ -24,6 +24,8 @@ HTML_PDF = "html-pdf:"
 """Before the character set that was sent with an HTML page, "" if none was."""
 TRANSCODE = "transcode:"
 """Before the transfer syntax in which an object is wanted as a whole."""
+MODEL = "model:"
+"""Before the address of bulk data in the DICOM JSON model that is wanted of an object."""
 
 
 class VoiSpec(NamedTuple):
@@ -110,6 +112,11 @@ def _picture(task: Task) -> bytes:
         from core.imaging.html import pdf_of_html
 
         return pdf_of_html(source, task.kind.removeprefix(HTML_PDF))
+    if task.kind.startswith(MODEL) and isinstance(source, Path):
+        from core.dicom.json_model import encoded, metadata
+
+        address = task.kind.removeprefix(MODEL)
+        return encoded(metadata(source, bulk=lambda way: address + way))
     if task.kind in RASTERS and isinstance(source, Path):
         return _raster(task, source)
     image = ImageObject.open(source)

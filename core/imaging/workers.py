@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from core import errors
 from core.errors import KnownError, NotFound, NotRenderable
-from core.imaging.worker import Answer, Task, VoiSpec, serve
+from core.imaging.worker import MODEL, Answer, Task, VoiSpec, serve
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -97,6 +97,10 @@ class RenderPool:
     def thumbnail(self, file: Path, frame: int, box: int) -> bytes:
         """The `Thumbnailer` port: waits for the picture."""
         return self.render(file, frame, "thumbnail", (box, box), 75).result()
+
+    def model(self, file: Path, address: str) -> bytes:
+        """The `Modeller` port: waits for the model."""
+        return self.render(file, 0, MODEL + address, None, 0).result()
 
     def pids(self) -> list[int]:
         """Process ids of the workers that live."""

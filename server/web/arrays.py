@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from server.web.call import Call, Headers, Send
 from server.web.services import Services
 
+T = TypeVar("T")
 TOGETHER = 16
 """So many are made in one go and sent in one piece."""
+FAST = 1
+"""Of zlib's levels: text that repeats itself so is hardly smaller by the others, at many times the cost."""
 
 
 async def send_array(
     services: Services,
     call: Call,
     send: Send,
-    names: Sequence[str],
-    some: Callable[[Sequence[str]], bytes],
+    names: Sequence[T],
+    some: Callable[[Sequence[T]], bytes],
     *,
     media_type: bytes = b"application/json",
     headers: Headers | None = None,
     packed: bool = False,
+    together: int = TOGETHER,
 ) -> None:
     """Answer with what *some* makes of *names*: JSON with commas between, without brackets.
 
@@ -30,7 +35,7 @@ async def send_array(
     """
     first = b"" if call.head or not names else await services.run(lambda: some(names[:1]))
     head = [(b"content-type", media_type), *(headers or [])]
-    packer = zlib.compressobj(6, zlib.DEFLATED, 16 + zlib.MAX_WBITS) if packed else None
+    packer = zlib.compressobj(FAST, zlib.DEFLATED, 16 + zlib.MAX_WBITS) if packed else None
     if packer is not None:
         head.append((b"content-encoding", b"gzip"))
 
@@ -44,8 +49,8 @@ async def send_array(
         await send({"type": "http.response.body", "body": b""})
         return
     await send({"type": "http.response.body", "body": on_its_way(b"[" + first), "more_body": True})
-    for at in range(1, len(names), TOGETHER):
-        chosen = names[at : at + TOGETHER]
+    for at in range(1, len(names), together):
+        chosen = names[at : at + together]
         body = await services.run(
             lambda chosen=chosen: on_its_way(b"," + some(chosen))  # type: ignore[misc] # bound now
         )

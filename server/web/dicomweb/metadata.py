@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from sqlalchemy import Connection
+
 from core.access.rights import Right
-from core.archive.nouns import StoredImage
-from core.dicom.json_model import metadata
-from core.errors import NotAcceptable
+from core.archive.archive import Archive
+from core.archive.listing import Listed
+from core.archive.models import Models, model_here
+from core.dicom.json_model import Model
+from core.errors import NotAcceptable, NotFound
 from server.web.arrays import send_array
 from server.web.call import Call, Headers, Receive, Scope, Send, answer, call_of
 from server.web.dicomweb.media import RELATED
 from server.web.dicomweb.model_forms import DICOM_JSON, DICOM_XML, JSON, WOULD_DO, model_form, send_xml
-from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, base_url, namespace_of, uids_at
-from server.web.errors import encode
+from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, base_url, listed_at, namespace_of
 from server.web.files import ASK_AGAIN
 from server.web.services import Services
 from server.web.streaming import Operation
 
 TAG = "DICOMweb"
+TOGETHER = 64
+"""So many are made in one go."""
 OF_V3 = "/api/v3/"
 """Where V3 storage answers for itself: it knows overlays, and no addresses of bulk data."""
 
@@ -55,55 +61,75 @@ class MetadataRoutes:
             scope["path_params"]["study_uid"],
         )
 
-        def find() -> tuple[list[str], str]:
-            uids = uids_at(self._services, scope, namespace)
-            state = self._archive.state(namespace, study_uid).name
+        def find() -> tuple[Sequence[Listed], str]:
+            state, known = self._state(namespace, study_uid), call.header(b"if-none-match")
             what = f"{state}\0{base}\0{scope['path']}\0{media_type}\0{packed}"
-            return uids, hashlib.sha256(what.encode()).hexdigest()[:40]
+            version = hashlib.sha256(what.encode()).hexdigest()[:40]
+            if version in known:
+                return [], version  # named by an earlier answer: all of it is still there
+            images = listed_at(self._services, scope, namespace)
+            return [] if names(known, version) else images, version
 
-        uids, version = await self._services.run(find)
+        images, version = await self._services.run(find)
         headers: Headers = [
             (b"etag", f'"{version}"'.encode()),
             (b"cache-control", ASK_AGAIN),
             (b"vary", b"accept, accept-encoding"),
         ]
-        if names(call.header(b"if-none-match"), version):
+        if not images:
             await answer(send, 304, b"", headers)
             return
-
-        def described(uid: str) -> dict[str, object]:
-            return _described(self._archive.image(namespace, study_uid, uid), base)
-
+        described = _Described(self._archive, base)
         if media_type == DICOM_XML:
-            models = (await self._services.run(lambda uid=uid: described(uid)) for uid in uids)  # type: ignore[misc] # bound now
+            models = (await self._services.run(lambda each=each: described.model(each)) for each in images)  # type: ignore[misc] # bound now
             await send_xml(call, receive, send, models, headers)
             return
-
-        def some(chosen: Sequence[str]) -> bytes:
-            return b",".join(encode(described(uid)) for uid in chosen)
-
         await send_array(
             self._services,
             call,
             send,
-            uids,
-            some,
+            images,
+            described.json,
             media_type=media_type.encode(),
             headers=headers,
             packed=packed,
+            together=TOGETHER,
         )
 
+    def _state(self, namespace: str, study_uid: str) -> str:
+        """What tells a study from what it was before; of one that is not there, nothing."""
+        try:
+            return self._archive.state(namespace, study_uid).name
+        except NotFound:
+            return ""
 
-def _described(image: StoredImage, base: str) -> dict[str, object]:
-    place = "/".join(
-        f"{what}/{quote(uid, safe='')}"
-        for what, uid in (
-            ("studies", image.study_uid),
-            ("series", image.series_uid),
-            ("instances", image.sop_instance_uid),
-        )
-    )
-    return metadata(image.path, bulk=lambda way: f"{base}/{place}/bulkdata/{way}")
+
+class _Described:
+    """The models of objects: as they have settled, else from the objects themselves."""
+
+    def __init__(self, archive: Archive, base: str) -> None:
+        self._archive = archive
+        self._base = base
+        self._models = Models()
+        self._series: tuple[tuple[str, ...], str] = ((), "")
+
+    def json(self, images: Sequence[Listed]) -> bytes:
+        """Several with commas between."""
+        with self._archive.db.read() as connection:
+            return b",".join([self._one(connection, each) for each in images])
+
+    def model(self, listed: Listed) -> Model:
+        """A single one."""
+        model: Model = json.loads(self.json([listed]))
+        return model
+
+    def _one(self, connection: Connection, listed: Listed) -> bytes:
+        if self._series[0] != listed.place:
+            study_uid, series_uid = (quote(uid, safe="") for uid in listed.place[1:])
+            self._series = listed.place, f"{self._base}/studies/{study_uid}/series/{series_uid}/instances/"
+        address = f"{self._series[1]}{quote(listed.sop_uid, safe='')}/bulkdata/"
+        kept = self._models.of(connection, listed.series_id, listed.sop_uid, listed.version)
+        return kept.at(address) if kept is not None else model_here(listed.image.path, address)
 
 
 def names(header: str, version: str) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from core.access.rights import Right
-from core.archive import contents
 from core.archive.ae_titles import DEFAULT_NAMESPACE
+from core.archive.listing import Listed
 from core.archive.nouns import StoredImage
 from core.errors import BadInput, NotFound
 from server.web.call import Call, Scope, call_of, caller_of
@@ -47,26 +47,29 @@ def title_known(services: Services, scope: Scope) -> None:
 
 def images_at(services: Services, scope: Scope, right: Right = Right.VIEW) -> list[StoredImage]:
     """The objects a study, series or instance address names, in order. Raises NotFound, Denied."""
-    namespace, study_uid = namespace_of(services, scope, right), scope["path_params"]["study_uid"]
+    namespace = namespace_of(services, scope, right)
     if "image_uid" in scope["path_params"]:
         return [_image_at(services, scope, namespace)]
-    return [services.archive.image(namespace, study_uid, uid) for uid in uids_at(services, scope, namespace)]
+    return [each.image for each in _listed_at(services, scope, namespace)]
 
 
-def uids_at(services: Services, scope: Scope, namespace: str) -> list[str]:
-    """Their SOP Instance UIDs. Raises NotFound."""
+def listed_at(services: Services, scope: Scope, namespace: str) -> Sequence[Listed]:
+    """The same as a list. Raises NotFound."""
+    if "image_uid" not in scope["path_params"]:
+        return _listed_at(services, scope, namespace)
+    image = _image_at(services, scope, namespace)
+    return services.archive.listed(namespace, image.study_uid, image.series_uid, image.sop_instance_uid)
+
+
+def _listed_at(services: Services, scope: Scope, namespace: str) -> Sequence[Listed]:
     params = scope["path_params"]
-    if "image_uid" in params:
-        return [_image_at(services, scope, namespace).sop_instance_uid]
     try:
-        uids = contents.images_of(
-            services.archive, namespace, params["study_uid"], params.get("series_uid", "")
-        )
+        found = services.archive.listed(namespace, params["study_uid"], params.get("series_uid", ""))
     except NotFound as error:
         raise _as_asked(error, scope) from error
-    if not uids:
+    if not found:
         raise _no_image()
-    return uids
+    return found
 
 
 def _image_at(services: Services, scope: Scope, namespace: str) -> StoredImage:

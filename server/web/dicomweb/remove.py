@@ -9,7 +9,7 @@ from core.access.rights import Right
 from core.archive.nouns import By, TrashEntry
 from core.errors import NotFound
 from server.web.call import Receive, Scope, Send, answer, call_of, caller_of
-from server.web.dicomweb.places import BASES, INSTANCE, SERIES, STUDY, at_each, namespace_of, uids_at
+from server.web.dicomweb.places import BASES, INSTANCE, SERIES, STUDY, at_each, listed_at, namespace_of
 from server.web.errors import BAD_REQUEST, Refused
 from server.web.services import Services
 from server.web.streaming import Operation
@@ -63,7 +63,7 @@ class RemoveRoutes:
 
         def start() -> Future[TrashEntry]:
             if "series_uid" in scope["path_params"]:
-                uids = uids_at(self._services, scope, namespace)
+                uids = [each.sop_uid for each in listed_at(self._services, scope, namespace)]
                 return self._services.removals.images(namespace, study_uid, uids, by)
             archive = self._services.archive
             return archive.delete_study(namespace, study_uid, by.actor, silent=by.silent, reason=by.reason)

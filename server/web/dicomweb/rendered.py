@@ -6,7 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 
-from core.access.rights import Right
 from core.archive.nouns import CURRENT, StoredImage
 from core.dicom.inside import ENCAPSULATED_PDF, pdf_in, video_in
 from core.dicom.syntaxes import transfer_syntax
@@ -18,7 +17,7 @@ from server.web.dicomweb.media import EVERYTHING, RELATED, accepted
 from server.web.dicomweb.moving import KINDS as MOVING
 from server.web.dicomweb.moving import MovingSender, moving_form
 from server.web.dicomweb.parts import Parts
-from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, images_at, namespace_of, uids_at
+from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, images_at
 from server.web.files import ASK_AGAIN, Stored, send_stored
 from server.web.pictures import THUMBNAIL
 from server.web.services import Services
@@ -126,11 +125,9 @@ class RenderedRoutes:
 
     def _showing(self, scope: Scope) -> StoredImage:
         """The object that stands for what the address names. Raises NotFound."""
-        namespace = namespace_of(self._services, scope, Right.VIEW)
-        uids = uids_at(self._services, scope, namespace)
-        middle = len(uids) // 2
-        for uid in (*uids[middle:], *reversed(uids[:middle])):
-            image = self._services.archive.image(namespace, scope["path_params"]["study_uid"], uid)
+        images = images_at(self._services, scope)
+        middle = len(images) // 2
+        for image in (*images[middle:], *reversed(images[:middle])):
             if shows(image):
                 return image
         raise NotFound("image", "There is no picture here.")
