@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.archive.removals import Removals
     from core.imaging.workers import RenderPool
     from core.settings import ServeSettings
+    from server.dimse.suboperations import Converter
     from server.notify import Notifying
     from server.web.call import App
 
@@ -61,10 +62,11 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """The applications of the two listeners."""
+    """The applications of the two listeners, and what makes objects into others for other doors, too."""
 
     public: App
     internal: App
+    convert: Converter
 
 
 @contextmanager
@@ -151,7 +153,9 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
         )
         guard = Guard(site.host, site.allowed_hosts, site.behind_proxy)
         yield Web(
-            build(services, guard, Cors.of(site.cors_origins)), build_internal(services, Guard("127.0.0.1"))
+            build(services, guard, Cors.of(site.cors_origins)),
+            build_internal(services, Guard("127.0.0.1")),
+            services.transcoder.image_here,
         )
 
 

@@ -14,6 +14,7 @@ from core.errors import BadInput
 if TYPE_CHECKING:
     from app.compose import Open, Site
     from core.settings import Settings
+    from server.dimse.suboperations import Converter
     from server.node import Listener, Tls
 
 OFF = "off"
@@ -21,7 +22,7 @@ OFF = "off"
 
 @contextmanager
 def dimse_door(
-    open_archive: Open, site: Site, found: Settings, port: int, tls: Tls | None
+    open_archive: Open, site: Site, found: Settings, port: int, *, tls: Tls | None, convert: Converter
 ) -> Generator[str, None, None]:
     """Accept associations on *port* (-1 = none); gives AET@HOST:PORT. Raises BadInput, Busy, StorageFault."""
     if port < 0:
@@ -32,7 +33,7 @@ def dimse_door(
     host = found.dimse.host or site.host
     with closing(Listener(host, port)) as listener:
         context = _tls_context(tls, found.dimse.tls_ca) if found.dimse.tls else None
-        with _serving(open_archive, site, found, listener, context):
+        with _serving(open_archive, site, found, listener, tls=context, convert=convert):
             shown = f"[{host}]" if ":" in host else host
             yield f"{site.ae_title}@{shown}:{listener.port}"
 
@@ -49,7 +50,13 @@ def check_exposure(found: Settings, host: str, *, no_auth: bool) -> None:
 
 @contextmanager
 def _serving(
-    open_archive: Open, site: Site, found: Settings, listener: Listener, tls: ssl.SSLContext | None
+    open_archive: Open,
+    site: Site,
+    found: Settings,
+    listener: Listener,
+    *,
+    tls: ssl.SSLContext | None,
+    convert: Converter,
 ) -> Generator[None, None, None]:
     from core.archive.ae_titles import AeTitles
     from core.archive.blobs import LocalBlobs
@@ -70,7 +77,7 @@ def _serving(
         listener.socket,
         admission=admission,
         supported=supported,
-        services=services_of(open_archive.archive, searcher, supported),
+        services=services_of(open_archive.archive, searcher, supported, admission=admission, convert=convert),
         limits=limits,
         tls=tls,
     )

@@ -92,7 +92,9 @@ def _serve(options: Options, data: Path) -> None:
             uid_root=found.uid_root,
         )
         web = stack.enter_context(compose.web(archive, site))
-        dimse = stack.enter_context(dimse_door(archive, site, found, chosen.dimse_port, tls))
+        dimse = stack.enter_context(
+            dimse_door(archive, site, found, chosen.dimse_port, tls=tls, convert=web.convert)
+        )
         urls = {"http": public.url, "internal": internal.url, "dimse": dimse}
         node = Node()
         with _keeper(order, data, node, urls) as announce:

@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, select
 
 from core.archive.blobs import Blobs
 from core.archive.headers import plain
+from core.archive.nouns import StoredImage
 from core.archive.query import AVAILABILITY, COLUMNS, OF_ALL_IMAGES, TABLES, Level, Query, Search
 from core.archive.schema import instances, phi_sets
 from core.db.database import Database
@@ -88,6 +90,28 @@ class Searcher:
             writer = _Writer(connection, search, query, fields)
             for row in search.page()[0]:
                 yield _uids(row, query.level), writer.model(row)
+
+    def images(self, query: Query) -> list[StoredImage]:
+        """The images that match, a query of images, as they can be read. Raises as `answers`."""
+        with self._database.read() as connection:
+            return [self._image(row) for row in Search(connection, self._blobs, query).page()[0]]
+
+    def _image(self, row: Row[Any]) -> StoredImage:
+        return StoredImage(
+            row.s_namespace,
+            row.s_study_uid,
+            row.e_series_uid,
+            row.i_sop_uid,
+            row.i_version,
+            row.i_bytes,
+            row.i_sop_class_uid,
+            row.i_transfer_syntax_uid,
+            row.i_frames,
+            row.i_rows,
+            row.i_columns,
+            row.e_modality,
+            Path(self._blobs.path(row.i_blob)),
+        )
 
     def count(self, query: Query) -> int:
         """How many there are. Raises BadInput, StorageFault."""

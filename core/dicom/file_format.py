@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from core.dicom.charset import plain
 from core.dicom.elements import (
@@ -19,10 +19,11 @@ from core.dicom.elements import (
 )
 from core.dicom.nested import Cut, Damaged, Hopeless, element_at, more_elements
 from core.dicom.syntaxes import DEFLATED_UID, EXPLICIT_BIG_UID, EXPLICIT_LITTLE_UID, IMPLICIT_LITTLE_UID
-from core.dicom.view import View
+from core.dicom.view import View, of_stream
 from core.errors import NotDicom
 
 HEAD_BYTES = 8192  # read of every file at first: holds most headers whole
+META_BYTES = 1024  # holds most file meta
 MAX_INFLATED_HEAD = 16 << 20
 MAX_INFLATED = 1 << 30
 
@@ -89,6 +90,14 @@ def read_file_meta(view: View, found: Raw) -> int:
             found[tag] = vr, view.take(start, length)
         position = start + length
     return position
+
+
+def data_set_position(file: BinaryIO, size: int) -> int:
+    """Where the data set of a file of *size* bytes starts; 0 in what is no DICOM file. Raises OSError."""
+    try:
+        return read_file_meta(of_stream(file, META_BYTES, size), {})
+    except (NotDicom, Cut, Damaged):
+        return 0
 
 
 def syntax_of(file_meta: Raw) -> bytes:

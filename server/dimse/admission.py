@@ -47,9 +47,12 @@ class Admission:
         return Caller(calling, called, namespace, address, peer)
 
     def destination(self, ae_title: str) -> DimsePeer | None:
-        """The peer of this title that takes associations."""
+        """The peer of this title that takes associations, at one address."""
         wanted = ae_title.strip()
-        return next((each for each in self._peers if each.ae_title == wanted and each.port), None)
+        for each in self._peers:
+            if each.ae_title == wanted and each.port and each.host and "/" not in each.host:
+                return each
+        return None
 
 
 def _is(peer: DimsePeer, calling: str, called: str, address: str) -> bool:

@@ -43,10 +43,11 @@ class Supported:
     def answer(self, proposal: Proposal) -> Acceptance:
         """What of a proposal is taken."""
         proposed = {each.abstract_syntax for each in proposal.contexts}
-        return Acceptance(
+        granted = {uid: self._roles(uid, wanted) for uid, wanted in proposal.roles.items()}
+        return Acceptance(  # a role that is not answered is not granted
             [self._answered(each) for each in proposal.contexts],
             self._pdu_bytes,
-            {uid: self._roles(uid, wanted) for uid, wanted in proposal.roles.items() if uid in proposed},
+            {uid: roles for uid, roles in granted.items() if uid in proposed and (roles.scu or roles.scp)},
             {
                 uid: bytes(a & b for a, b in zip(asked, self._extended[uid], strict=False))
                 for uid, asked in proposal.extended.items()

@@ -9,14 +9,19 @@ from core.archive.returned import Searcher
 from core.net.dimse.association import Association, Message
 from core.net.dimse.command import Field, response
 from core.settings import DimseSettings
-from server.dimse.admission import Caller
+from server.dimse.admission import Admission, Caller
 from server.dimse.contexts import VERIFICATION, Supported
 from server.dimse.finding import PATIENT_ROOT_FIND, STUDY_ROOT_FIND, Finding
+from server.dimse.retrieving import PATIENT_ROOT, STUDY_ROOT, Retrieving
 from server.dimse.session import MOST_IDENTIFIER_BYTES, Service, echo
 from server.dimse.statuses import Status
 from server.dimse.storing import Storing
+from server.dimse.suboperations import Converter
 
 FIND = (PATIENT_ROOT_FIND, STUDY_ROOT_FIND)
+GET = (PATIENT_ROOT["GET"], STUDY_ROOT["GET"])
+MOVE = (PATIENT_ROOT["MOVE"], STUDY_ROOT["MOVE"])
+RELATIONAL = b"\1"
 FIND_OPTIONS = b"\1\1"
 """Relational queries and date-time matching are done (PS3.4 C.5.1.1); names match as they always do."""
 
@@ -24,17 +29,25 @@ FIND_OPTIONS = b"\1\1"
 def supported_of(chosen: DimseSettings) -> Supported:
     """What is accepted when an association is negotiated."""
     return Supported(
-        (VERIFICATION, *FIND),
+        (VERIFICATION, *FIND, *GET, *MOVE),
         private_sop_classes=chosen.private_sop_classes,
         private_transfer_syntaxes=chosen.private_transfer_syntaxes,
-        extended=dict.fromkeys(FIND, FIND_OPTIONS),
+        extended=dict.fromkeys(FIND, FIND_OPTIONS) | dict.fromkeys((*GET, *MOVE), RELATIONAL),
         pdu_bytes=chosen.pdu_bytes,
     )
 
 
-def services_of(archive: Archive, searcher: Searcher, supported: Supported) -> Mapping[int, Service]:
-    """Who answers which command."""
+def services_of(
+    archive: Archive,
+    searcher: Searcher,
+    supported: Supported,
+    *,
+    admission: Admission,
+    convert: Converter,
+) -> Mapping[int, Service]:
+    """Who answers which command; *admission* knows where peers are found."""
     storing, finding = Storing(archive), Finding(searcher)
+    retrieving = Retrieving(archive, searcher, admission, convert)
 
     def store(association: Association, message: Message, caller: Caller) -> None:
         if supported.is_storage(message.context.abstract_syntax):
@@ -46,6 +59,8 @@ def services_of(archive: Archive, searcher: Searcher, supported: Supported) -> M
         Field.C_ECHO: echo,
         Field.C_STORE: store,
         Field.C_FIND: _only(FIND, finding.find),
+        Field.C_GET: _only(GET, retrieving.get),
+        Field.C_MOVE: _only(MOVE, retrieving.move),
     }
 
 

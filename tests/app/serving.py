@@ -19,6 +19,7 @@ class Serving:
     """A running `filmjacket serve`."""
 
     def __init__(self, data: Path, *options: str) -> None:
+        self.data = data
         self.process = subprocess.Popen(
             [sys.executable, "-m", "app", "serve", "--data", str(data), *FREE, *options],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment(),

@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,16 @@ from core.archive.ae_titles import AeTitles
 from core.archive.archive import Archive
 from core.archive.blobs import LocalBlobs
 from core.archive.files import FileSystem
+from core.archive.nouns import StoredImage
 from core.archive.returned import Searcher
+from core.imaging.transcode import transcode
 from core.net.dimse.link import Patience
 from core.net.dimse.negotiation import Proposal, Proposed, request
 from core.settings import DimsePeer, DimseSettings
 from server.dimse.admission import Admission
 from server.dimse.gateway import Gateway, GatewayLimits
 from server.dimse.services import services_of, supported_of
+from server.dimse.suboperations import Converter
 from server.node import Listener
 
 AET = "FILMJACKET"
@@ -92,13 +95,30 @@ def gateway(
             listener.socket,
             admission=admission,
             supported=supported,
-            services=services_of(archive, Searcher(archive.db, LocalBlobs(data / "archive")), supported),
+            services=services_of(
+                archive,
+                Searcher(archive.db, LocalBlobs(data / "archive")),
+                supported,
+                admission=admission,
+                convert=converter(data),
+            ),
             limits=limits or GatewayLimits(patience=Patience(10, 10)),
             tls=tls,
         )
         with closing(door):
             door.start()
             yield Running(door, archive, listener.port)
+
+
+def converter(folder: Path) -> Converter:
+    """Transcodes in this process."""
+
+    def convert(image: StoredImage, target: str) -> StoredImage:
+        made = folder / f"{image.sop_instance_uid}.{target}"
+        made.write_bytes(transcode(image.path, target))
+        return replace(image, path=made, transfer_syntax_uid=target, bytes=made.stat().st_size)
+
+    return convert
 
 
 def proposal(*abstract: str, syntaxes: tuple[str, ...] = (EXPLICIT, IMPLICIT)) -> bytes:

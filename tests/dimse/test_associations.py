@@ -18,9 +18,11 @@ from core.media.samples import SampleStudy, ct_slice, part10
 from core.net.dimse.command import Element, Field, decode, encode, response
 from core.net.dimse.faults import Refused, Violation
 from core.net.dimse.link import Patience
+from core.net.dimse.negotiation import Proposal, Proposed, Roles, accept, read_acceptance
 from core.net.dimse.requestor import Peer, Wish, associate
 from core.settings import DimsePeer, DimseSettings
 from server.dimse.gateway import GatewayLimits
+from server.dimse.services import supported_of
 from tests.app.serving import certificate
 from tests.core.archive_help import sop
 from tests.dimse.gateways import (
@@ -275,6 +277,16 @@ def test_syntaxes_keep_the_wish_of_the_proposer(running: Running) -> None:
         assert [each.transfer_syntax for each in association.contexts.values()] == [taken]
         association.release()
         association.close()
+
+
+def test_roles_are_granted_for_storage_alone() -> None:
+    print_job = "1.2.840.10008.5.1.1.30"
+    roles = {uid: Roles(False, True) for uid in (CT, print_job, VERIFICATION)}
+    contexts = tuple(Proposed(2 * n + 1, uid, (IMPLICIT,)) for n, uid in enumerate(roles))
+    wanted = Proposal("A", AET, contexts, 0, roles)
+    answer = supported_of(DimseSettings()).answer(wanted)
+    assert answer.roles == {CT: Roles(False, True)}
+    assert read_acceptance(accept(wanted, answer)[6:]).roles == {CT: Roles(False, True)}
 
 
 def test_commands_are_read_as_they_were_written() -> None:

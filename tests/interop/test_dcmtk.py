@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
+import tomllib
 from collections.abc import Generator
 from pathlib import Path
 from time import monotonic
@@ -12,6 +14,7 @@ import pytest
 
 from core.media.samples import SampleStudy, write_ct_series
 from tests.app.serving import Serving
+from tests.dimse.test_store import data_set_of
 
 pytestmark = pytest.mark.interop
 
@@ -22,7 +25,15 @@ SLICES = 40
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Generator[Serving, None, None]:
     """One archive for the tests of this module."""
-    found = Serving(tmp_path_factory.mktemp("dcmtk") / "data", "--no-auth")
+    data = tmp_path_factory.mktemp("dcmtk") / "data"
+    data.mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (data / "settings.toml").write_text(
+        f'[[dimse.peers]]\nae_title = "MOVESCU"\nhost = "127.0.0.1"\nport = {port}\n'
+    )
+    found = Serving(data, "--no-auth")
     yield found
     assert found.stop()[0] == 0
 
@@ -83,3 +94,30 @@ def test_findscu_at_every_level(serving: Serving, disc: Path) -> None:
         said = done.stdout + done.stderr
         assert done.returncode == 0, said
         assert said.count("QueryRetrieveLevel") == count, said
+
+
+def same_data_sets(folder: Path, disc: Path) -> bool:
+    """Whether what arrived in *folder* has the data sets of the files in *disc*."""
+    ours, theirs = (
+        sorted(data_set_of(path.read_bytes()) for path in each.rglob("*") if path.is_file())
+        for each in (disc, folder)
+    )
+    return ours == theirs
+
+
+def test_getscu(serving: Serving, disc: Path, tmp_path: Path) -> None:
+    assert dcmtk("storescu", serving, "+sd", "+r", disc).returncode == 0
+    keys = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={STUDY.uid}")
+    done = dcmtk("getscu", serving, "-v", "-S", "-od", tmp_path, *keys)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert same_data_sets(tmp_path, disc)
+
+
+def test_movescu(serving: Serving, disc: Path, tmp_path: Path) -> None:
+    assert dcmtk("storescu", serving, "+sd", "+r", disc).returncode == 0
+    peer = tomllib.loads((serving.data / "settings.toml").read_text())["dimse"]["peers"][0]
+    keys = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={STUDY.uid}")
+    options = ("-v", "-S", "-aem", "MOVESCU", "+P", str(peer["port"]), "-od", tmp_path)
+    done = dcmtk("movescu", serving, *options, *keys)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert same_data_sets(tmp_path, disc)
