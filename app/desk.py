@@ -14,6 +14,8 @@ from core.dicom.refs import FileRef
 from core.errors import NotFound, Unreachable
 from core.media.attached import encapsulate
 from core.net.credentials import Access, Credentials, Token
+from core.net.dicomweb_client import DicomWebClient
+from core.net.http import Timeouts
 from core.net.v3_client import V3Client
 from core.scan.scanner import Scan
 from core.scan.zip_files import ZipFiles
@@ -39,6 +41,9 @@ DEFAULT_NAMESPACE = "default"
 AWAY_S = 15 * 60.0
 """How long a sending waits for another machine that went away: a person sees it and may give up. The archive
 here is waited for as long as the command line waits: it comes back under another address."""
+
+LOOKING = Timeouts(answer_s=30.0)
+"""How long a person who looks at an archive elsewhere waits for an answer."""
 
 NEEDING_FILES = (JobState.OPEN, JobState.FAILED)
 STATES = {
@@ -304,6 +309,8 @@ class SavedDestinations:
     def __init__(self, ledger: Ledger, archive: LocalArchive) -> None:
         self._saved = Destinations(ledger.database)
         self._archive = archive
+        self._clients: dict[Found, DicomWebClient] = {}
+        self._lock = threading.Lock()
 
     def all(self) -> Sequence[ports.DestinationText]:
         """By name."""
@@ -319,6 +326,25 @@ class SavedDestinations:
     def remove(self, name: str) -> None:
         """Forget it. Raises NotFound."""
         self._saved.remove(name)
+
+    def remotes(self) -> Sequence[str]:
+        """Names of the DICOMweb archives."""
+        return [each.name for each in self._saved.all() if parse(each.spec).kind is TargetKind.STOW]
+
+    def remote(self, name: str) -> DicomWebClient:
+        """The client of one of them, kept until `close`; another one when its login was changed."""
+        found = find(name, self._saved, os.environ)
+        with self._lock:
+            if found not in self._clients:
+                self._clients[found] = DicomWebClient(found.target.address, found.access, LOOKING)
+            return self._clients[found]
+
+    def close(self) -> None:
+        """Close the clients."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
 
     def test(self, destination: ports.DestinationText, secret: str | None) -> str:
         """Call it and say what answered. Raises KnownError."""

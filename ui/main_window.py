@@ -27,7 +27,7 @@ from ui.uploads.transfers import Transfer, Transfers
 from ui.uploads.words import left_sentence, what, where, whose
 
 if TYPE_CHECKING:
-    from ui.archive.page import ArchivePage
+    from ui.archive.archives import Archives
     from ui.models.study_view import StudyView
     from ui.viewer.viewers import Viewers
 
@@ -54,7 +54,7 @@ class MainWindow(QMainWindow):
         self._built: dict[Page, QWidget] = {}
         self.viewers: Viewers | None = None
         self._leaving = False
-        self._archive: ArchivePage | None = None
+        self._archive: Archives | None = None
         self.setWindowTitle(self.tr("Filmjacket"))
         self.setWindowIcon(application_icon())
         self.setMinimumSize(*SMALLEST)
@@ -184,9 +184,9 @@ class MainWindow(QMainWindow):
         return self.imports
 
     def _make_archive(self) -> QWidget:
-        from ui.archive.page import ArchivePage
+        from ui.archive.archives import Archives
 
-        self._archive = ArchivePage(self.services)
+        self._archive = Archives(self.services)
         self._archive.openViewer.connect(self.open_viewer)
         self._archive.sendOrder.connect(self.ask_to_send)
         return self._archive

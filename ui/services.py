@@ -14,6 +14,7 @@ from ui.state import WindowState
 from ui.tasks import Tasks
 
 if TYPE_CHECKING:
+    from core.net.dicomweb_client import DicomWebClient
     from core.net.v3_client import V3Client
     from core.scan.drives import Drive
     from core.scan.scanner import Scan, ScanProgress
@@ -188,6 +189,12 @@ class Destinations(Protocol):
         """Add or replace by name; *secret* None keeps the one there is. Raises KnownError."""
 
     def remove(self, name: str) -> None: ...
+    def remotes(self) -> Sequence[str]:
+        """Names of those that can be searched and looked at: DICOMweb archives."""
+
+    def remote(self, name: str) -> DicomWebClient:
+        """A client of one of those, ours to close. Slow. Raises KnownError."""
+
     def test(self, destination: DestinationText, secret: str | None) -> str:
         """Call it and say what answered, in a sentence. Slow. Raises KnownError."""
 

@@ -54,6 +54,7 @@ def services(data: Path) -> Generator[Services, None, None]:
         settings = SettingsFile(data)
         archive = LocalArchive(data, settings.now)
         settings.on_change = archive.changed
+        destinations = SavedDestinations(ledger, archive)
         tasks, jobs = Tasks(SHORT_WORKERS), Tasks(LONG_WORKERS)
         try:
             yield Services(
@@ -66,11 +67,12 @@ def services(data: Path) -> Generator[Services, None, None]:
                 archive=archive,
                 scanner=Scanner,
                 uploads=Uploads(ledger, archive),
-                destinations=SavedDestinations(ledger, archive),
+                destinations=destinations,
                 drives=drives,
                 eject=eject,
             )
         finally:
             jobs.shutdown()
             tasks.shutdown()
+            destinations.close()
             archive.stop()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 from core.dicom.refs import FileRef, Found, Header, Skipped
 
@@ -23,6 +23,32 @@ class Source(Protocol):
 
     def open(self, ref: FileRef) -> BinaryIO:
         """The file's bytes, seekable, for reading; the caller closes it. Raises OSError or KnownError."""
+
+
+class Coded(NamedTuple):
+    """One frame as it came; *transfer_syntax_uid* "" = not said."""
+
+    data: bytes
+    transfer_syntax_uid: str = ""
+
+
+@runtime_checkable
+class FramesApart(Protocol):
+    """What `Source.open` may return: a file with everything but the pixel data, which come frame by frame."""
+
+    def frame(self, index0: int) -> Coded:
+        """The 0-based frame. Raises KnownError, other than Unreachable where only the whole can be had."""
+
+    def whole(self) -> BinaryIO:
+        """The object as a file; the caller closes it. Raises OSError or KnownError."""
+
+
+@runtime_checkable
+class HeaderSource(Protocol):
+    """A `Source` that gives headers much sooner than pictures."""
+
+    def open_header(self, ref: FileRef) -> BinaryIO:
+        """A file with everything but the pixel data. Raises OSError or KnownError."""
 
 
 class Outcome(StrEnum):

@@ -9,6 +9,7 @@ import numpy as np
 
 from core.errors import NotRenderable
 from core.imaging import codecs
+from core.imaging.apart import open_image
 from core.imaging.codecs import Array
 from core.imaging.image import Frame, ImageObject
 from core.imaging.voi import GreyScale, Voi, VoiFunction, default_voi
@@ -202,7 +203,7 @@ def png(pixels: Array) -> bytes:
 
 def thumbnail(data: bytes | memoryview | Path | BinaryIO, frame0: int, box: int, quality: int = 75) -> bytes:
     """JPEG of a frame that fits *box* x *box*; never enlarged. Raises NotDicom, NotRenderable, NotFound."""
-    return jpeg(small(ImageObject.open(data).frame(frame0), (box, box)), quality)
+    return jpeg(small(open_image(data).frame(frame0), (box, box)), quality)
 
 
 def small(frame: Frame, size: tuple[int, int], voi: Voi | None = None) -> Array:

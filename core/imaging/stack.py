@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from itertools import chain, islice
 from typing import BinaryIO, NamedTuple
 
-from core.dicom.ports import Source
+from core.dicom.ports import HeaderSource, Source
 from core.dicom.refs import Found
 from core.errors import KnownError, NotRenderable, Unreachable
+from core.imaging.apart import open_image
 from core.imaging.attributes import ImageAttributes
 from core.imaging.budget import Budget
 from core.imaging.geometry import Order, slice_order
@@ -186,6 +187,9 @@ class Stack:
         if frame is not None:
             return frame.attributes
         try:
+            if isinstance(self._source, HeaderSource):
+                with self._source.open_header(slot.found.ref) as stream:
+                    return open_image(stream).frame_attributes(slot.frame0)
             with self._objects.use(slot.found) as image:
                 return image.frame_attributes(slot.frame0)
         except (KnownError, OSError):
@@ -291,7 +295,7 @@ class _OpenObjects:
                 return opened
         stream = self._source.open(found.ref)
         try:
-            opened = _Opened(ImageObject.open(stream), stream)
+            opened = _Opened(open_image(stream), stream)
         except BaseException:
             stream.close()
             raise

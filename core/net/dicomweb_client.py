@@ -6,20 +6,26 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import BinaryIO
+from urllib.parse import quote, urlencode
 
 from core.dicom.json_model import Model
 from core.dicom.model_values import text
-from core.errors import KnownError, NotFound
+from core.dicom.ports import Coded
+from core.errors import BadInput, KnownError, NotFound
 from core.net.address import Address, parse
 from core.net.answers import Answer, known_error
 from core.net.credentials import Access, Credentials, Token
 from core.net.http import Params, Timeouts, Transport
+from core.net.one_part import copy_only_part, only_part
 from core.net.post import Poster
 from core.net.related import RelatedBody
 from core.net.session import basic
 from core.net.store_answer import StoreAnswer, read_answer
 
 DICOM, DICOM_JSON, DICOM_XML = "application/dicom", "application/dicom+json", "application/dicom+xml"
+OBJECTS = 'multipart/related; type="application/dicom"'
+FRAMES = 'multipart/related; type="application/octet-stream"'
 STUDIES = "/studies"
 SOP_UID = "00080018"
 PAGE = 1000
@@ -64,7 +70,7 @@ class DicomWebClient:
 
     def alive(self) -> None:
         """Come back if anything answers there. Raises Unreachable."""
-        self._transport.request("GET", STUDIES, params=[("limit", 1)], headers=self._headers)
+        self._transport.request("GET", f"{STUDIES}?limit=1", headers=self._headers)
 
     def store(
         self, body: RelatedBody, inner: str, resource: str = STUDIES, *, accept: str = DICOM_JSON
@@ -78,7 +84,7 @@ class DicomWebClient:
         paging: Params = [("limit", limit), *([("offset", offset)] if offset else [])]
         return self._models(resource, [*params, *paging])
 
-    def search_all(self, resource: str, params: Params, key: str) -> Iterator[Model]:
+    def search_all(self, resource: str, params: Params, key: str, *, limit: int = PAGE) -> Iterator[Model]:
         """Every match once, told apart by the UID of *key*: pages are asked for until one brings nothing new.
 
         Some give less than was asked for, some all at once, some do not know pages. Raises KnownError.
@@ -86,7 +92,7 @@ class DicomWebClient:
         seen: set[str] = set()
         offset = 0
         while True:
-            page = self.search(resource, params, offset=offset)
+            page = self.search(resource, params, limit=limit, offset=offset)
             offset += len(page)
             fresh = {uid: each for each in page if (uid := text(each, key)) and uid not in seen}
             if not fresh:
@@ -97,6 +103,31 @@ class DicomWebClient:
     def metadata(self, resource: str) -> list[Model]:
         """The elements of every object of *resource*, bulk data as addresses. Raises KnownError."""
         return self._models(f"{resource}/metadata", [])
+
+    def frame(self, instance: str, number: int) -> Coded:
+        """One frame of an instance, counted from 1; as it is stored if it can be. Raises KnownError."""
+        resource = f"{instance}/frames/{number}"
+        try:
+            answer = self.get(resource, f"{FRAMES}; transfer-syntax=*")
+        except BadInput:
+            answer = self.get(resource, FRAMES)
+        part = only_part(answer, self.peer)
+        if not part.media_type.startswith(("application/octet-stream", "image/")):
+            raise KnownError(f"{self.peer} sent something else than a frame.")
+        return Coded(part.data, part.parameters.get("transfer-syntax", ""))
+
+    def instance(self, instance: str, out: BinaryIO) -> None:
+        """Write an object to *out*, as it is stored if it can be had so. Raises KnownError."""
+        for accept in (f"{OBJECTS}; transfer-syntax=*", OBJECTS):
+            try:
+                return self._copied(instance, accept, out)
+            except BadInput:  # it reads the header otherwise (400), or cannot give it so (406)
+                continue
+        self._copied(instance, DICOM, out)
+
+    def _copied(self, instance: str, accept: str, out: BinaryIO) -> None:
+        with self.stream(instance, accept) as pieces:
+            copy_only_part(pieces, out, self.peer)
 
     @contextmanager
     def stream(self, resource: str, accept: str) -> Iterator[Iterator[bytes]]:
@@ -115,7 +146,7 @@ class DicomWebClient:
 
     def _models(self, resource: str, params: Params) -> list[Model]:
         headers = {**self._headers, "Accept": DICOM_JSON}
-        answer = self._transport.request("GET", resource, params=params, headers=headers)
+        answer = self._transport.request("GET", resource + _query(params), headers=headers)
         if not answer.ok:
             raise known_error(answer, self.peer)
         if answer.status == 204 or not answer.content.strip():
@@ -130,6 +161,11 @@ class DicomWebClient:
                 "Check the address; it often ends in /dicom-web or /rs.",
             )
         return found
+
+
+def _query(params: Params) -> str:
+    """What stands behind the address. Signs of a search stay as they are: not everybody decodes them."""
+    return f"?{urlencode(params, quote_via=quote, safe='*,?')}" if params else ""
 
 
 def held(client: DicomWebClient, study_uid: str, params: Params | None = None) -> Iterator[str]:

@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from core.dicom.refs import FileRef, Found, Header, Skipped, SkipReason
 from core.dicom.tree import Tree
 from core.media import samples
+from core.net.dicomweb_client import DicomWebClient
 from core.settings import Settings
 from core.upload.nouns import RunState, StudyReceipt, UploadProgress, UploadReceipt
 from ui.services import ArchiveState, DestinationText, Order, PastJob, Services
@@ -266,6 +267,7 @@ class FakeDestinations:
 
     saved: dict[str, DestinationText] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    clients: dict[str, DicomWebClient] = field(default_factory=dict)
     fault: Exception | None = None
 
     def all(self) -> Sequence[DestinationText]:
@@ -283,6 +285,16 @@ class FakeDestinations:
     def remove(self, name: str) -> None:
         """Forget it."""
         self.saved.pop(name, None)
+
+    def remotes(self) -> Sequence[str]:
+        """Those of DICOMweb."""
+        return [each.name for each in self.all() if each.spec.startswith("stow:")]
+
+    def remote(self, name: str) -> DicomWebClient:
+        """One that is really there, or not; kept in `clients`."""
+        if name not in self.clients:
+            self.clients[name] = DicomWebClient(self.saved[name].spec.removeprefix("stow:"))
+        return self.clients[name]
 
     def test(self, destination: DestinationText, _secret: str | None) -> str:
         """It answers, or fails as told."""

@@ -18,6 +18,7 @@ from tests.ui import fakes
 from tests.ui.test_send import order_of
 from tests.ui.viewing import FakeClient, mixed_study, row
 from tests.ui.viewing import view_of as view_of_source
+from ui.archive.archives import Archives
 from ui.archive.page import ArchivePage
 from ui.dialogs.decision import Decision
 from ui.dialogs.destination import DestinationDialog
@@ -183,8 +184,8 @@ class Screens:
 
     def _archive(self) -> ArchivePage:
         page = self.window.page(Page.ARCHIVE)
-        assert isinstance(page, ArchivePage)
-        return page
+        assert isinstance(page, Archives)
+        return page.local
 
     def _pdf(self) -> Path:
         path = self._folder / "Befund.pdf"

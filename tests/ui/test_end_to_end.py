@@ -22,7 +22,7 @@ from app.commands.desktop import services
 from app.paths import prepare
 from core import log
 from core.media import samples
-from ui.archive.page import ArchivePage
+from ui.archive.archives import Archives
 from ui.dialogs.send_sheet import SendSheet
 from ui.importing.session import Stage
 from ui.main_window import MainWindow, Page
@@ -137,8 +137,9 @@ def test_from_a_disc_to_the_archive_to_the_screen(
     assert transfer.receipt.studies[0].attachments == 1
 
     window.show_page(Page.ARCHIVE)
-    archive = window.page(Page.ARCHIVE)
-    assert isinstance(archive, ArchivePage)
+    archives = window.page(Page.ARCHIVE)
+    assert isinstance(archives, Archives)
+    archive = archives.local
     assert window.keeper.state is ArchiveState.RUNNING
     qtbot.keyClicks(archive.search.text, "canary")
     qtbot.waitUntil(lambda: archive.model.rowCount() == 1, timeout=20_000)

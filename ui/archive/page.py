@@ -122,7 +122,7 @@ class ArchivePage(QWidget):
         for view in (self.front, self.trash):
             self.stack.addWidget(view)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(20, 12, 20, 16)
+        layout.setContentsMargins(20, 8, 20, 16)
         layout.setSpacing(12)
         layout.addWidget(self.messages)
         layout.addWidget(self.stack, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtGui import QFont, QFontMetrics, QGuiApplication, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import (
@@ -60,12 +62,20 @@ class StudyTable(QTableView):
         header.setStretchLastSection(True)
         header.setTextElideMode(Qt.TextElideMode.ElideRight)
         self._by_hand = self._sharing = False
+        self._left_out: frozenset[int] = frozenset()
         header.sectionResized.connect(lambda *_: self._resized())
         header.setSortIndicator(Column.RECEIVED, Qt.SortOrder.DescendingOrder)
         self.setSortingEnabled(True)
         header.sortIndicatorChanged.connect(self._keep_sorting_column)
         self._sorted = (int(Column.RECEIVED), Qt.SortOrder.DescendingOrder)
         self.doubleClicked.connect(lambda index: self.opened.emit(index.row()))
+
+    def leave_out(self, columns: Collection[int]) -> None:
+        """Do not show *columns*; without the day of arrival the newest study stands first."""
+        self._left_out = frozenset(columns)
+        for column in columns:
+            self.setColumnHidden(column, True)
+        self.sortByColumn(Column.DATE, Qt.SortOrder.DescendingOrder)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Enter opens, Delete asks."""
@@ -91,7 +101,8 @@ class StudyTable(QTableView):
         length = self.fontMetrics().horizontalAdvance
         known = {column: length(text) for column, text in SAMPLES.items()}
         known[Column.STATE] = max(length(word) for word in self._table.states)
-        widths = {column: max(each + BESIDE, self._title(column)) for column, each in known.items()}
+        shown = {column: each for column, each in known.items() if column not in self._left_out}
+        widths = {column: max(each + BESIDE, self._title(column)) for column, each in shown.items()}
         left = width - sum(widths.values())
         widths |= {column: max(LEAST[column], int(left * share)) for column, share in SHARES.items()}
         self._sharing = True

@@ -1,0 +1,134 @@
+"""A study of a DICOMweb archive as a `Source`: fetched by WADO-RS as it is looked at."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+from core.dicom.json_model import Model
+from core.dicom.model_values import text
+from core.dicom.ports import Coded
+from core.dicom.refs import FileRef, Found, Skipped
+from core.errors import KnownError, NotFound, Unreachable
+from core.net.dicomweb_client import FRAMES, SOP_UID
+from core.net.dicomweb_study import DicomWebStudy
+from core.net.file_cache import DEFAULT_CACHE_BYTES, FileCache
+from core.net.header_file import header_file
+from core.net.one_part import only_part
+
+LARGEST_BULK = 64 << 20
+
+
+class DicomWebSource:
+    """Images of *study*. Close it to drop what was fetched; any thread may open files.
+
+    An image of one frame is fetched as a file and kept, of one of many frames only what is looked at. Headers
+    of a series come in one request.
+    """
+
+    def __init__(
+        self, study: DicomWebStudy, *, cache_bytes: int = DEFAULT_CACHE_BYTES, name: str = "DICOMweb"
+    ) -> None:
+        self._study = study
+        self._client = study.client
+        self._name = name
+        self._cache = FileCache(cache_bytes)
+        self._metadata: dict[str, dict[str, Model]] = {}  # by series, then image
+        self._reading = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """What a clerk would call it."""
+        return self._name
+
+    def headers(self) -> Iterator[Found | Skipped]:
+        """Every image of the study. Raises KnownError."""
+        for series in self._study.detail().series:
+            yield from self._study.images(series.series_uid)
+
+    def open(self, ref: FileRef) -> BinaryIO:
+        """The image: a file, or one that gives its frames apart. Raises OSError, KnownError."""
+        _, series_uid, _ = self._study.image(ref)
+        listed = {each.ref: each.header.number_of_frames for each in self._study.images(series_uid)}
+        if listed.get(ref, 1) > 1:
+            try:
+                return FrameFile(self, ref, self._own_header(ref))
+            except Unreachable:
+                raise
+            except KnownError:  # its metadata cannot be used: the whole then
+                pass
+        return self.whole(ref)
+
+    def open_header(self, ref: FileRef) -> BinaryIO:
+        """Everything but the pixel data; those of a whole series come with the first. Raises KnownError."""
+        _, series_uid, image_uid = self._study.image(ref)
+        with self._reading:
+            if series_uid not in self._metadata:
+                models = self._client.metadata(self._study.series(series_uid))
+                self._metadata[series_uid] = {text(each, SOP_UID): each for each in models}
+            model = self._metadata[series_uid].get(image_uid)
+        if model is None:
+            raise NotFound("image")
+        return io.BytesIO(header_file(model, self._bulk))
+
+    def open_one_header(self, ref: FileRef) -> BinaryIO:
+        """The same of this image alone. Raises KnownError."""
+        return io.BytesIO(self._own_header(ref))
+
+    def whole(self, ref: FileRef) -> BinaryIO:
+        """The image's file, from the cache if it is there. Raises OSError, KnownError."""
+        resource, _, _ = self._study.image(ref)
+        return self._cache.open(ref, lambda out: self._client.instance(resource, out))
+
+    def frame(self, ref: FileRef, index0: int) -> Coded:
+        """One frame as it comes. Raises KnownError."""
+        resource, _, _ = self._study.image(ref)
+        return self._client.frame(resource, index0 + 1)
+
+    def close(self) -> None:
+        """Drop what was fetched; the client stays open."""
+        self._cache.close()
+
+    def __enter__(self) -> DicomWebSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _own_header(self, ref: FileRef) -> bytes:
+        resource, _, _ = self._study.image(ref)
+        models = self._client.metadata(resource)
+        if len(models) != 1:
+            raise NotFound("image")
+        return header_file(models[0], self._bulk)
+
+    def _bulk(self, uri: str) -> bytes:
+        """Bulk data of this very archive, whatever host it calls itself: a login goes nowhere else."""
+        prefix, path = f"{self._client.address.prefix}/", urlsplit(uri).path
+        if not path.startswith(prefix):
+            raise KnownError("The archive does not say where a part of this image is.")
+        answer = self._client.get(path[len(prefix) - 1 :], FRAMES)
+        data = only_part(answer, self._client.peer).data
+        if len(data) > LARGEST_BULK:
+            raise KnownError("A part of this image is too large.")
+        return data
+
+
+class FrameFile(io.BytesIO):
+    """The header of an image as a file; its frames are asked for one by one (`FramesApart`)."""
+
+    def __init__(self, source: DicomWebSource, ref: FileRef, header: bytes) -> None:
+        super().__init__(header)
+        self._source = source
+        self._ref = ref
+
+    def frame(self, index0: int) -> Coded:
+        """The frame. Raises KnownError."""
+        return self._source.frame(self._ref, index0)
+
+    def whole(self) -> BinaryIO:
+        """The object as a file. Raises OSError, KnownError."""
+        return self._source.whole(self._ref)

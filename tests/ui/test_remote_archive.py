@@ -1,0 +1,155 @@
+"""An archive elsewhere in the real window, against a real server: chosen, searched, and a study looked at."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from tests.core.remote_studies import ANNE, BERT, files
+from tests.server.conftest import serving
+from tests.ui import fakes
+from tests.ui.screens import Archive, theme
+from tests.ui.viewing import FakeClient, row
+from ui.archive.archives import Archives
+from ui.archive.remote_view import RemoteView
+from ui.main_window import MainWindow, Page
+from ui.models.archive_table import Column
+from ui.services import DestinationText
+from ui.tasks import Tasks
+from ui.theme import Theme
+
+__all__ = ["theme"]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("elsewhere") / "data", no_auth=True) as served:
+        for data in files():
+            headers = {"content-type": "application/dicom"}
+            address = f"{served.url}/dicom-web"
+            httpx.post(
+                f"{address}/studies", content=data, headers=headers, trust_env=False
+            ).raise_for_status()
+        yield address
+
+
+@pytest.fixture
+def destinations(address: str) -> Iterator[fakes.FakeDestinations]:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = f"stow:http://127.0.0.1:{taken.getsockname()[1]}"
+    saved = {
+        "Hospital": DestinationText("Hospital", f"stow:{address}"),
+        "Nobody": DestinationText("Nobody", nobody),
+        "V3 only": DestinationText("V3 only", "v3:http://127.0.0.1:1"),
+    }
+    made = fakes.FakeDestinations(saved)
+    yield made
+    for client in made.clients.values():
+        client.close()
+
+
+@pytest.fixture
+def window(
+    tasks: Tasks,
+    jobs: Tasks,
+    tmp_path: Path,
+    *,
+    theme: Theme,
+    destinations: fakes.FakeDestinations,
+) -> Iterator[MainWindow]:
+    local = Archive(FakeClient([row(1)]))
+    window = MainWindow(
+        fakes.services(tmp_path, tasks, jobs, archive=local, destinations=destinations), theme
+    )
+    window.show()
+    window.show_page(Page.ARCHIVE)
+    yield window
+    window.leave()
+    window.deleteLater()
+
+
+def archives_of(window: MainWindow) -> Archives:
+    page = window.page(Page.ARCHIVE)
+    assert isinstance(page, Archives)
+    return page
+
+
+def chosen(qtbot: QtBot, window: MainWindow, downs: int) -> RemoteView:
+    """The view of the archive so many below the local one, chosen with the keyboard."""
+    archives = archives_of(window)
+    archives.chooser.setFocus()
+    for _ in range(downs):
+        qtbot.keyClick(archives.chooser, Qt.Key.Key_Down)
+    assert archives.remote is not None and archives.stack.currentWidget() is archives.remote
+    return archives.remote
+
+
+def test_only_dicomweb_archives_can_be_chosen(
+    window: MainWindow, destinations: fakes.FakeDestinations
+) -> None:
+    chooser = archives_of(window).chooser
+    assert [chooser.itemText(n) for n in range(chooser.count())] == ["Local archive", "Hospital", "Nobody"]
+    destinations.remove("Nobody")
+    window.show_page(Page.SETTINGS)
+    window.show_page(Page.ARCHIVE)
+    assert chooser.count() == 2 and archives_of(window).stack.currentWidget() is archives_of(window).local
+
+
+def test_a_study_elsewhere_is_found_and_looked_at(qtbot: QtBot, window: MainWindow) -> None:
+    remote = chosen(qtbot, window, 1)
+    qtbot.waitUntil(lambda: remote.model.rowCount() == 2, timeout=20_000)
+    assert remote.count.text() == "2 studies"
+    window.search()
+    assert remote.search.text.hasFocus()
+    remote.search.text.setText("müller")  # keyClicks knows no umlauts
+    qtbot.waitUntil(lambda: remote.model.rowCount() == 1, timeout=20_000)
+    index = remote.model.index(0, Column.PATIENT)
+    assert remote.model.data(index) == "MÜLLER, Änne"
+    qtbot.waitUntil(lambda: remote.panel.study is not None, timeout=20_000)
+    study = remote.panel.study
+    assert study is not None and (study.uid, study.images) == (ANNE.uid, 9)
+    assert study.patient.patient_id == "R-7" and len(study.series) == 3
+    thumbnails = remote.panel.thumbnails
+    qtbot.waitUntil(lambda: all(thumbnails.get(each) for each in study.series), timeout=20_000)
+    assert not [have.reason for each in study.series if (have := thumbnails.get(each)) and have.image is None]
+    assert any("R-7" in each.value for each in study.details())
+
+    qtbot.keyClick(remote.list.table, Qt.Key.Key_Return)
+    assert window.viewers is not None
+    (viewer,) = window.viewers.windows.values()
+    qtbot.waitUntil(lambda: viewer.active.picture is not None, timeout=20_000)
+    assert "MÜLLER, Änne" in viewer.windowTitle()
+    loop = next(each for each in study.series if each.modality == "US")
+    viewer.open_series(loop.uid)
+    qtbot.waitUntil(
+        lambda: viewer.active.series_uid == loop.uid and viewer.active.picture is not None, timeout=20_000
+    )
+    assert viewer.active.picture is not None and viewer.active.picture.total == 12
+    viewer.close()
+
+
+def test_a_search_that_finds_nothing_offers_all_studies(qtbot: QtBot, window: MainWindow) -> None:
+    remote = chosen(qtbot, window, 1)
+    qtbot.keyClicks(remote.search.text, "nobody")
+    qtbot.waitUntil(lambda: remote.list.sentence.text() == "No study matches.", timeout=20_000)
+    remote.list.button.click()
+    qtbot.waitUntil(lambda: remote.model.rowCount() == 2, timeout=20_000)
+    rows = [remote.model.row(n).study_uid for n in range(2)]
+    assert rows == [ANNE.uid, BERT.uid]
+
+
+def test_an_archive_that_is_away_is_said_and_another_can_be_chosen(qtbot: QtBot, window: MainWindow) -> None:
+    remote = chosen(qtbot, window, 2)
+    qtbot.waitUntil(lambda: "cannot be reached" in remote.messages.text.text(), timeout=20_000)
+    assert remote.list.sentence.text() == "Nobody cannot be searched now."
+    assert remote.messages.action_button.text() == "Try again"
+    assert not remote.open_button.isEnabled() and remote.panel.study is None
+    qtbot.keyClick(archives_of(window).chooser, Qt.Key.Key_Up)
+    qtbot.waitUntil(lambda: remote.model.rowCount() == 2, timeout=20_000)
+    assert not remote.messages.isVisible()

@@ -1,0 +1,205 @@
+"""An archive elsewhere: search line, table of its studies, and the study panel; only to look at."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSplitter, QVBoxLayout, QWidget
+
+from ui.archive.remote_study import RemoteStudy
+from ui.archive.search_line import Search, SearchLine
+from ui.archive.table import StudyList
+from ui.icons import icon
+from ui.messages import MessageBar, of_error
+from ui.models.archive_table import ArchiveTable, Column, StudyRowLike
+from ui.models.study_view import StudyView
+from ui.services import Services
+from ui.widgets.study_panel import StudyPanel
+
+if TYPE_CHECKING:
+    from core.net.dicomweb_search import Matches
+
+UNKNOWN_THERE = (Column.RECEIVED, Column.STATE)
+"""Columns a remote archive says nothing for."""
+
+
+class RemoteView(QWidget):
+    """Signals: `openViewer(object, str)`: a `StudyView` and the UID of the series to show."""
+
+    openViewer = Signal(object, str)
+
+    def __init__(self, services: Services, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._services = services
+        self._tasks = services.tasks
+        self._asked = 0
+        self._asked_study = 0
+        self._chosen: StudyRowLike | None = None
+        self._open_when_there = ""
+        self.name = ""
+        self.model = ArchiveTable(self)
+        self.messages = MessageBar(self)
+        self.search = SearchLine(self)
+        self.list = StudyList(self.model, self)
+        self.panel = StudyPanel(services.tasks, self)
+        self.count = QLabel(self)
+        self.splitter = QSplitter(Qt.Orientation.Horizontal, self)
+        self.open_button = QPushButton(icon("ph.eye", "on_primary", before_text=True), self.tr("Open"), self)
+        self._build()
+        self._connect()
+
+    def _build(self) -> None:
+        self.count.setProperty("role", "muted")
+        self.open_button.setProperty("role", "primary")
+        self.open_button.setEnabled(False)
+        self.panel.tabs.setTabVisible(self.panel.tabs.indexOf(self.panel.attachments), False)
+        self.list.table.setAccessibleName(self.tr("Studies in the archive elsewhere"))
+        self.list.table.leave_out(UNKNOWN_THERE)
+        for widget in (self.list, self.panel):
+            self.splitter.addWidget(widget)
+        self.splitter.setStretchFactor(0, 3)
+        self.splitter.setStretchFactor(1, 2)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.setSizes([800, 324])
+        actions = QHBoxLayout()
+        actions.setSpacing(8)
+        actions.setContentsMargins(4, 0, 4, 0)
+        actions.addWidget(self.count)
+        actions.addStretch(1)
+        actions.addWidget(self.open_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(20, 8, 20, 16)
+        layout.setSpacing(12)
+        layout.addWidget(self.messages)
+        layout.addWidget(self.search)
+        layout.addWidget(self.splitter, 1)
+        layout.addLayout(actions)
+
+    def _connect(self) -> None:
+        self.search.changed.connect(lambda _search: self.look())
+        self.model.orderChanged.connect(lambda _order: self.look())
+        self.list.chosen.connect(self._choose)
+        self.list.clearWanted.connect(self.search.clear)
+        self.list.table.opened.connect(lambda _row: self.open())
+        self.panel.openSeries.connect(self.open)
+        self.open_button.clicked.connect(lambda: self.open())
+
+    # -- searching
+
+    def show_archive(self, name: str) -> None:
+        """Search the archive saved under *name* from now on."""
+        if name == self.name:
+            return
+        self.name = name
+        self.model.show_first((), 0)
+        self._choose(-1)
+        self.look()
+
+    def look(self) -> None:
+        """Ask the archive."""
+        self._asked += 1
+        self.messages.put_away()
+        if not self.model.rowCount():
+            self.count.clear()
+            self.list.say(self.tr("Looking…"))
+        self._tasks.call(
+            partial(self._search, self.name, self.search.search, self.model.order),
+            done=partial(self._found, self._asked),
+            failed=partial(self._not_found, self._asked),
+        )
+
+    def _search(self, name: str, wanted: Search, order: str) -> Matches:
+        from core.net.dicomweb_search import Wanted, search
+
+        client = self._services.destinations.remote(name)
+        asked = Wanted(wanted.text, wanted.date_from, wanted.date_to, wanted.modalities)
+        return search(client, asked, order)
+
+    def _found(self, asked: int, matches: Matches) -> None:
+        if asked != self._asked:
+            return
+        chosen = self._chosen
+        blocked = self.list.blockSignals(True)
+        self.model.show_first(matches.rows, len(matches.rows))
+        row = self.model.row_of("", chosen.study_uid) if chosen is not None else -1
+        self.list.choose(row if row >= 0 else (0 if matches.rows else -1))
+        self.list.blockSignals(blocked)
+        self._say_count(len(matches.rows), more=matches.more)
+        self._choose(self.list.row)
+
+    def _not_found(self, asked: int, error: Exception) -> None:
+        if asked != self._asked:
+            return
+        self.model.show_first((), 0)
+        self._choose(-1)
+        self.count.clear()
+        self.list.say(self.tr("{archive} cannot be searched now.").format(archive=self.name))
+        self._fail(error)
+
+    def _say_count(self, count: int, *, more: bool) -> None:
+        if more:
+            words = self.tr("The first {n} studies; narrow the search to see the others")
+        else:
+            words = self.tr("1 study") if count == 1 else self.tr("{n} studies")
+        self.count.setText(words.format(n=count))
+        if count:
+            self.list.show_table()
+        elif self.search.search.empty:
+            self.list.say(self.tr("{archive} lists no studies.").format(archive=self.name))
+        else:
+            self.list.say(self.tr("No study matches."), clear=True)
+
+    # -- the chosen study
+
+    def _choose(self, row: int) -> None:
+        before, self._chosen = self._chosen, self.model.row(row) if row >= 0 else None
+        self.open_button.setEnabled(self._chosen is not None)
+        if self._chosen is None:
+            self._asked_study += 1
+            self.panel.show_study(None)
+        elif before is None or self._chosen.study_uid != before.study_uid or self.panel.study is None:
+            self._read_study()
+
+    def _read_study(self) -> None:
+        row = self._chosen
+        if row is None:
+            return
+        self._asked_study += 1
+        self._tasks.call(
+            partial(self._study, self.name, row.study_uid),
+            done=partial(self._show_study, self._asked_study),
+            failed=partial(self._no_study, self._asked_study),
+        )
+
+    def _study(self, name: str, study_uid: str) -> StudyView:
+        return RemoteStudy(self._services.destinations.remote(name), study_uid, name).view()
+
+    def _show_study(self, asked: int, view: StudyView) -> None:
+        if asked != self._asked_study:
+            return
+        self.panel.show_study(view)
+        if self._open_when_there == view.uid:
+            self.open()
+
+    def _no_study(self, asked: int, error: Exception) -> None:
+        if asked == self._asked_study:
+            self._open_when_there = ""
+            self.panel.show_study(None)
+            self._fail(error)
+
+    def open(self, series_uid: str = "") -> None:
+        """Open the viewer; as soon as the study is there if it is still being read."""
+        view, chosen = self.panel.study, self._chosen
+        here = view is not None and chosen is not None and view.uid == chosen.study_uid
+        self._open_when_there = chosen.study_uid if chosen is not None and not here else ""
+        uid = series_uid or self.panel.selected_series()
+        if here and view is not None and uid:
+            self.openViewer.emit(view, uid)
+
+    def _fail(self, error: Exception) -> None:
+        self.messages.show_message(of_error(error), action=self.tr("Try again"), on_action=self._again)
+
+    def _again(self) -> None:
+        self.look()
