@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from core.media.samples import SampleStudy, ct_slice, part10
 from tests.app.archive_process import ArchiveProcess
+from tests.guards import CANARY
 
 pytestmark = [
     pytest.mark.interop,
@@ -40,7 +42,16 @@ CREATE = f"""curl --request POST \\
 LISTED = f"curl --request GET --url {HOST}/workitems?patientID=123456789"
 REMOVE = f"curl --request DELETE --url {HOST}/workitems/1.123.45.6789.123456789"
 UID = f"curl --request GET \\\n--url {HOST}/uid"
-LINES = (CREATE, LISTED, REMOVE, UID)
+UPLOAD = (
+    f"curl --request POST --url {HOST}/exams "
+    "--header 'Content-Type: multipart/form-data; boundary=---boundary' --form file=@/path/to/dicom/file.dcm"
+)
+STUDIES = f"curl --request GET \\\n--url {HOST}/exams/studies?patientID=123456789"
+EXAM = (
+    f"curl --request GET --url {HOST}/exams/studies/STUDY_UID/series/SERIES_UID/instance/INSTANCE_UID"
+    "?fileType=image%2Fjpeg"
+)
+LINES = (CREATE, LISTED, REMOVE, UID, UPLOAD, STUDIES, EXAM)
 
 
 class Desk:
@@ -79,6 +90,25 @@ def test_the_worklist(desk: Desk) -> None:
     assert json.loads(desk.run(LISTED)) == []
     mine = REMOVE.replace("1.123.45.6789.123456789", uid)
     assert [desk.status(mine), desk.status(mine), desk.status(REMOVE)] == [204, 404, 404]
+
+
+def test_exams(desk: Desk) -> None:
+    ds = ct_slice(SampleStudy(patient=CANARY))
+    (desk.folder / "file.dcm").write_bytes(part10(ds))
+    (desk.folder / "text.dcm").write_text("this is no DICOM file")
+    line = UPLOAD.replace("/path/to/dicom/", "")
+    (answer,) = json.loads(desk.run(line))
+    assert answer["00081199"]["Value"][0]["00081155"]["Value"] == [ds.SOPInstanceUID]
+    assert desk.status(line.replace("file.dcm", "text.dcm")) == 422
+    (study,) = json.loads(desk.run(STUDIES.replace("123456789", CANARY.patient_id)))
+    assert study["0020000D"]["Value"] == [ds.StudyInstanceUID]
+    assert json.loads(desk.run(STUDIES)) == []
+    uids = {"STUDY": ds.StudyInstanceUID, "SERIES": ds.SeriesInstanceUID, "INSTANCE": ds.SOPInstanceUID}
+    exam = EXAM
+    for name, uid in uids.items():
+        exam = exam.replace(f"{name}_UID", uid)
+    assert desk.run(exam).startswith(b"\xff\xd8\xff")
+    assert desk.run(exam.replace("image%2Fjpeg", "application/dicom")) == part10(ds)
 
 
 def test_a_uid(desk: Desk) -> None:

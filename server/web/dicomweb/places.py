@@ -9,8 +9,8 @@ from core.archive.ae_titles import DEFAULT_NAMESPACE
 from core.archive.listing import Listed
 from core.archive.nouns import StoredImage
 from core.errors import BadInput, NotFound
-from server.web.call import Call, Scope, call_of, caller_of
-from server.web.guard import DEFAULT_PORTS, split_host
+from server.web.call import Scope, call_of, caller_of
+from server.web.origin import origin_of
 from server.web.services import Services
 
 BASES = ("/dicom-web", "/dcm4chee-arc/aets/{aet}/rs", "/api/v3/storage/dicomweb/{namespace}", "")
@@ -102,29 +102,10 @@ def base_url(scope: Scope) -> str:
 
 def url_of(scope: Scope, base: str) -> str:
     """The address of one of the bases, of the AE title or namespace the caller has named."""
-    call = call_of(scope)
     for name in ("aet", "namespace"):
         base = base.replace("{" + name + "}", scope["path_params"].get(name, ""))
-    return f"{_scheme(scope, call)}://{_host(scope, call)}{base}"
+    return origin_of(scope) + base
 
 
 def _fits(base: str, path: str) -> bool:
     return path.startswith(base.partition("{")[0]) if base else True
-
-
-def _scheme(scope: Scope, call: Call) -> str:
-    forwarded = call.header(b"x-forwarded-proto").lower()
-    return forwarded if forwarded in {"http", "https"} else str(scope.get("scheme", "http"))
-
-
-def _host(scope: Scope, call: Call) -> str:
-    """As the caller wrote it: the gate has proven that it is one of ours.
-
-    A widespread client leaves the port out of Host; without a proxy between us it is the one it came in by.
-    """
-    host = call.header(b"host")
-    name, port = scope.get("server") or ("127.0.0.1", None)
-    if host and (port is None or split_host(host)[1] is not None or not scope["state"]["direct"]):
-        return host
-    usual = DEFAULT_PORTS.get(_scheme(scope, call)) == port
-    return f"{host or name}:{port}" if port and not usual else str(host or name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server.web.service.exams import ExamRoutes
 from server.web.service.workitems import WorkitemRoutes
 from server.web.services import Services
 from server.web.streaming import Operation
@@ -9,4 +10,4 @@ from server.web.streaming import Operation
 
 def operations(services: Services) -> list[Operation]:
     """Every route of the files named here."""
-    return [*WorkitemRoutes(services).operations()]
+    return [*WorkitemRoutes(services).operations(), *ExamRoutes(services).operations()]
