@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.dicom.editing import code
 from core.dicom.from_model import Described, put
 from core.dicom.maker import file_meta
 from core.dicom.recoding import dictionary_vr
@@ -25,6 +26,10 @@ CHUNK, FRAGMENT = 1 << 20, 1 << 31
 LONGEST = 0xFFFFFFFE
 MOST_NESTED_BYTES = 16 << 20
 VL_PHOTOGRAPHIC = "1.2.840.10008.5.1.4.1.1.77.1.4"
+GREY_BYTES, GREY_WORDS, TRUE_COLOUR = (f"1.2.840.10008.5.1.4.1.1.7.{last}" for last in (2, 3, 4))
+"""Multi-frame Secondary Capture."""
+SEVERAL_CAPTURES = frozenset({GREY_BYTES, GREY_WORDS, TRUE_COLOUR})
+FRAME_TIME, PAGE_NUMBERS = 0x00181063, 0x00182001
 MODALITIES = {
     ENCAPSULATED_PDF: "DOC",
     SECONDARY_CAPTURE: "OT",
@@ -51,7 +56,10 @@ class Mismatch(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Bulk data in a file, or *data*; *says* is what they tell by keyword, *lossy* their method."""
+    """Bulk data in a file, or *data*; *says* is what they tell by keyword, *lossy* their method.
+
+    *frames* are where each lies in the file, if there are several.
+    """
 
     path: Path
     start: int
@@ -61,6 +69,7 @@ class Content:
     says: Mapping[str, Any] = field(default_factory=dict)
     lossy: str = ""
     data: bytes = b""
+    frames: tuple[tuple[int, int], ...] = ()
 
     def pieces(self) -> Iterator[bytes]:
         """The bytes."""
@@ -140,9 +149,13 @@ def _of_class(ds: Any) -> None:
     elif kind in {VL_PHOTOGRAPHIC, VIDEO_PHOTOGRAPHIC}:
         empty = (*OF_PHOTOGRAPHS, "PatientOrientation")
         _default(ds, "ImageType", ["ORIGINAL", "PRIMARY"])
-    elif kind == SECONDARY_CAPTURE:
+        if kind == VIDEO_PHOTOGRAPHIC and not ds.get("AnatomicRegionSequence"):
+            ds.AnatomicRegionSequence = [code("261665006", "Unknown", "SCT")]
+    elif kind == SECONDARY_CAPTURE or kind in SEVERAL_CAPTURES:
         empty = ("PatientOrientation",)
         _default(ds, "ConversionType", "WSD")
+        if kind in SEVERAL_CAPTURES:
+            _of_several(ds)
     else:
         return
     if not any(keyword in ds for keyword in SIDES):
@@ -152,6 +165,16 @@ def _of_class(ds: Any) -> None:
     for keyword in empty:
         if keyword not in ds:
             setattr(ds, keyword, [] if keyword in SEQUENCES else "")
+
+
+def _of_several(ds: Any) -> None:
+    """What Multi-frame Secondary Capture needs beside (PS3.3 A.8.3 to A.8.5)."""
+    _default(ds, "BurnedInAnnotation", "YES")
+    if str(ds.SOPClassUID) != TRUE_COLOUR:
+        _default(ds, "PresentationLUTShape", "IDENTITY")
+        _default(ds, "RescaleIntercept", "0")
+        _default(ds, "RescaleSlope", "1")
+        _default(ds, "RescaleType", "US")
 
 
 def describe(ds: Any, content: Content, tag: int, *, raw: bool) -> None:
@@ -169,6 +192,11 @@ def describe(ds: Any, content: Content, tag: int, *, raw: bool) -> None:
             setattr(ds, keyword, value)
         elif keyword in MUST_AGREE and said != value:
             raise Mismatch(f"{keyword} of the metadata is not that of the bulk data.")
+    if content.frames and not ds.get("FrameIncrementPointer"):
+        timed = bool(ds.get("FrameTime"))
+        ds.FrameIncrementPointer = FRAME_TIME if timed else PAGE_NUMBERS
+        if not timed:
+            ds.PageNumberVector = list(range(1, len(content.frames) + 1))
     if raw:
         _check_raw(ds, content)
     elif "NumberOfFrames" not in content.says and int(ds.get("NumberOfFrames") or 1) != 1:
@@ -248,9 +276,15 @@ def _native(tag: int, vr: str, content: Content) -> Iterator[bytes]:
 
 
 def _encapsulated(content: Content) -> Iterator[bytes]:
-    """One frame, or one video, in as few fragments as it needs (PS3.5 A.4)."""
+    """Frames, each in a fragment of its own, or one video, in as few as it needs (PS3.5 A.4)."""
     yield struct.pack("<HH2s2xI", 0x7FE0, 0x0010, b"OB", 0xFFFFFFFF)
     yield struct.pack("<HHI", 0xFFFE, 0xE000, 0)
+    for start, length in content.frames or ((content.start, content.length),):
+        yield from _fragments(replace(content, start=start, length=length))
+    yield struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+
+
+def _fragments(content: Content) -> Iterator[bytes]:
     left, room = content.length, 0
     for piece in content.pieces():
         at = 0
@@ -262,4 +296,3 @@ def _encapsulated(content: Content) -> Iterator[bytes]:
             at, room, left = at + len(some), room - len(some), left - len(some)
             yield some
     yield b"\0" * (content.length % 2)
-    yield struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)

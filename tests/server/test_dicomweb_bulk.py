@@ -183,7 +183,7 @@ def test_xml_is_answered_in_xml(client: httpx.Client) -> None:
                 metadata_part(jpeg_meta(**{"00280008": {"vr": "IS", "Value": [2]}})),
                 ("image/jpeg", "file1.jpg", JPEG),
             ],
-            0xA900,
+            0xA922,
         ),
         (
             [
@@ -223,7 +223,8 @@ def test_what_does_not_fit_is_not_stored(client: httpx.Client, parts: list[PART]
         (400, [("application/dicom+xml", "", b"<NativeDicomModel>\n<Value></value>")]),
         (400, [("application/dicom+xml", "", b'<!DOCTYPE a [<!ENTITY b "c">]><NativeDicomModel/>')]),
         (400, [metadata_part(jpeg_meta()), ("image/jpeg", "", JPEG)]),
-        (400, [("image/jpeg", "a", JPEG), ("image/jpeg", "a", JPEG), metadata_part(jpeg_meta("a"))]),
+        (400, [("application/pdf", "a", PDF), ("application/pdf", "a", PDF), metadata_part(jpeg_meta("a"))]),
+        (400, [("image/jpeg", "a", JPEG), ("image/jls", "a", JPEG), metadata_part(jpeg_meta("a"))]),
         (400, [("image/jpeg", "a", JPEG)]),
         (413, [("application/dicom+json", "", b" " * (17 << 20))]),
         (413, [("image/jpeg", str(n), b"x") for n in range(300)]),

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import mmap
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
 from core.errors import NotRenderable, Unsupported
 from core.imaging.codestream import FRAME_MARKERS, Codestream, Kind, inspect
-from core.media.assemble import Content, Mismatch
+from core.media.assemble import GREY_BYTES, GREY_WORDS, TRUE_COLOUR, Content, Mismatch
 from core.media.movie import Movie, read_movie
 from core.media.mpeg2 import read_mpeg2
 from core.media.wrap import ENCAPSULATED_PDF, VIDEO_PHOTOGRAPHIC
@@ -21,6 +25,7 @@ STILLS = frozenset(
 VIDEOS = frozenset({"video/mpeg", "video/mpeg2", "video/mpeg4", "video/mp4", "video/h265"})
 BULK = STILLS | VIDEOS | {OCTETS, PDF, PNG}
 PDF_WITHIN = 1024
+Data = mmap.mmap | bytes
 JPEG_OF = {
     0xC0: ("1.2.840.10008.1.2.4.50", "ISO_10918_1"),
     0xC1: ("1.2.840.10008.1.2.4.51", "ISO_10918_1"),
@@ -29,6 +34,7 @@ JPEG_OF = {
     0xF7: ("1.2.840.10008.1.2.4.80", ""),
 }
 """Transfer syntax and lossy method by the frame's marker."""
+MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
 FIRST_ORDER, NEAR_LOSSLESS = "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.81"
 J2K, J2K_LOSSLESS = "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.90"
 HT, HT_LOSSLESS = "1.2.840.10008.1.2.4.203", "1.2.840.10008.1.2.4.201"
@@ -52,6 +58,33 @@ def content_of(path: Path, size: int, media_type: str) -> Content:
         except (NotRenderable, IndexError) as error:
             raise Mismatch("A part is called a picture, and its header cannot be read.") from error
     return Content(path, 0, size)
+
+
+def frames_of(path: Path, ends: Sequence[int]) -> Content:
+    """Pictures one after the other in the file at *path*, each up to one of *ends*: the frames of an object.
+
+    Raises Mismatch where they are not alike.
+    """
+    found: list[Content] = []
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for start, end in pairwise((0, *ends)):
+            try:
+                each = _still(path, data[start:end])
+            except (NotRenderable, IndexError) as error:
+                raise Mismatch("A part is called a picture, and its header cannot be read.") from error
+            found.append(replace(each, start=start + each.start))
+    first = found[0]
+    if any((each.syntax, each.says, each.lossy) != (first.syntax, first.says, first.lossy) for each in found):
+        raise Mismatch("The frames of an object are not alike.")
+    deep = first.says["BitsAllocated"] > 8
+    captured = TRUE_COLOUR if first.says["SamplesPerPixel"] > 1 else GREY_WORDS if deep else GREY_BYTES
+    return replace(
+        first,
+        length=sum(each.length for each in found),
+        sop_class_uid=captured,
+        says={**first.says, "NumberOfFrames": len(found)},
+        frames=tuple((each.start, each.length) for each in found),
+    )
 
 
 def _video(path: Path, size: int) -> Content:
@@ -97,7 +130,7 @@ def _samples(rows: int, columns: int, samples: int, bits: int, photometric: str)
     }
 
 
-def _still(path: Path, data: mmap.mmap) -> Content:
+def _still(path: Path, data: Data) -> Content:
     with memoryview(data) as view:
         found = inspect(view)
     if found is None or found.components not in (1, 3) or not 2 <= found.bits <= 16:
@@ -110,15 +143,15 @@ def _still(path: Path, data: mmap.mmap) -> Content:
     raise Mismatch("A part is called a picture, and is none that can be stored.")
 
 
-def _jpeg(path: Path, data: mmap.mmap, found: Codestream) -> Content:
-    if data.rfind(b"\xff\xd9") < 0:
-        raise Mismatch("A JPEG picture is cut off.")
+def _jpeg(path: Path, data: Data, found: Codestream) -> Content:
     at = 2
     while data[at] == 0xFF and data[at + 1] not in FRAME_MARKERS | {0xF7}:
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     marker = data[at + 1]
     if data[at] != 0xFF or marker not in JPEG_OF:
         raise Mismatch("DICOM has no transfer syntax for this kind of JPEG.", "Save it as a baseline JPEG.")
+    if not _ends(data, at):
+        raise Mismatch("A JPEG picture is cut off.")
     subsampled = found.components == 3 and data[at + 11] != 0x11
     syntax, lossy = JPEG_OF[marker]
     scan = data.find(b"\xff\xda", at)
@@ -135,7 +168,20 @@ def _jpeg(path: Path, data: mmap.mmap, found: Codestream) -> Content:
     return Content(path, 0, len(data), syntax, says=says, lossy=lossy)
 
 
-def _codestream(data: mmap.mmap) -> tuple[int, int]:
+def _ends(data: Data, at: int) -> bool:
+    """Whether the end marker comes after the frame at *at*; one of a thumbnail before it is not this one's.
+
+    Segments have lengths; in a scan, and in what is between, every marker is 0xFF and another byte that no
+    compressed data have behind it (ITU-T T.81 B.1.1.2, T.87 C.1).
+    """
+    while marker := MARKER.search(data, at):
+        if marker[1] == b"\xd9":
+            return True
+        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+    return False
+
+
+def _codestream(data: Data) -> tuple[int, int]:
     """Where the codestream lies in a JP2 file; what is around it is no part of an object (PS3.5 A.4.4)."""
     if data[:2] == b"\xff\x4f":
         return 0, len(data)
@@ -153,7 +199,7 @@ def _codestream(data: mmap.mmap) -> tuple[int, int]:
     raise Mismatch("A part is called a JPEG 2000 picture, and holds none.")
 
 
-def _jpeg_2000(path: Path, data: mmap.mmap, start: int, length: int, found: Codestream) -> Content:
+def _jpeg_2000(path: Path, data: Data, start: int, length: int, found: Codestream) -> Content:
     if length <= 0 or start + length > len(data):
         raise Mismatch("A JPEG 2000 picture is cut off.")
     at, throughput, reversible = start + 2, False, False

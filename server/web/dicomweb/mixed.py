@@ -16,7 +16,16 @@ from core.errors import BadInput, KnownError, NotFound, Unsupported
 from core.media.assemble import MOST_NESTED_BYTES, PIXELS, Content, Mismatch, Supply, describe, pieces
 from server.web.batch import MOST_PARTS, MOST_UNDER_WAY, Batch, Sender
 from server.web.body import parse_json
-from server.web.dicomweb.bulk_kinds import BULK, OCTETS, PNG, content_of, is_raw, of_raster
+from server.web.dicomweb.bulk_kinds import (
+    BULK,
+    OCTETS,
+    PNG,
+    STILLS,
+    content_of,
+    frames_of,
+    is_raw,
+    of_raster,
+)
 from server.web.dicomweb.media import DICOM
 from server.web.dicomweb.model_forms import DICOM_JSON, DICOM_XML, JSON
 from server.web.errors import BAD_REQUEST, TOO_LARGE, UNSUPPORTED, Refused
@@ -54,10 +63,11 @@ class _Awaited:
 
 @dataclass(slots=True)
 class _Held:
-    """Bulk data that have come whole, of *uses* objects to be made."""
+    """Bulk data that have come whole, of *uses* objects to be made; parts end at *ends*, one a frame."""
 
     file: HeldFile
     media_type: str
+    ends: list[int] = field(default_factory=list)
     uses: int = 0
 
 
@@ -101,6 +111,10 @@ class MixedBatch(Batch):
     def _begin_bulk(self, kind: str, location: str) -> None:
         if not location:
             raise Refused(BAD_REQUEST, "A part with bulk data has no Content-Location.")
+        held = self._held.get(location)
+        if held is not None and kind == held.media_type and kind in STILLS:
+            self._part = _Part(kind, location, held.file)  # one more frame
+            return
         if location in self._seen:
             raise Refused(BAD_REQUEST, "Two parts with bulk data have the same Content-Location.")
         if len(self._held) >= MOST_HELD or len(self._seen) >= MOST_PARTS:
@@ -126,8 +140,9 @@ class MixedBatch(Batch):
         if part is None:
             await super()._end()
         elif part.file is not None:
-            uses = len(self._awaited.get(part.location, ()))
-            self._held[part.location] = _Held(part.file, part.media_type, uses)
+            held = self._held.setdefault(part.location, _Held(part.file, part.media_type))
+            held.ends.append(part.file.size)
+            held.uses = len(self._awaited.get(part.location, ()))
             await self._arrived(part.location)
         else:
             await self._described(part)
@@ -158,7 +173,7 @@ class MixedBatch(Batch):
             await self._await(made, model, len(text) // len(models))
 
     async def _await(self, made: Described, model: Model, size: int) -> None:
-        missing = {uri for uri in made.addresses if uri not in self._held}
+        missing = {uri for uri in made.addresses if not self._is_whole(made, uri)}
         awaited = _Awaited(len(self.results), made, model, size, missing)
         self.results.append(Unmade("The bulk data of an object did not come.", NO_BULK, model))
         for uri in made.addresses & set(self._held):
@@ -170,8 +185,17 @@ class MixedBatch(Batch):
         for uri in missing:
             self._awaited.setdefault(uri, []).append(awaited)
 
+    def _is_whole(self, made: Described, uri: str) -> bool:
+        """Whether all of the bulk data has come: of pictures that have frames, a part for each."""
+        held = self._held.get(uri)
+        return held is not None and len(held.ends) >= _parts_of(made, uri, held.media_type)
+
     async def _arrived(self, location: str) -> None:
-        for awaited in self._awaited.pop(location, []):
+        waiting = self._awaited.pop(location, [])
+        whole = [each for each in waiting if self._is_whole(each.made, location)]
+        if len(whole) < len(waiting):
+            self._awaited[location] = [each for each in waiting if each not in whole]
+        for awaited in whole:
             awaited.missing.discard(location)
             if not awaited.missing:
                 self._waiting_bytes -= awaited.bytes
@@ -179,7 +203,7 @@ class MixedBatch(Batch):
 
     async def _make(self, awaited: _Awaited) -> None:
         try:
-            contents = {uri: await self._content(uri) for uri in awaited.made.addresses}
+            contents = {uri: await self._content(awaited.made, uri) for uri in awaited.made.addresses}
             future = await self._services.run(lambda: self._stored(awaited.made, contents))
             self.results[awaited.place] = future
             self._under_way.append(future)
@@ -197,8 +221,10 @@ class MixedBatch(Batch):
                 await held.file.abort()
         await self._settle(MOST_UNDER_WAY)
 
-    async def _content(self, uri: str) -> Content:
+    async def _content(self, made: Described, uri: str) -> Content:
         held = self._held[uri]
+        if len(held.ends) != _parts_of(made, uri, held.media_type):
+            raise Mismatch("There are more parts with bulk data than frames.")
         path = await held.file.settle()
         if held.media_type == PNG:
             try:
@@ -206,6 +232,8 @@ class MixedBatch(Batch):
             except Unsupported as error:
                 raise Mismatch(error.message) from error
             return of_raster(path, head, frame)
+        if len(held.ends) > 1:
+            return await self._services.run(lambda: frames_of(path, held.ends))
         return await self._services.run(lambda: content_of(path, held.file.size, held.media_type))
 
     def _stored(self, made: Described, by_uri: dict[str, Content]) -> Future[StoreResult]:
@@ -250,6 +278,14 @@ class MixedBatch(Batch):
             held, self._held = self._held, {}
             for each in held.values():
                 await each.file.abort()
+
+
+def _parts_of(made: Described, uri: str, media_type: str) -> int:
+    """How many parts are needed: a still picture is one frame, everything else is whole."""
+    if media_type not in STILLS or made.bulk.get(PIXELS, ("", ""))[1] != uri:
+        return 1
+    said = str(made.ds.get("NumberOfFrames") or "1").strip()
+    return max(1, int(said)) if said.isdigit() and len(said) < 9 else 1
 
 
 def _uid(model: Any, tag: str) -> str:
