@@ -47,6 +47,7 @@ class Site:
     cors_origins: tuple[str, ...] = ()
     strict_queries: bool = False
     uid_root: str = ""
+    callback_urls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,15 +180,17 @@ def notifying(archive: Archive, site: Site) -> Generator[Notifying, None, None]:
     """The courier at work."""
     from core.archive.announcing import Announcer
     from core.net.pinned import Policy
+    from core.outbox.callbacks import Callbacks
     from core.outbox.queue import Outbox
     from server.notify import Courier, Notifying
 
     outbox = Outbox(archive.db)
-    announcer = Announcer(archive.db, outbox)
-    policy = Policy(site.own_ports, site.notify_hosts)
+    callbacks = Callbacks(archive.db, outbox, site.callback_urls)
+    announcer = Announcer(archive.db, outbox, callbacks, source_id=site.ae_title)
+    policy = Policy(site.own_ports, site.notify_hosts | callbacks.hosts)
     with closing(Courier(archive.db, announcer, outbox, policy)) as courier:
         courier.start()
-        yield Notifying(outbox, announcer, courier.wake)
+        yield Notifying(outbox, announcer, callbacks, courier.wake)
 
 
 def accounts_of(archive: Archive, data: Path) -> Accounts:

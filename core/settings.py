@@ -98,6 +98,8 @@ class Settings:
     """The namespace each AE title means."""
     uid_root: str = ""
     """What UIDs made for others begin with; "" for 2.25."""
+    callback_urls: tuple[str, ...] = ()
+    """Who is told of exams that came (the DICOM Service's callbacks)."""
 
 
 Table = TypeVar("Table", ServeSettings, DimseSettings, DimsePeer, DesktopSettings)
@@ -117,11 +119,14 @@ def load(data: Path, environ: Mapping[str, str] | None = None) -> Settings:
         desktop=_table(DesktopSettings(), "desktop", raw.get("desktop", {})),
         ae_titles=_ae_titles(raw.get("ae_titles", {})),
         uid_root=_value("uid_root", "", raw.get("uid_root", "")),
+        callback_urls=_value("callback_urls", (), raw.get("callback_urls", [])),
     )
     if url := environ.get("FILMJACKET_DATABASE_URL"):
         settings = replace(settings, database_url=url)
     if root := environ.get("FILMJACKET_UID_ROOT"):
         settings = replace(settings, uid_root=root)
+    if urls := environ.get("CALLBACK_URLS"):
+        settings = replace(settings, callback_urls=tuple(u.strip() for u in urls.split(",") if u.strip()))
     return settings
 
 

@@ -1,4 +1,4 @@
-"""The courier: a thread that tells what is in the outbox, a few receivers at a time, until each says 200."""
+"""The courier: a thread that tells what is in the outbox, a few receivers at a time, until each took it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -15,6 +15,7 @@ from core.archive.announcing import Announcer
 from core.db.database import Database
 from core.errors import Unreachable
 from core.net.pinned import NotAllowed, Policy, send
+from core.outbox.callbacks import Callbacks
 from core.outbox.queue import Delivery, Outbox
 from core.outbox.templates import Request
 
@@ -38,6 +39,7 @@ class Notifying:
 
     outbox: Outbox
     announcer: Announcer
+    callbacks: Callbacks
     wake: Callable[[], None]
 
     def figures(self) -> dict[str, tuple[str, float]]:
@@ -169,9 +171,13 @@ class Courier:
         if request is None:
             return "The notification is no more.", True
         try:
-            status = self._send(request.filled(delivery.happening))
+            if delivery.payload:
+                status = self._send(replace(request, body=delivery.payload))
+            else:
+                status = self._send(request.filled(delivery.happening))
         except NotAllowed as error:
             return error.message, True
         except Unreachable as error:
             return error.message, False
-        return ("" if status == DELIVERED else f"The receiver answered {status}."), False
+        taken = status // 100 == DELIVERED // 100 if delivery.payload else status == DELIVERED
+        return ("" if taken else f"The receiver answered {status}."), False

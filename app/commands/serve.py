@@ -90,6 +90,7 @@ def _serve(options: Options, data: Path) -> None:
             cors_origins=chosen.cors_origins,
             strict_queries=chosen.strict_queries,
             uid_root=found.uid_root,
+            callback_urls=found.callback_urls,
         )
         web = stack.enter_context(compose.web(archive, site))
         dimse = stack.enter_context(

@@ -32,11 +32,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from core.archive.exam_events import settled_events
 from core.archive.nouns import Outcome
 from core.archive.schema import studies
 from core.audit.log import audit
 from core.db.database import Database, Part
-from core.outbox.queue import SCAN, Outbox
+from core.outbox.callbacks import Callbacks
+from core.outbox.queue import CALLBACK, SCAN, Outbox
 from core.outbox.templates import Event, Happening, Request
 
 BATCH = 1000
@@ -57,13 +59,14 @@ ARRIVALS = frozenset(
 )
 """Those that are told once the study has settled."""
 DIMSE = "dimse"
+CALLBACKS_TOLD = 2
 SYSTEM = "system"
 
 _tables = MetaData()
 cursor = Table(
     "announced",
     _tables,
-    Column("id", Integer, primary_key=True),  # 1
+    Column("id", Integer, primary_key=True),  # 1; a row 2 says that callbacks were told already
     Column("audit_id", Integer, nullable=False),
 )
 arrivals = Table(
@@ -105,17 +108,26 @@ class Span:
 class Announcer:
     """Turns the audit log and scans into rows of the outbox; one thread calls `turn`."""
 
-    def __init__(self, database: Database, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        callbacks: Callbacks | None = None,
+        *,
+        source_id: str = "",
+    ) -> None:
+        """*source_id* is what the archive calls itself in exam events."""
         self._database = database
         self._outbox = outbox
+        self._callbacks = callbacks if callbacks is not None and callbacks.urls else None
+        self._source_id = source_id
         database.ensure(ANNOUNCED)
+        database.write(self._begin_callbacks).result()
 
     def set_rule(self, connection: Connection, name: str, request: Request) -> None:
         """Make a rule; the first one hears of what happens from now on."""
-        if not self._outbox.rules(connection):
-            newest = connection.execute(select(func.coalesce(func.max(audit.c.id), 0))).scalar_one()
-            _move_cursor(connection, newest)
-            connection.execute(delete(arrivals))
+        if not self._outbox.rules(connection) and self._callbacks is None:
+            _forget_the_past(connection)
         self._outbox.set_rule(connection, name, request)
 
     def begin_scan(self, connection: Connection, span: Span, request: Request) -> int:
@@ -133,6 +145,8 @@ class Announcer:
 
     def request_of(self, connection: Connection, target: str) -> Request | None:
         """The template of a rule or a scan."""
+        if target.startswith(CALLBACK):
+            return self._callbacks.request(target) if self._callbacks else None
         if not target.startswith(SCAN):
             return self._outbox.rules(connection).get(target)
         row = connection.execute(select(scans).where(scans.c.id == int(target.removeprefix(SCAN)))).first()
@@ -142,8 +156,10 @@ class Announcer:
         """Do a batch of what there is; whether there may be more."""
         with self._database.read() as connection:
             targets = list(self._outbox.rules(connection))
-            rows = _news(connection, BATCH) if targets else []
-            settled = _settled(connection) if targets else []
+            wanted = bool(targets) or self._callbacks is not None
+            rows = _news(connection, BATCH) if wanted else []
+            arrived = _settled(connection) if wanted else []
+            settled = [(row, self._exam_events(connection, row)) for row in arrived]
             running = list(connection.execute(select(scans).where(scans.c.finished.is_(False))))
         if rows:
             self._database.write(lambda connection: self._take(connection, targets, rows)).result()
@@ -172,12 +188,38 @@ class Announcer:
             )
         _move_cursor(connection, rows[-1].id)
 
-    def _arrived(self, connection: Connection, targets: Sequence[str], rows: Sequence[Row[Any]]) -> None:
-        for row in rows:
+    def _begin_callbacks(self, connection: Connection) -> None:
+        """Those just set hear of what happens from now on; those that were set before missed nothing."""
+        told = connection.execute(select(cursor.c.id).where(cursor.c.id == CALLBACKS_TOLD)).first()
+        if self._callbacks is None:
+            connection.execute(delete(cursor).where(cursor.c.id == CALLBACKS_TOLD))
+        elif told is None:
+            if not self._outbox.rules(connection):
+                _forget_the_past(connection)
+            connection.execute(insert(cursor).values(id=CALLBACKS_TOLD, audit_id=0))
+
+    def _exam_events(self, connection: Connection, row: Row[Any]) -> Sequence[str]:
+        if self._callbacks is None or row.settled is None:
+            return ()
+        return settled_events(connection, self._source_id, row.namespace, row.study_uid)
+
+    def _arrived(
+        self,
+        connection: Connection,
+        targets: Sequence[str],
+        settled: Sequence[tuple[Row[Any], Sequence[str]]],
+    ) -> None:
+        for row, events in settled:
             mine = and_(arrivals.c.namespace == row.namespace, arrivals.c.study_uid == row.study_uid)
             gone = connection.execute(delete(arrivals).where(mine)).rowcount
             if gone and row.settled is not None:
                 self._outbox.add(connection, targets, [_happening(row, Event(row.event))])
+                self._tell(connection, row, events)
+
+    def _tell(self, connection: Connection, row: Row[Any], events: Sequence[str]) -> None:
+        for text in events:
+            if self._callbacks is not None:
+                self._callbacks.tell(connection, text, row.study_uid, row.namespace, SYSTEM)
 
     def _scan(self, connection: Connection, scan: Row[Any]) -> bool:
         """Announce the next studies of a scan, unless its receiver is far behind."""
@@ -216,7 +258,7 @@ def _scanned(scan: Row[Any]) -> Any:
 
 
 def _news(connection: Connection, limit: int) -> Sequence[Row[Any]]:
-    after = connection.execute(select(cursor.c.audit_id)).scalar() or 0
+    after = connection.execute(select(cursor.c.audit_id).where(cursor.c.id == 1)).scalar() or 0
     return connection.execute(select(audit).where(audit.c.id > after).order_by(audit.c.id).limit(limit)).all()
 
 
@@ -249,6 +291,12 @@ def _happening(row: Row[Any], event: Event) -> Happening:
     detail = json.loads(row.detail) if event is Event.PHI else {}
     phi_namespace = str(detail.get("phi_namespace", row.namespace))
     return Happening(event, row.namespace, row.study_uid, phi_namespace, row.actor or SYSTEM)
+
+
+def _forget_the_past(connection: Connection) -> None:
+    newest = connection.execute(select(func.coalesce(func.max(audit.c.id), 0))).scalar_one()
+    _move_cursor(connection, newest)
+    connection.execute(delete(arrivals))
 
 
 def _move_cursor(connection: Connection, audit_id: int) -> None:

@@ -40,6 +40,8 @@ LONGEST_WAIT_S = 600.0
 RULES = "notifications"
 SCAN = "scan:"
 """A receiver of a scan is called so, with the scan's number; a rule's name cannot begin like that."""
+CALLBACK = "callback:"
+"""A receiver of exam events is called so, with its address; a rule's name cannot begin like that."""
 
 _tables = MetaData()
 outbox = Table(
@@ -58,6 +60,7 @@ outbox = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("last_error", String, nullable=False, default=""),
     Column("dead", Boolean, nullable=False, default=False),
+    Column("payload", String, nullable=False, default="", server_default=""),  # the body, if it is fixed
     sqlite_autoincrement=True,
 )
 _waiting = text("dead IS 0")
@@ -70,7 +73,13 @@ Index(
     outbox.c.id,
     sqlite_where=_waiting,
 )
-OUTBOX = Part("outbox", _tables, version=1)
+
+
+def _add_payload(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE outbox ADD COLUMN payload VARCHAR NOT NULL DEFAULT ''")
+
+
+OUTBOX = Part("outbox", _tables, version=2, migrations={1: _add_payload})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,8 @@ class Delivery:
     target: str
     happening: Happening
     attempts: int
+    payload: str = ""
+    """The body to send, where it is fixed already."""
 
     @property
     def lane(self) -> tuple[str, str, str]:
@@ -117,7 +128,7 @@ class Outbox:
 
     def set_rule(self, connection: Connection, name: str, request: Request) -> None:
         """Make a rule, or give it another request. Raises BadInput."""
-        if not name.isprintable() or not 0 < len(name) <= 200 or name.startswith(SCAN):
+        if not name.isprintable() or not 0 < len(name) <= 200 or name.startswith((SCAN, CALLBACK)):
             raise BadInput("The name of a notification has 1 to 200 printable characters.")
         row = {"name": name, "method": request.method, "url": request.url, "body": request.body}
         Documents(self._database, connection).table(RULES).upsert(row, Query().name == name)
@@ -130,8 +141,14 @@ class Outbox:
 
     # Rows
 
-    def add(self, connection: Connection, targets: Iterable[str], happenings: Sequence[Happening]) -> None:
-        """Have every happening told to every target."""
+    def add(
+        self,
+        connection: Connection,
+        targets: Iterable[str],
+        happenings: Sequence[Happening],
+        payload: str = "",
+    ) -> None:
+        """Have every happening told to every target, with *payload* as the body if there is one."""
         now = time.time()
         rows = [
             {
@@ -144,6 +161,7 @@ class Outbox:
                 "created": now,
                 "next_try": now,
                 "expires": now + DAY_S,
+                "payload": payload,
             }
             for each in happenings
             for target in targets
@@ -178,7 +196,9 @@ class Outbox:
             .order_by(outbox.c.next_try, outbox.c.id)
             .limit(limit + len(busy))
         )
-        found = [Delivery(r.id, r.target, _happening(r), r.attempts) for r in connection.execute(query)]
+        found = [
+            Delivery(r.id, r.target, _happening(r), r.attempts, r.payload) for r in connection.execute(query)
+        ]
         return [each for each in found if each.lane not in busy][:limit]
 
     def targets(self, connection: Connection) -> list[str]:

@@ -81,7 +81,7 @@ def parsed(document: object) -> Request:
         raise BadInput("The field request_method must be GET, POST or PUT.")
     url = _text(document, "request_url", "").strip()
     body = _text(document, "request_body", "")
-    _check_url(url)
+    check_url(url)
     return Request(method, url, body)
 
 
@@ -97,24 +97,25 @@ def _text(document: Mapping[str, object], field: str, default: str) -> str:
     return value
 
 
-def _check_url(url: str) -> None:
+def check_url(url: str, field: str = "request_url") -> None:
+    """Raises BadInput naming *field* unless it is an address a template may have."""
     try:
         parts = urlsplit(NAME.sub("x", url))
         port, host = parts.port, parts.hostname
     except ValueError as error:
-        raise BadInput("The field request_url is no valid URL.") from error
+        raise BadInput(f"The field {field} is no valid URL.") from error
     if parts.scheme not in SCHEMES or not host or port == 0:
-        raise BadInput("The field request_url must be an http:// or https:// address.")
+        raise BadInput(f"The field {field} must be an http:// or https:// address.")
     if parts.username is not None or parts.password is not None:
-        raise BadInput("The field request_url must not hold a login or password.")
+        raise BadInput(f"The field {field} must not hold a login or password.")
     if not url.isprintable() or " " in url:
-        raise BadInput("The field request_url has characters a URL cannot have.")
+        raise BadInput(f"The field {field} has characters a URL cannot have.")
     if NAME.search(url.split("/", 3)[2]):
-        raise BadInput("The field request_url must name its host and port outright.")
+        raise BadInput(f"The field {field} must name its host and port outright.")
     for name in NAME.findall(url):
         if name not in SPELLINGS:
             known = f"Known: {', '.join(SPELLINGS)}."
-            raise BadInput(f"The field request_url has the unknown name {{{name[:30]}}}.", known)
+            raise BadInput(f"The field {field} has the unknown name {{{name[:30]}}}.", known)
 
 
 def _fill(template: str, values: Mapping[str, str]) -> str:

@@ -15,8 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 class ArchiveProcess:
     """One archive on a data folder, without accounts; keeps its port over restarts."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, **variables: str) -> None:
         self.data = data
+        self._variables = variables
         self.port = 0
         self.internal = ""
         self._process: subprocess.Popen[str] | None = None
@@ -34,7 +35,7 @@ class ArchiveProcess:
         process = subprocess.Popen(
             [sys.executable, "-m", "app", "serve", "--data", str(self.data), "--port", str(self.port),
              "--internal-port", "0", "--dimse-port", "off", "--no-auth"],
-            stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment(),
+            stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment(**self._variables),
         )  # fmt: skip
         line = process.stdout.readline() if process.stdout else ""
         if not line.startswith("ready "):
@@ -71,7 +72,8 @@ class ArchiveProcess:
 
 def environment(**more: str) -> dict[str, str]:
     """The environment without settings of whoever runs the tests."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("FILMJACKET_")} | more
+    ours = ("FILMJACKET_", "CALLBACK_URLS")
+    return {k: v for k, v in os.environ.items() if not k.startswith(ours)} | more
 
 
 def filmjacket(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:

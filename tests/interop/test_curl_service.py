@@ -47,11 +47,40 @@ UPLOAD = (
     "--header 'Content-Type: multipart/form-data; boundary=---boundary' --form file=@/path/to/dicom/file.dcm"
 )
 STUDIES = f"curl --request GET \\\n--url {HOST}/exams/studies?patientID=123456789"
+CALLBACK = f"""curl --request POST \\
+--url {HOST}/new-exam-callback \\
+--data '{{
+"SourceID":"O3PROD",
+"StudyInstanceUID":"1.3.76.13.90696.2.20130926082332.5279531.1",
+"AccessionNumber":"62476609-1",
+"PatientID":"46803338",
+"NumberOfStudyRelatedSeries":1,
+"NumberOfStudyRelatedInstances":239,
+"ModalitiesInStudy": [
+"CT"
+],
+"AeTitles": [
+"O3-PACS-57"
+],
+"StationNames": [
+"Station ALFA",
+"Station BETA"
+],
+"EventType":"COMPLETED",
+"StudyDate":"20130926",
+"StudyTime":"082329",
+"StudyID":null,
+"ReferringPhysicianName":"NO_DOC_NAME^NO_DOC_SURNAME",
+"StudyDescription":"DENTALSCAN SUP",
+"PatientName":"NO_SURNAME^NO_NAME",
+"PatientBirthDate":"19600101",
+"PatientSex":"F"
+}}'"""
 EXAM = (
     f"curl --request GET --url {HOST}/exams/studies/STUDY_UID/series/SERIES_UID/instance/INSTANCE_UID"
     "?fileType=image%2Fjpeg"
 )
-LINES = (CREATE, LISTED, REMOVE, UID, UPLOAD, STUDIES, EXAM)
+LINES = (CREATE, LISTED, REMOVE, UID, UPLOAD, STUDIES, EXAM, CALLBACK)
 
 
 class Desk:
@@ -90,6 +119,10 @@ def test_the_worklist(desk: Desk) -> None:
     assert json.loads(desk.run(LISTED)) == []
     mine = REMOVE.replace("1.123.45.6789.123456789", uid)
     assert [desk.status(mine), desk.status(mine), desk.status(REMOVE)] == [204, 404, 404]
+
+
+def test_a_callback(desk: Desk) -> None:
+    assert desk.status(CALLBACK) == 204
 
 
 def test_exams(desk: Desk) -> None:
