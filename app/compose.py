@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from core.access.changes import Changes
     from core.archive.operations import Operations
     from core.archive.removals import Removals
+    from core.dicom import ports
     from core.imaging.workers import RenderPool
     from core.settings import ServeSettings
     from server.dimse.suboperations import Converter
@@ -68,6 +69,7 @@ class Web:
     public: App
     internal: App
     convert: Converter
+    worklist: ports.Worklist
 
 
 @contextmanager
@@ -99,8 +101,10 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     from core.archive.pseudonyms import Pseudonyms
     from core.archive.removals import Removals
     from core.archive.returned import Searcher
+    from core.archive.scheduled_orders import ScheduledOrders
     from core.archive.thumbnails import Thumbnails
     from core.dicom.uids import UidMaker
+    from core.worklist.joined import Joined
     from core.worklist.worklist import Worklist
     from server.web.app import build, build_internal
     from server.web.auth import Authenticator
@@ -157,6 +161,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             build(services, guard, Cors.of(site.cors_origins)),
             build_internal(services, Guard("127.0.0.1")),
             services.transcoder.image_here,
+            Joined(services.worklist, ScheduledOrders(archive.db)),
         )
 
 

@@ -12,9 +12,8 @@ from app.usage import Usage
 from core.errors import BadInput
 
 if TYPE_CHECKING:
-    from app.compose import Open, Site
+    from app.compose import Open, Site, Web
     from core.settings import Settings
-    from server.dimse.suboperations import Converter
     from server.node import Listener, Tls
 
 OFF = "off"
@@ -22,7 +21,7 @@ OFF = "off"
 
 @contextmanager
 def dimse_door(
-    open_archive: Open, site: Site, found: Settings, port: int, *, tls: Tls | None, convert: Converter
+    open_archive: Open, site: Site, found: Settings, port: int, *, tls: Tls | None, web: Web
 ) -> Generator[str, None, None]:
     """Accept associations on *port* (-1 = none); gives AET@HOST:PORT. Raises BadInput, Busy, StorageFault."""
     if port < 0:
@@ -33,7 +32,7 @@ def dimse_door(
     host = found.dimse.host or site.host
     with closing(Listener(host, port)) as listener:
         context = _tls_context(tls, found.dimse.tls_ca) if found.dimse.tls else None
-        with _serving(open_archive, site, found, listener, tls=context, convert=convert):
+        with _serving(open_archive, site, found, listener, tls=context, web=web):
             shown = f"[{host}]" if ":" in host else host
             yield f"{site.ae_title}@{shown}:{listener.port}"
 
@@ -56,15 +55,18 @@ def _serving(
     listener: Listener,
     *,
     tls: ssl.SSLContext | None,
-    convert: Converter,
+    web: Web,
 ) -> Generator[None, None, None]:
     from core.archive.ae_titles import AeTitles
     from core.archive.blobs import LocalBlobs
     from core.archive.returned import Searcher
     from core.net.dimse.link import Patience
+    from core.worklist.entries import entry_model
     from server.dimse.admission import Admission
+    from server.dimse.commitment import Commitment, Prover
     from server.dimse.gateway import Gateway, GatewayLimits
     from server.dimse.services import services_of, supported_of
+    from server.dimse.worklist import Entries
     from server.web.guard import is_loopback
 
     chosen = found.dimse
@@ -72,16 +74,27 @@ def _serving(
     admission = Admission(AeTitles(site.ae_title, found.ae_titles), chosen.peers, known_only=known_only)
     limits = GatewayLimits(chosen.max_associations, chosen.pdu_bytes, Patience(chosen.idle_s, chosen.stall_s))
     supported = supported_of(chosen)
-    searcher = Searcher(open_archive.archive.db, LocalBlobs(open_archive.data / "archive"))
+    archive = open_archive.archive
+    searcher = Searcher(archive.db, LocalBlobs(open_archive.data / "archive"))
+    commitment = Commitment(archive.db, Prover(searcher), admission)
     gateway = Gateway(
         listener.socket,
         admission=admission,
         supported=supported,
-        services=services_of(open_archive.archive, searcher, supported, admission=admission, convert=convert),
+        services=services_of(
+            archive,
+            searcher,
+            supported,
+            admission=admission,
+            convert=web.convert,
+            commitment=commitment,
+            entries=Entries(web.worklist, lambda entry: entry_model(entry.values)),
+        ),
         limits=limits,
         tls=tls,
     )
-    with closing(gateway):
+    with closing(commitment), closing(gateway):
+        commitment.start()
         gateway.start()
         yield
 

@@ -93,9 +93,7 @@ def _serve(options: Options, data: Path) -> None:
             callback_urls=found.callback_urls,
         )
         web = stack.enter_context(compose.web(archive, site))
-        dimse = stack.enter_context(
-            dimse_door(archive, site, found, chosen.dimse_port, tls=tls, convert=web.convert)
-        )
+        dimse = stack.enter_context(dimse_door(archive, site, found, chosen.dimse_port, tls=tls, web=web))
         urls = {"http": public.url, "internal": internal.url, "dimse": dimse}
         node = Node()
         with _keeper(order, data, node, urls) as announce:

@@ -47,7 +47,7 @@ class Headers:
         if len(path) == 1 and plain(path[0]):
             value = self.texts(row).get(tag_text(path[0]), "")
             return [value] if value else []
-        return _walk(self.model(row), path)
+        return values_in(self.model(row), path)
 
     def texts(self, row: Row[Any], *, settled: bool = True) -> Mapping[str, str]:
         """Plain elements as "(gggg,eeee)" -> text; with *settled* those of the whole series are loaded."""
@@ -114,10 +114,11 @@ def _without_bulk(model: Model) -> Model:
     return found
 
 
-def _walk(model: Mapping[str, Any], path: tuple[int, ...]) -> list[str]:
+def values_in(model: Mapping[str, Any], path: tuple[int, ...]) -> list[str]:
+    """The values a model has of an attribute, as text, of every item on the way."""
     values = model.get(f"{path[0]:08X}", {}).get("Value", [])
     if len(path) > 1:
-        return [text for item in values if isinstance(item, dict) for text in _walk(item, path[1:])]
+        return [text for item in values if isinstance(item, dict) for text in values_in(item, path[1:])]
     return [_text(value) for value in values if value is not None]
 
 

@@ -177,3 +177,25 @@ def _bytes(vr: str, values: Iterable[Any], encodings: tuple[str, ...]) -> bytes:
 
 def _name(value: Mapping[str, str]) -> str:
     return "=".join(value.get(group, "") for group in GROUPS).rstrip("=")
+
+
+def read_items(
+    data: bytes, transfer_syntax_uid: str, sequence: int
+) -> tuple[Mapping[int, str], list[Mapping[int, str]]]:
+    """Top-level texts by tag, and those of each item of *sequence*. Raises BadInput."""
+    from pydicom.filereader import read_dataset
+
+    try:
+        ds = read_dataset(io.BytesIO(data), transfer_syntax_uid == IMPLICIT_LITTLE_UID, True)
+        raw = bytes(ds.get_item(CHARSET).value or b"") if CHARSET in ds else b""
+        encodings = charset.codecs_of(raw)
+        items = [_flat(item, encodings) for item in (ds[sequence].value or ())] if sequence in ds else []
+        return _flat(ds, encodings), items
+    except Exception as error:  # as above
+        raise BadInput("The data set makes no sense.") from error
+
+
+def _flat(ds: Any, encodings: tuple[str, ...]) -> Mapping[int, str]:
+    texts: dict[Path, str] = {}
+    _collect(ds, encodings, (), texts)
+    return {path[0]: text for path, text in texts.items() if len(path) == 1}

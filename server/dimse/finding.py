@@ -1,4 +1,4 @@
-"""C-FIND of the Patient and Study Root models (PS3.4 C.4.1): the same matching as QIDO-RS."""
+"""C-FIND of the Patient and Study Root models (PS3.4 C.4.1) and the worklist: the matching of QIDO-RS."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from core.net.dimse.faults import AbortReason, LinkLost, Violation
 from server.dimse.admission import Caller
 from server.dimse.session import MOST_IDENTIFIER_BYTES
 from server.dimse.statuses import Status, comment_of
+from server.dimse.worklist import MODALITY_WORKLIST, Entries
 
 logger = logging.getLogger("filmjacket.dimse")
 
@@ -52,8 +53,9 @@ class Wanted:
 class Finding:
     """Answers C-FIND from one archive."""
 
-    def __init__(self, searcher: Searcher) -> None:
+    def __init__(self, searcher: Searcher, entries: Entries) -> None:
         self._searcher = searcher
+        self._entries = entries
 
     def find(self, association: Association, message: Message, caller: Caller) -> None:
         """One C-FIND: an answer a match, until all are told or it is cancelled. Raises as `receive`."""
@@ -72,22 +74,32 @@ class Finding:
     def _answer(self, association: Association, message: Message, caller: Caller, data: bytes) -> Status:
         context = message.context
         identifier = read_identifier(data, context.transfer_syntax)
+        if context.abstract_syntax == MODALITY_WORKLIST:
+            writer = Answering(identifier, context.transfer_syntax)
+            found = self._entries.matching(identifier, caller.namespace)
+            return _told(association, message, Status.PENDING, (writer.data_set(each) for each in found))
         patient_root = context.abstract_syntax == PATIENT_ROOT_FIND
         wanted = wanted_of(identifier, caller.namespace, patient_root=patient_root)
         writer = Answering(identifier, context.transfer_syntax, explicit_tags=(QUERY_LEVEL, RETRIEVE_AE))
         pending = Status.PENDING_WITH_UNSUPPORTED_KEYS if wanted.unsupported else Status.PENDING
-        command = response(message.command, pending) | {Element.DATA_SET_TYPE: DATA_SET}
         level, title = element_of("CS", [wanted.level]), element_of("AE", [caller.called])
-        for number, model in enumerate(self._models(wanted), 1):
-            model["00080052"], model["00080054"] = level, title
-            association.send(context.id, command, writer.data_set(model), more=True)
-            if number % CHECK_EVERY == 0 and cancelled(association, message):
-                return Status.CANCEL
-        return Status.SUCCESS
+        models = self._models(wanted)
+        more = {"00080052": level, "00080054": title}
+        return _told(association, message, pending, (writer.data_set(model | more) for model in models))
 
     def _models(self, wanted: Wanted) -> Iterator[Model]:
         found = (model for _, model in self._searcher.each(wanted.query, wanted.fields))
         return _patients(found) if wanted.level == PATIENT else found
+
+
+def _told(association: Association, message: Message, pending: Status, answers: Iterator[bytes]) -> Status:
+    """Send every answer until it is cancelled; the last status. Raises as `receive` and *answers* do."""
+    command = response(message.command, pending) | {Element.DATA_SET_TYPE: DATA_SET}
+    for number, data in enumerate(answers, 1):
+        association.send(message.context.id, command, data, more=True)
+        if number % CHECK_EVERY == 0 and cancelled(association, message):
+            return Status.CANCEL
+    return Status.SUCCESS
 
 
 def cancelled(association: Association, message: Message) -> bool:

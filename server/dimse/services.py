@@ -10,6 +10,7 @@ from core.net.dimse.association import Association, Message
 from core.net.dimse.command import Field, response
 from core.settings import DimseSettings
 from server.dimse.admission import Admission, Caller
+from server.dimse.commitment import COMMITMENT, Commitment
 from server.dimse.contexts import VERIFICATION, Supported
 from server.dimse.finding import PATIENT_ROOT_FIND, STUDY_ROOT_FIND, Finding
 from server.dimse.retrieving import PATIENT_ROOT, STUDY_ROOT, Retrieving
@@ -17,6 +18,7 @@ from server.dimse.session import MOST_IDENTIFIER_BYTES, Service, echo
 from server.dimse.statuses import Status
 from server.dimse.storing import Storing
 from server.dimse.suboperations import Converter
+from server.dimse.worklist import MODALITY_WORKLIST, Entries
 
 FIND = (PATIENT_ROOT_FIND, STUDY_ROOT_FIND)
 GET = (PATIENT_ROOT["GET"], STUDY_ROOT["GET"])
@@ -29,7 +31,7 @@ FIND_OPTIONS = b"\1\1"
 def supported_of(chosen: DimseSettings) -> Supported:
     """What is accepted when an association is negotiated."""
     return Supported(
-        (VERIFICATION, *FIND, *GET, *MOVE),
+        (VERIFICATION, *FIND, *GET, *MOVE, COMMITMENT, MODALITY_WORKLIST),
         private_sop_classes=chosen.private_sop_classes,
         private_transfer_syntaxes=chosen.private_transfer_syntaxes,
         extended=dict.fromkeys(FIND, FIND_OPTIONS) | dict.fromkeys((*GET, *MOVE), RELATIONAL),
@@ -44,9 +46,11 @@ def services_of(
     *,
     admission: Admission,
     convert: Converter,
+    commitment: Commitment,
+    entries: Entries,
 ) -> Mapping[int, Service]:
     """Who answers which command; *admission* knows where peers are found."""
-    storing, finding = Storing(archive), Finding(searcher)
+    storing, finding = Storing(archive), Finding(searcher, entries)
     retrieving = Retrieving(archive, searcher, admission, convert)
 
     def store(association: Association, message: Message, caller: Caller) -> None:
@@ -58,9 +62,10 @@ def services_of(
     return {
         Field.C_ECHO: echo,
         Field.C_STORE: store,
-        Field.C_FIND: _only(FIND, finding.find),
+        Field.C_FIND: _only((*FIND, MODALITY_WORKLIST), finding.find),
         Field.C_GET: _only(GET, retrieving.get),
         Field.C_MOVE: _only(MOVE, retrieving.move),
+        Field.N_ACTION: _only((COMMITMENT,), commitment.action),
     }
 
 

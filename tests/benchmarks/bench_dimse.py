@@ -2,8 +2,8 @@
 
 DCMTK's storescu sends 600 CT slices (525 KB) over one association and over four, with TCP_NODELAY=1 and as it
 is installed, and 2,000 small images; each round into a fresh archive, by turns. Then both hold the same
-studies: a bare client of ours asks by C-FIND, getscu fetches 300 slices. Needs the Debian packages orthanc and
-dcmtk. Everything lies in a temporary folder.
+studies: a bare client of ours asks by C-FIND, getscu fetches 300 slices. Needs the Debian packages orthanc
+and dcmtk. Everything lies in a temporary folder.
 """
 
 from __future__ import annotations

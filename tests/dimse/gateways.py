@@ -19,14 +19,18 @@ from core.archive.blobs import LocalBlobs
 from core.archive.files import FileSystem
 from core.archive.nouns import StoredImage
 from core.archive.returned import Searcher
+from core.dicom.ports import Scheduled, Worklist
 from core.imaging.transcode import transcode
 from core.net.dimse.link import Patience
 from core.net.dimse.negotiation import Proposal, Proposed, request
 from core.settings import DimsePeer, DimseSettings
+from core.worklist.entries import entry_model
 from server.dimse.admission import Admission
+from server.dimse.commitment import Commitment, Prover
 from server.dimse.gateway import Gateway, GatewayLimits
 from server.dimse.services import services_of, supported_of
 from server.dimse.suboperations import Converter
+from server.dimse.worklist import Entries
 from server.node import Listener
 
 AET = "FILMJACKET"
@@ -82,6 +86,7 @@ def gateway(
     settings: DimseSettings | None = None,
     tls: ssl.SSLContext | None = None,
     files: FileSystem | None = None,
+    worklist: Worklist | None = None,
 ) -> Generator[Running, None, None]:
     """Serve *data* until the block ends."""
     chosen = settings or DimseSettings()
@@ -91,23 +96,36 @@ def gateway(
     ):
         supported = supported_of(chosen)
         admission = Admission(AeTitles(AET, ae_titles or {}), peers, known_only=known_only)
+        searcher = Searcher(archive.db, LocalBlobs(data / "archive"))
+        commitment = Commitment(archive.db, Prover(searcher), admission)
         door = Gateway(
             listener.socket,
             admission=admission,
             supported=supported,
             services=services_of(
                 archive,
-                Searcher(archive.db, LocalBlobs(data / "archive")),
+                searcher,
                 supported,
                 admission=admission,
                 convert=converter(data),
+                commitment=commitment,
+                entries=Entries(worklist or Nothing(), lambda entry: entry_model(entry.values)),
             ),
             limits=limits or GatewayLimits(patience=Patience(10, 10)),
             tls=tls,
         )
-        with closing(door):
+        with closing(commitment), closing(door):
+            commitment.start()
             door.start()
             yield Running(door, archive, listener.port)
+
+
+class Nothing:
+    """A worklist of nothing."""
+
+    def scheduled(self, namespace: str) -> Iterator[Scheduled]:
+        """None."""
+        return iter(())
 
 
 def converter(folder: Path) -> Converter:
