@@ -186,10 +186,13 @@ class Stack:
             frame = self._frames.get(slot)
         if frame is not None:
             return frame.attributes
-        try:
-            if isinstance(self._source, HeaderSource):
+        if isinstance(self._source, HeaderSource):
+            try:
                 with self._source.open_header(slot.found.ref) as stream:
                     return open_image(stream).frame_attributes(slot.frame0)
+            except (KnownError, OSError):  # the file itself then: slices in a wrong order mislead
+                pass
+        try:
             with self._objects.use(slot.found) as image:
                 return image.frame_attributes(slot.frame0)
         except (KnownError, OSError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from core.dicom.from_model import Described, described, put
 from core.dicom.json_model import Model
@@ -13,11 +13,16 @@ from core.dicom.maker import file_meta
 from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
 from core.errors import KnownError
 
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
 PIXELS = {"7FE00008": "OF", "7FE00009": "OD", "7FE00010": "OW"}
 TABLES = 0x0028
 OVERLAYS = range(0x6000, 0x6020, 2)
 """Groups of the bulk data a picture needs: palettes, lookup tables, overlays."""
 ROWS = "00280010"
+NEEDED = frozenset({0x0020, 0x0028, 0x5200})
+"""Groups with shape, place and meaning of pixels: what is said there is believed whole or not at all."""
 
 Bulk = Callable[[str], bytes]
 """The bulk data at an address. Raises KnownError."""
@@ -57,15 +62,49 @@ def _fill(made: Described, bulk: Bulk) -> None:
             put(ds, tag, vr, bulk(uri))
 
 
-def _written(ds: Any) -> bytes:
+def _written(ds: Dataset) -> bytes:
     from pydicom import dcmwrite
 
     out = io.BytesIO()
     try:
-        ds.file_meta = file_meta(ds, EXPLICIT_LITTLE_UID)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # values that are not quite valid were stored so
+            if not _can_be_written(ds):
+                _leave_out(ds)
+            ds.file_meta = file_meta(ds, EXPLICIT_LITTLE_UID)
             dcmwrite(out, ds, enforce_file_format=True)
+    except KnownError:
+        raise
     except Exception as error:  # whatever values of another program provoke in a library that is not ours
-        raise KnownError("The metadata of an image make no sense.") from error
+        raise _no_sense() from error
     return out.getvalue()
+
+
+def _leave_out(ds: Dataset) -> None:
+    """Take out what cannot be written. Raises KnownError where a picture needs it."""
+    from pydicom.dataset import Dataset
+
+    for element in list(ds):
+        alone = Dataset()
+        alone.add(element)
+        if not _can_be_written(alone):
+            if element.tag.group in NEEDED:
+                raise _no_sense()
+            del ds[element.tag]
+
+
+def _can_be_written(ds: Dataset) -> bool:
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_dataset
+
+    out = DicomBytesIO()
+    out.is_little_endian, out.is_implicit_VR = True, False
+    try:
+        write_dataset(out, ds)
+    except Exception:  # as above
+        return False
+    return True
+
+
+def _no_sense() -> KnownError:
+    return KnownError("The metadata of an image make no sense.")

@@ -124,7 +124,7 @@ def test_a_study_elsewhere_is_found_and_looked_at(qtbot: QtBot, window: MainWind
     assert window.viewers is not None
     (viewer,) = window.viewers.windows.values()
     qtbot.waitUntil(lambda: viewer.active.picture is not None, timeout=20_000)
-    assert "MÜLLER, Änne" in viewer.windowTitle()
+    assert "MÜLLER, Änne" in viewer.windowTitle() and viewer.windowTitle().endswith("Hospital")
     loop = next(each for each in study.series if each.modality == "US")
     viewer.open_series(loop.uid)
     qtbot.waitUntil(

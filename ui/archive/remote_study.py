@@ -48,6 +48,7 @@ class RemoteStudy:
             details=self.details,
             stack=self.stack,
             release=self.release,
+            origin=self._name,
         )
 
     def stack(self, series_uid: str) -> Stack:

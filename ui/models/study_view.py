@@ -120,6 +120,7 @@ class StudyView:
     release: Callable[[], None] | None = None
     attachments: Sequence[AttachmentView] = ()
     skipped: Sequence[Skipped] | None = None
+    origin: str = ""  # what the archive elsewhere is called, "" for what is here
 
     @property
     def modalities(self) -> str:

@@ -24,7 +24,7 @@ class Viewers(QObject):
 
     def open(self, study: StudyView, series_uid: str) -> ViewerWindow:
         """Show *series_uid* of *study*. Raises NotFound if nothing can give its pictures."""
-        window = self.windows.get(study.uid)
+        window = self.windows.get(_key(study))
         if window is None:
             window = self._new(study)
         else:
@@ -52,6 +52,11 @@ class Viewers(QObject):
             budget=self.budget,
             on_closed=study.release,
         )
-        window.closed.connect(lambda: self.windows.pop(study.uid, None))
-        self.windows[study.uid] = window
+        window.closed.connect(lambda: self.windows.pop(_key(study), None))
+        self.windows[_key(study)] = window
         return window
+
+
+def _key(study: StudyView) -> str:
+    """The same study from elsewhere is another one: who opens it there wants to see what is there."""
+    return f"{study.origin}\n{study.uid}" if study.origin else study.uid

@@ -134,7 +134,8 @@ class ViewerWindow(QWidget):
         self.study = study
         self.strip.show_study(study)
         what = " · ".join(part for part in (study.title, study.shown_date) if part)
-        self.setWindowTitle(" — ".join(part for part in (study.patient.banner, what) if part))
+        parts = (study.patient.banner, what, study.origin)
+        self.setWindowTitle(" — ".join(part for part in parts if part))
 
     def open_series(self, uid: str, port: Viewport | None = None) -> None:
         """Show a series in *port* (default: the active tile) as soon as it can be read."""
