@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import sys
 import threading
 from collections import OrderedDict
@@ -20,6 +21,16 @@ def keep_freed(kept_bytes: int, largest_block: int) -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(M_TRIM_THRESHOLD, kept_bytes)
         mallopt(M_MMAP_THRESHOLD, min(largest_block, LARGEST_MMAP_THRESHOLD))
+
+
+def collect_rarely() -> None:
+    """Let the garbage collector leave alone what is there now, and look at more new objects at once.
+
+    An answer of some thousand small objects is no garbage, and looking through them took half of its time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 class Recent:

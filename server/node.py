@@ -17,7 +17,7 @@ from types import FrameType
 import uvicorn
 
 from core.errors import BadInput, Busy, StorageFault
-from core.memory import keep_freed
+from core.memory import collect_rarely, keep_freed
 from server.protocol import GuardedProtocol
 from server.web.call import App
 
@@ -85,6 +85,7 @@ class Node:
     def run(self, sites: list[tuple[Listener, App]], on_ready: Callable[[], None]) -> None:
         """Serve *sites* until `stop` or, on the main thread, SIGTERM or SIGINT; calls *on_ready* once."""
         keep_freed(KEPT_BYTES, KEPT_BYTES // 8)
+        collect_rarely()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(self._serve(sites, on_ready))
 

@@ -223,7 +223,7 @@ def _select(level: Level) -> Select[Any]:
         return statement.where(studies.c.images > 0)
     if level is Level.SERIES:
         return statement.join(series, series.c.study_id == studies.c.id).where(_there())
-    return _joined().where(_shown())
+    return _joined().where(instances.c.current.is_(True), or_(studies.c.conflicts == 0, _first()))
 
 
 @cache
@@ -259,6 +259,12 @@ def _certain(test: Test) -> bool:
 
 
 def _shown() -> ColumnElement[bool]:
+    """Current, and where the object came to first."""
+    return and_(instances.c.current.is_(True), _first())
+
+
+def _first() -> ColumnElement[bool]:
+    """Nowhere in its study did the object come to earlier; to be asked only where some are in conflict."""
     other = instances.alias("other")
     rank, other_rank = instances.c.conflict != "", other.c.conflict != ""
     earlier = and_(
@@ -267,7 +273,7 @@ def _shown() -> ColumnElement[bool]:
         other.c.current.is_(True),
         or_(other_rank < rank, and_(other_rank == rank, other.c.id < instances.c.id)),
     )
-    return and_(instances.c.current.is_(True), ~select(other.c.id).where(earlier).exists())
+    return ~select(other.c.id).where(earlier).exists()
 
 
 def _images(row: Row[Any], level: Level) -> Select[Any]:

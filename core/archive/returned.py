@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -15,11 +15,11 @@ from core.archive.blobs import Blobs
 from core.archive.headers import plain
 from core.archive.nouns import StoredImage
 from core.archive.query import AVAILABILITY, COLUMNS, OF_ALL_IMAGES, TABLES, Level, Query, Search
-from core.archive.schema import instances, phi_sets
+from core.archive.schema import instances, phi_sets, series
 from core.db.database import Database
 from core.db.prepared import Prepared
 from core.dicom.elements import tag_text
-from core.dicom.json_model import CHARSET, UTF_8, Model, element_of
+from core.dicom.json_model import CHARSET, UTF_8, WHOLE_VRS, Model, element_of
 from core.dicom.recoding import dictionary_vr
 
 COMMON_OF_STUDY = (0x00080090, 0x00200010)
@@ -27,6 +27,7 @@ COMMON_OF_STUDY = (0x00080090, 0x00200010)
 COMMON_OF_SERIES = (0x00080201, 0x00400244, 0x00400245)
 COMMON_OF_IMAGE = (0x00080201, 0x00280008, 0x00280010, 0x00280011, 0x00280100)
 SERIES_IMAGES = 0x00201209
+TEXT_VRS = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "LT", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
 STUDY_TAGS = (
     *(0x00080020, 0x00080030, 0x00080050, 0x00080051, 0x00080090, 0x00080096, 0x00080201, 0x00081030),
     *(0x00081032, 0x00081048, 0x00081049, 0x00081060, 0x00081080, 0x00081110, 0x0020000D, 0x00200010),
@@ -41,12 +42,21 @@ SERIES_TAGS = (
 """Series, equipment and frame of reference elements (PS3.3 C.7.3 to C.7.5): what `all` is of a series."""
 
 
-_COMMON = Prepared(
-    select(phi_sets.c.tags)
-    .join(instances, instances.c.phi_set_id == phi_sets.c.id)
-    .where(instances.c.study_id == bindparam("study_id"), instances.c.current.is_(True))
-    .limit(1)
+_ids = func.json_each(bindparam("ids")).table_valued("value", name="ids")
+_OF_STUDIES = Prepared(
+    select(
+        _ids.c.value,
+        select(func.json_group_array(series.c.modality))
+        .where(series.c.study_id == _ids.c.value)
+        .scalar_subquery(),
+        select(phi_sets.c.tags)
+        .join(instances, instances.c.phi_set_id == phi_sets.c.id)
+        .where(instances.c.study_id == _ids.c.value, instances.c.current.is_(True))
+        .limit(1)
+        .scalar_subquery(),
+    )
 )
+"""Modalities of the series, and what the first images at hand have in common with others."""
 _IMAGES = Prepared(
     select(func.count()).where(instances.c.series_id == bindparam("series_id"), instances.c.current.is_(True))
 )
@@ -68,6 +78,10 @@ class Answers:
     more: bool = False
 
 
+Make = Callable[[Row[Any]], Model | None]
+"""Makes an element of a row, None for none."""
+
+
 class Searcher:
     """Answers queries of one archive; safe from any thread."""
 
@@ -80,16 +94,17 @@ class Searcher:
         with self._database.read() as connection:
             search = Search(connection, self._blobs, query)
             rows, more = search.page()
-            writer = _Writer(connection, search, query, fields)
-            return Answers([(_uids(row, query.level), writer.model(row)) for row in rows], more)
+            models = _Writer(connection, search, query, fields).models(rows)
+            uids = [_uids(row, query.level) for row in rows]
+            return Answers(list(zip(uids, models, strict=True)), more)
 
     def each(self, query: Query, fields: Fields) -> Iterator[tuple[tuple[str, ...], Model]]:
         """The same, one by one, of a snapshot that is held until the last. Raises as `answers`."""
         with self._database.read() as connection:
             search = Search(connection, self._blobs, query)
-            writer = _Writer(connection, search, query, fields)
-            for row in search.page()[0]:
-                yield _uids(row, query.level), writer.model(row)
+            rows = search.page()[0]
+            for row, model in zip(rows, _Writer(connection, search, query, fields).models(rows), strict=True):
+                yield _uids(row, query.level), model
 
     def images(self, query: Query) -> list[StoredImage]:
         """The images that match, a query of images, as they can be read. Raises as `answers`."""
@@ -120,7 +135,7 @@ class Searcher:
 
 
 class _Writer:
-    """Makes models of rows."""
+    """Makes models of the rows of one page; what it needs beside them is asked for once for all."""
 
     def __init__(self, connection: Connection, search: Search, query: Query, fields: Fields) -> None:
         self._connection = connection
@@ -128,6 +143,14 @@ class _Writer:
         self._query = query
         self._fields = fields
         self._levels = [level for level in Level if level is query.level or self._shows(level)]
+        self._studies: dict[int, tuple[list[str], Mapping[str, str]]] = {}
+        self._images: dict[int, int] = {}
+        self._plan: list[tuple[str, Make]] = []
+        self._known = set(COMMON_OF_SERIES if Level.SERIES in self._levels else ())
+        if query.level is Level.IMAGE:
+            self._known.update(COMMON_OF_IMAGE)
+        self._wanted: set[int] = set()
+        self._texts: list[tuple[int, str, str]] = []
 
     def _shows(self, level: Level) -> bool:
         """Whether the level above is repeated: where the address does not name it (PS3.18 10.6.3.3)."""
@@ -136,58 +159,85 @@ class _Writer:
             return False
         return not (query.study_uid if level is Level.STUDY else query.series_uid)
 
-    def model(self, row: Row[Any]) -> Model:
-        """The answer for one row, in tag order."""
-        found: Model = {f"{CHARSET:08X}": element_of("CS", [UTF_8])}
-        for tag, (level, column) in COLUMNS.items():
-            uid = column.name in {"study_uid", "series_uid"} and level <= self._query.level
-            if level in self._levels or uid or (tag in self._fields.tags and level <= self._query.level):
-                self._put(found, tag, [getattr(row, TABLES[level][1] + column.name)])
-        self._put(found, AVAILABILITY, ["ONLINE"])
+    def models(self, rows: Sequence[Row[Any]]) -> Iterator[Model]:
+        """The answer for each row, in tag order."""
+        if not rows:
+            return
         if Level.STUDY in self._levels:
-            self._study(row, found)
-        if Level.SERIES in self._levels:
-            self._put(found, SERIES_IMAGES, [self._images(row)])
+            self._load_studies({row.s_id for row in rows})
+        self._plan = [(f"{tag:08X}", make) for tag, make in self._elements(list(rows[0]._fields))]
+        planned = {name for name, _ in self._plan}
+        self._wanted = {
+            tag for tag in self._fields.tags if f"{tag:08X}" not in planned and tag not in OF_ALL_IMAGES
+        }
+        self._texts = [(tag, tag_text(tag), f"{tag:08X}") for tag in self._wanted | self._known]
+        yield from map(self._model, rows)
+
+    def _model(self, row: Row[Any]) -> Model:
+        found = {name: element for name, make in self._plan if (element := make(row)) is not None}
         self._of_image(row, found)
         return dict(sorted(found.items()))
 
-    def _study(self, row: Row[Any], found: Model) -> None:
-        modalities = list(self._search.of_all_images(row.s_id, 0x00080061))
-        if modalities:  # an empty one makes viewers list nothing
-            self._put(found, 0x00080061, modalities)
-        if 0x00080062 in self._fields.tags:
-            self._put(found, 0x00080062, list(self._search.of_all_images(row.s_id, 0x00080062)))
-        kept = _COMMON(self._connection, {"study_id": row.s_id}).fetchone()
-        texts: Mapping[str, str] = json.loads(kept[0]) if kept else {}
-        for tag in COMMON_OF_STUDY:
-            self._put(found, tag, [texts.get(tag_text(tag), "")])
+    def _elements(self, columns: list[str]) -> Iterator[tuple[int, Make]]:
+        """What every answer has, and how it is made of a row."""
+        charset, online = element_of("CS", [UTF_8]), element_of("CS", ["ONLINE"])
+        yield CHARSET, lambda _: charset
+        yield AVAILABILITY, lambda _: online
+        for tag, (level, column) in COLUMNS.items():
+            uid = column.name in {"study_uid", "series_uid"} and level <= self._query.level
+            if level in self._levels or uid or (tag in self._fields.tags and level <= self._query.level):
+                at, make = columns.index(TABLES[level][1] + column.name), _maker(_vr(tag))
+                yield tag, _of_column(at, make)
+        if Level.STUDY in self._levels:
+            yield from self._of_study()
+        if Level.SERIES in self._levels:
+            yield SERIES_IMAGES, lambda row: element_of("IS", [self._count(row.e_id)])
 
-    def _images(self, row: Row[Any]) -> int:
-        return int(_IMAGES(self._connection, {"series_id": row.e_id}).fetchone()[0])
+    def _of_study(self) -> Iterator[tuple[int, Make]]:
+        def modalities(row: Row[Any]) -> Model | None:
+            found = self._studies[row.s_id][0]
+            return element_of("CS", found) if found else None  # an empty one makes viewers list nothing
+
+        yield 0x00080061, modalities
+        if 0x00080062 in self._fields.tags:
+            yield (
+                0x00080062,
+                lambda row: element_of("UI", [*self._search.of_all_images(row.s_id, 0x00080062)]),
+            )
+        for tag in COMMON_OF_STUDY:
+            yield tag, self._of_common(tag)
+
+    def _of_common(self, tag: int) -> Make:
+        name = tag_text(tag)
+        return lambda row: _of_text(tag, self._studies[row.s_id][1].get(name, ""))
+
+    def _load_studies(self, ids: set[int]) -> None:
+        """Modalities of studies, and what their images have in common."""
+        for study_id, modalities, common in _OF_STUDIES(self._connection, {"ids": json.dumps(sorted(ids))}):
+            found = sorted(set(filter(None, json.loads(modalities))))
+            self._studies[study_id] = found, json.loads(common) if common else {}
+
+    def _count(self, series_id: int) -> int:
+        if series_id not in self._images:
+            row = _IMAGES(self._connection, {"series_id": series_id}).fetchone()
+            self._images[series_id] = int(row[0])
+        return self._images[series_id]
 
     def _of_image(self, row: Row[Any], found: Model) -> None:
         """What the catalog does not know, from the image itself or the first one of the study or series."""
-        wanted = set(self._fields.tags)
-        known = set(COMMON_OF_SERIES if Level.SERIES in self._levels else ())
-        if self._query.level is Level.IMAGE:
-            known.update(COMMON_OF_IMAGE)
+        wanted, known = self._wanted, self._known
         if not wanted and not known and not self._fields.everything:
             return
-        wanted = {tag for tag in wanted if f"{tag:08X}" not in found and tag not in OF_ALL_IMAGES}
-        image = self._search.first_image(row) if wanted or known or self._fields.everything else None
+        image = self._search.first_image(row)
         if image is None:
             return
-        whole = self._fields.everything or not all(map(plain, wanted))
-        if whole:
+        if self._fields.everything or not all(map(plain, wanted)):
             self._merge(found, self._search.headers.model(image), wanted | known)
             return
-        settled = self._query.level is Level.IMAGE
-        texts = self._search.headers.texts(image, settled=settled)
-        for tag in wanted | known:
-            if text := texts.get(tag_text(tag), ""):
-                self._put(found, tag, [text])
-            elif tag in wanted and tag_text(tag) in texts:
-                self._put(found, tag, [])
+        texts = self._search.headers.texts(image, settled=self._query.level is Level.IMAGE)
+        for tag, name, shown in self._texts:
+            if (text := texts.get(name, "")) or (tag in wanted and name in texts):
+                found[shown] = _of_text(tag, text)
 
     def _merge(self, found: Model, model: Model, wanted: set[int]) -> None:
         for name, value in model.items():
@@ -202,11 +252,30 @@ class _Writer:
             return True
         return Level.STUDY in self._levels and (tag >> 16 == 0x0010 or tag in STUDY_TAGS)
 
-    @staticmethod
-    def _put(found: Model, tag: int, values: list[Any]) -> None:
-        vr = _vr(tag)
-        present = [value for value in values if value is not None and value != ""]
-        found[f"{tag:08X}"] = element_of(vr, present)
+
+def _of_column(at: int, make: Callable[[Any], Model]) -> Make:
+    return lambda row: make(row[at])
+
+
+@lru_cache(maxsize=4096)
+def _of_text(tag: int, text: str) -> Model:
+    """Images of a series say the same of most; nobody changes an element."""
+    return _maker(_vr(tag))(text)
+
+
+@lru_cache(maxsize=64)
+def _maker(vr: str) -> Callable[[Any], Model]:
+    """Makes an element of a single value; most are texts or whole numbers as they are."""
+
+    def make(value: Any) -> Model:
+        if value is None or value == "":
+            return {"vr": vr}
+        kind = type(value)
+        if (kind is str and vr in TEXT_VRS) or (kind is int and vr in WHOLE_VRS):
+            return {"vr": vr, "Value": [value]}
+        return element_of(vr, [value])
+
+    return make
 
 
 @lru_cache(maxsize=512)

@@ -73,6 +73,7 @@ OF_STATUS = {
     kind.status: kind
     for kind in (FORBIDDEN, NOT_FOUND, METHOD_NOT_ALLOWED, TOO_LARGE, UNSUPPORTED, BAD_REQUEST, UNAUTHORIZED)
 }
+COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 STUDY_MISSING = "Study wasn't found by provided ids"
 
 
@@ -117,4 +118,4 @@ def document(
 
 def encode(value: object) -> bytes:
     """Compact JSON in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return COMPACT.encode(value).encode("utf-8", "replace")

@@ -23,9 +23,9 @@ AT_ONCE = 1000
 CT, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
 
 
-def placing(number: int) -> Placing:
-    """Image *number* of the archive: 250 a study, 125 a series, three studies a patient."""
-    study, place = divmod(number, IMAGES_A_STUDY)
+def placing(number: int, a_study: int = IMAGES_A_STUDY) -> Placing:
+    """Image *number* of the archive: *a_study* a study, 125 a series at most, three studies a patient."""
+    study, place = divmod(number, a_study)
     series = place // 125
     header = Header(
         CT,
@@ -55,13 +55,13 @@ def placing(number: int) -> Placing:
     return Placing("default", arrival, blob, "api", Routing())
 
 
-def fill(archive: Archive, count: int) -> float:
-    """Put *count* images into the catalog, all settled; the seconds it took."""
+def fill(archive: Archive, count: int, a_study: int = IMAGES_A_STUDY) -> float:
+    """Put *count* images into the catalog, *a_study* a study, all settled; the seconds it took."""
     began = time.perf_counter()
     together = Together(lambda key: None)
 
     def write(connection: Connection, start: int) -> None:
-        together.place(connection, [placing(n) for n in range(start, min(start + AT_ONCE, count))])
+        together.place(connection, [placing(n, a_study) for n in range(start, min(start + AT_ONCE, count))])
         settled = studies.c.settled.is_(False)
         connection.execute(update(studies).where(settled).values(settled=True))
 

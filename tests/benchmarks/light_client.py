@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 PIECE = 1 << 18
+KEPT = 1 << 22
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked\r\n", re.IGNORECASE)
@@ -26,17 +27,18 @@ class Answers:
 
 
 class _Line:
-    """One connection: the answer it is reading, and when it asked."""
+    """One connection: the answer it is reading, and when it asked.
+
+    Of an answer no more than KEPT bytes are kept: what a server sends is counted, not piled up.
+    """
 
     def __init__(self, peer: str) -> None:
         self._peer = peer
+        self._room = memoryview(bytearray(PIECE))
         self.socket = self._connected()
-        self.got = bytearray()
-        self.start = 0
-        self.whole = 0
-        self.chunk = 0
-        self.closing = False
         self.asked = 0.0
+        self.closing = False
+        self._begin()
 
     def _connected(self) -> socket.socket:
         host, port = self._peer.split(":")
@@ -44,61 +46,81 @@ class _Line:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connected
 
+    def _begin(self) -> None:
+        self.bytes = 0
+        self.body = bytearray()
+        self._head: bytearray | None = bytearray()
+        self._left = 0
+        self._frame: bytearray | None = None
+        """What has come of the line before a chunk, its length; None for an answer without chunks."""
+        self._last = False
+
     def reconnect(self) -> None:
         """Open it again: the server has ended its answer by closing."""
         self.socket.close()
         self.socket, self.closing = self._connected(), False
 
     def ask(self, request: bytes) -> None:
-        self.got.clear()
-        self.start = self.whole = self.chunk = 0
+        """Send the next request."""
+        self._begin()
         self.asked = time.perf_counter()
         self.socket.sendall(request)
 
     def read(self) -> bool:
         """Take what is there; whether the answer is complete. Raises RuntimeError unless it is 200."""
-        piece = self.socket.recv(PIECE)
-        if not piece and self.closing and self.start:
-            self.whole = len(self.got)
+        count = self.socket.recv_into(self._room)
+        if not count and self.closing and self._head is None:
             return True
-        if not piece:
+        if not count:
             raise RuntimeError("the server closed the connection")
-        self.got += piece
-        if not self.start and not self._headed():
-            return False
-        if self.closing:
-            return False
-        return len(self.got) >= self.whole if self.whole else self._ended()
-
-    def _headed(self) -> bool:
-        end = self.got.find(b"\r\n\r\n")
-        if end < 0:
-            return False
-        length = LENGTH.search(self.got, 0, end + 2)
-        self.closing = not length and not CHUNKED.search(self.got, 0, end + 2)
-        if not self.got.startswith(b"HTTP/1.1 200") or (self.closing and not CLOSE.search(self.got, 0, end)):
-            raise RuntimeError(f"answered {bytes(self.got[:60])!r}")
-        self.start = self.chunk = end + 4
-        self.whole = self.start + int(length[1]) if length else 0
-        return True
-
-    def _ended(self) -> bool:
-        """Whether the last chunk is there: steps from one length to the next, without looking at the data."""
-        while (end := self.got.find(b"\r\n", self.chunk)) >= 0:
-            size = int(self.got[self.chunk : end], 16)
-            following = end + 2 + size + 2
-            if len(self.got) < following:
+        self.bytes += count
+        piece = self._room[:count]
+        if self._head is not None:
+            self._head += piece
+            end = self._head.find(b"\r\n\r\n")
+            if end < 0:
                 return False
-            if not size:
-                self.whole = following
-                return True
-            self.chunk = following
+            head, piece = bytes(self._head[: end + 2]), memoryview(bytes(self._head[end + 4 :]))
+            self._head = None
+            self._heed(head)
+        return self._chunked(piece) if self._frame is not None else self._plain(piece)
+
+    def _heed(self, head: bytes) -> None:
+        length = LENGTH.search(head)
+        self._left = int(length[1]) if length else 0
+        self._frame = bytearray() if CHUNKED.search(head) else None
+        self.closing = not length and self._frame is None
+        if not head.startswith(b"HTTP/1.1 200") or (self.closing and not CLOSE.search(head)):
+            raise RuntimeError(f"answered {head[:60]!r}")
+
+    def _plain(self, piece: memoryview) -> bool:
+        self._keep(piece)
+        self._left -= len(piece)
+        return not self.closing and self._left <= 0
+
+    def _chunked(self, piece: memoryview) -> bool:
+        while piece:
+            if self._left:
+                taken = min(self._left, len(piece))
+                self._keep(piece[: max(0, min(taken, self._left - 2))])  # without the line end behind it
+                self._left -= taken
+                piece = piece[taken:]
+                if not self._left and self._last:
+                    return True
+                continue
+            if self._frame is None:
+                return False
+            self._frame += piece[:1]
+            piece = piece[1:]
+            if self._frame.endswith(b"\r\n"):
+                size = int(self._frame, 16)
+                self._left, self._last = size + 2, not size
+                self._frame.clear()
         return False
 
-    @property
-    def body(self) -> bytes:
-        """What came after the head, as it came."""
-        return bytes(self.got[self.start : self.whole])
+    def _keep(self, piece: memoryview) -> None:
+        if len(self.body) < KEPT:
+            self.body += piece
 
 
 def request_of(method: str, peer: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
@@ -130,8 +152,8 @@ def exchange(peer: str, requests: Sequence[bytes], connections: int) -> Answers:
                 if not line.read():
                     continue
                 answers.each_s.append(time.perf_counter() - line.asked)
-                answers.bytes += line.whole
-                answers.body = line.body
+                answers.bytes += line.bytes
+                answers.body = bytes(line.body)
                 if (request := next(waiting, None)) is not None:
                     if line.closing:
                         ready.unregister(line.socket)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import FileIO
 
 from core.archive.nouns import StoredImage
 from core.errors import StorageFault
 from server.web.dicomweb.media import DICOM, RELATED
 
-PIECE_BYTES = 1 << 20
+PIECE_BYTES = 1 << 22
 """So much is read at once, and sent at once: small objects together, large ones bit by bit."""
 AFTER = b"\r\n"
 """Ends a part. Nothing comes before the first boundary, not even a line's end: not every client bears it."""
@@ -86,8 +87,9 @@ def _read(spans: Sequence[_Span], size: int, end: bytes) -> bytearray:
             start = at + len(span.head)
             view[at:start] = span.head
             at = start + span.count
-            with span.image.path.open("rb", buffering=0) as file:
-                file.seek(span.offset)
+            with FileIO(str(span.image.path)) as file:
+                if span.offset:
+                    file.seek(span.offset)
                 while start < at:
                     got = file.readinto(view[start:at])
                     if not got:
