@@ -121,3 +121,20 @@ def test_movescu(serving: Serving, disc: Path, tmp_path: Path) -> None:
     done = dcmtk("movescu", serving, *options, *keys)
     assert done.returncode == 0, done.stdout + done.stderr
     assert same_data_sets(tmp_path, disc)
+
+
+def test_findscu_of_the_worklist(serving: Serving) -> None:
+    item = {
+        "AccessionNumber": "DCMTK1", "PatientName": "Probe^Paula", "PatientID": "P1", "Modality": "CT",
+        "ScheduledStationAETitle": "CT1", "ScheduledProcedureStepStartDate": "20260102",
+        "ScheduledProcedureStepStartTime": "093000", "ScheduledProcedureStepDescription": "Thorax",
+    }  # fmt: skip
+    made = httpx.post(f"{serving.url}/workitems", json=item, trust_env=False)
+    assert made.is_success, made.text
+    step = "ScheduledProcedureStepSequence[0]"
+    for modality, count in (("CT", 1), ("MR", 0)):
+        keys = (f"{step}.Modality={modality}", f"{step}.ScheduledStationAETitle", "AccessionNumber")
+        options = [part for key in keys for part in ("-k", key)]
+        done = dcmtk("findscu", serving, "-W", *options)
+        said = done.stdout + done.stderr
+        assert done.returncode == 0 and said.count("[DCMTK1") == count, said
