@@ -49,6 +49,8 @@ class Site:
     strict_queries: bool = False
     uid_root: str = ""
     callback_urls: tuple[str, ...] = ()
+    viewer_token_s: float = 300.0
+    viewer_token_once: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,14 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             operations=operations_of(open_archive, removals),
             frames=Frames(open_archive.pool),
             workers=workers,
-            about=About(__version__, site.ae_title, site.secure, site.strict_queries),
+            about=About(
+                __version__,
+                site.ae_title,
+                site.secure,
+                site.strict_queries,
+                site.viewer_token_s,
+                site.viewer_token_once,
+            ),
             ae_titles=AeTitles(site.ae_title, site.ae_titles),
             searcher=Searcher(archive.db, LocalBlobs(data / "archive")),
             pseudonyms=Pseudonyms(data / "archive" / "pseudonyms.secret"),

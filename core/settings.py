@@ -28,6 +28,9 @@ class ServeSettings:
     ae_title: str = "FILMJACKET"
     trash_days: int = 7
     settle_after_s: float = 3.0
+    viewer_token_s: float = 300.0
+    viewer_token_once: bool = True
+    """How long a token of the DICOM Service opens the viewer, and whether once only."""
     allowed_hosts: tuple[str, ...] = ()
     """Names people reach it by, beside its own (a reverse proxy's, for example)."""
     notify_hosts: tuple[str, ...] = ()

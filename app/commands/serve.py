@@ -91,6 +91,8 @@ def _serve(options: Options, data: Path) -> None:
             strict_queries=chosen.strict_queries,
             uid_root=found.uid_root,
             callback_urls=found.callback_urls,
+            viewer_token_s=chosen.viewer_token_s,
+            viewer_token_once=chosen.viewer_token_once,
         )
         web = stack.enter_context(compose.web(archive, site))
         dimse = stack.enter_context(dimse_door(archive, site, found, chosen.dimse_port, tls=tls, web=web))

@@ -58,6 +58,10 @@ export const thumbnailUrl = (slot) => `${frameUrl(slot)}/thumbnail`;
 export const attachmentUrl = (each) =>
   `${base}/attachment/${encodeURIComponent(each.id)}/version/${encodeURIComponent(each.version)}`;
 
+/** Where the DICOM object itself lies. */
+export const objectUrl = ({ image }) =>
+  `${base}/image/${encodeURIComponent(image.uid)}/version/${encodeURIComponent(image.version)}/object`;
+
 /** Where the PDF inside an image lies. */
 export const documentUrl = ({ image }) =>
   `${base}/image/${encodeURIComponent(image.uid)}/version/${encodeURIComponent(image.version)}/document`;

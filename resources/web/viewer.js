@@ -1,6 +1,6 @@
 // The viewer's state and what can be done with it: which picture of which series, seen through which window.
 
-import { describe, documentUrl, isKnown, known, pictureUrl } from "./archive.js";
+import { describe, documentUrl, isKnown, known, objectUrl, pictureUrl } from "./archive.js";
 import { Cine } from "./cine.js";
 import { showOverlay } from "./overlay.js";
 import { Pictures } from "./pictures.js";
@@ -302,6 +302,9 @@ export class Viewer {
       invert: series.look.invert,
       scale: this.#stage.scale,
     });
+    const whole = element("object");
+    whole.hidden = this.#study.role !== "diagnostic";
+    if (!whole.hidden) whole.href = objectUrl(slot);
     const slider = element("slider");
     slider.max = String(series.slots.length - 1);
     slider.value = String(place);

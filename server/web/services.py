@@ -21,6 +21,7 @@ from server.notify import Notifying
 from server.web.auth import Authenticator
 from server.web.body import Limits
 from server.web.frames import Frames
+from server.web.grants import Grants
 from server.web.jobs import Jobs
 from server.web.metrics import Metrics
 from server.web.pictures import Pictures
@@ -40,6 +41,9 @@ class About:
     """Whether callers reach it over TLS: then the session cookie says so."""
     strict: bool = False
     """Whether a search that has a key which is not supported is refused, unless the query says otherwise."""
+    viewer_token_s: float = 300.0
+    viewer_token_once: bool = True
+    """How long a token of the DICOM Service opens the viewer, and whether once only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Services:
     pseudonyms: Pseudonyms
     worklist: Worklist
     uids: UidMaker
+    grants: Grants = field(default_factory=Grants)
     limits: Limits = field(default_factory=Limits)
     metrics: Metrics = field(default_factory=Metrics)
     jobs: Jobs = field(default_factory=Jobs)

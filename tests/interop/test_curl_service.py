@@ -80,7 +80,8 @@ EXAM = (
     f"curl --request GET --url {HOST}/exams/studies/STUDY_UID/series/SERIES_UID/instance/INSTANCE_UID"
     "?fileType=image%2Fjpeg"
 )
-LINES = (CREATE, LISTED, REMOVE, UID, UPLOAD, STUDIES, EXAM, CALLBACK)
+TOKEN = f"curl --request GET --url '{HOST}/token?patientID={{patientID}}&studyUID=STUDY_UID&role=patient'"
+LINES = (CREATE, LISTED, REMOVE, UID, UPLOAD, STUDIES, EXAM, CALLBACK, TOKEN)
 
 
 class Desk:
@@ -142,6 +143,9 @@ def test_exams(desk: Desk) -> None:
         exam = exam.replace(f"{name}_UID", uid)
     assert desk.run(exam).startswith(b"\xff\xd8\xff")
     assert desk.run(exam.replace("image%2Fjpeg", "application/dicom")) == part10(ds)
+    asked = TOKEN.replace("STUDY_UID", ds.StudyInstanceUID).replace("{patientID}", CANARY.patient_id)
+    token = json.loads(desk.run(asked))["token"]
+    assert desk.status(f"curl {HOST}/view?q={token}") == 303
 
 
 def test_a_uid(desk: Desk) -> None:

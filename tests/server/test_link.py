@@ -19,7 +19,7 @@ from core.imaging.image import ImageObject
 from core.imaging.render import render
 from core.imaging.voi import Voi
 from core.media.samples import SampleStudy, encapsulated_pdf, part10, pdf_report
-from server.web.pages.grants import IDLE_S, LONGEST_S, TOKEN_S, Grant, Grants
+from server.web.grants import IDLE_S, LONGEST_S, TOKEN_S, Grant, Grants
 from tests.server.conftest import NAMESPACE, PASSWORDS, STUDY, Served, Stored, error_of, serving, store
 
 SECRETS = (*PASSWORDS.values(), "secret+of", "secret%20of")

@@ -13,8 +13,8 @@ from server.web.auth import Caller
 from server.web.body import read_document
 from server.web.call import Headers, Receive, Scope, Send, answer, call_of
 from server.web.errors import BAD_REQUEST, UNAUTHORIZED, Refused, kind_of
+from server.web.grants import Grant, Grants, Opened
 from server.web.pages.assets import send_page
-from server.web.pages.grants import Grant, Grants, Opened
 from server.web.services import Services
 from server.web.streaming import Operation
 

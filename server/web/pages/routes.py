@@ -1,10 +1,9 @@
-"""All routes of the pages over one set of grants."""
+"""All routes of the pages over the grants of the archive."""
 
 from __future__ import annotations
 
 from server.web.pages import assets
 from server.web.pages.entry import EntryRoutes
-from server.web.pages.grants import Grants
 from server.web.pages.viewer import ViewerRoutes
 from server.web.services import Services
 from server.web.streaming import Operation
@@ -12,7 +11,7 @@ from server.web.streaming import Operation
 
 def operations(services: Services) -> list[Operation]:
     """The link, the viewer and their files."""
-    grants = Grants()
+    grants = services.grants
     return [
         *EntryRoutes(services, grants).operations(),
         *ViewerRoutes(services, grants).operations(),

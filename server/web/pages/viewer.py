@@ -17,14 +17,15 @@ from server.web.call import Call, Headers, Receive, Scope, Send, answer, answer_
 from server.web.errors import ACCESS_DENIED, BAD_REQUEST, UNAUTHORIZED, Refused
 from server.web.files import Stored, disposition_for, gone, send_stored
 from server.web.frames import FORMATS, Look
+from server.web.grants import DIAGNOSTIC, Grant, Grants
 from server.web.pages.assets import send_page
-from server.web.pages.grants import Grant, Grants
 from server.web.pictures import THUMBNAIL, Place
 from server.web.services import Services
 from server.web.streaming import Handler, Operation
 
 VIEW = "/view/{view}"
 FRAME = VIEW + "/image/{image_uid}/version/{version}/frame/{frame}"
+OBJECT = VIEW + "/image/{image_uid}/version/{version}/object"
 DOCUMENT = VIEW + "/image/{image_uid}/version/{version}/document"
 ATTACHMENT = VIEW + "/attachment/{attachment_id}/version/{version}"
 NUMBER = re.compile(r"\d{1,9}")
@@ -57,6 +58,7 @@ class ViewerRoutes:
             (FRAME, "GET", self.frame),
             (FRAME + "/description", "GET", self.description),
             (DOCUMENT, "GET", self.document),
+            (OBJECT, "GET", self.object),
             (FRAME + "/thumbnail", "GET", self.thumbnail),
             (ATTACHMENT, "GET", self.attachment),
             (VIEW + "/end", "POST", self.end),
@@ -81,7 +83,7 @@ class ViewerRoutes:
                 archive.study_phi(grant.namespace, grant.study_uid, grant.phi_namespace or None),
             )
         )
-        await answer_json(send, 200, _study(detail, phi))
+        await answer_json(send, 200, {**_study(detail, phi), "role": grant.role})
 
     async def frame(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One frame through `window=CENTER,WIDTH`, `function`, `invert`, as `format` png or jpeg."""
@@ -105,6 +107,26 @@ class ViewerRoutes:
         body = await self._services.run(lambda: _document(image))
         headers = [(b"content-type", b"application/pdf"), (b"content-disposition", b"inline")]
         await answer(send, 200, body, headers)
+
+    async def object(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The DICOM object as it was stored; who is to look only (any role but diagnostic) gets none."""
+        if (await self._grant(scope)).role != DIAGNOSTIC:
+            raise Refused(ACCESS_DENIED, "This view is for looking only.")
+        place = await self._place(scope)
+
+        def find() -> Stored:
+            image = self._services.archive.image(*place)
+            return Stored(
+                path=image.path,
+                bytes=image.bytes,
+                version=image.version,
+                content_type=image.content_type,
+                pinned=False,
+                file_name=f"{image.sop_instance_uid}.dcm",
+                disposition="attachment",
+            )
+
+        await send_stored(call_of(scope), receive, send, self._services.workers, find)
 
     async def attachment(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An attachment: shown if a browser can without running it, else saved."""
