@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from core.dicom import ports
     from core.imaging.workers import RenderPool
     from core.settings import ServeSettings
+    from core.worklist.worklist import Worklist
     from server.dimse.suboperations import Converter
     from server.notify import Notifying
     from server.web.call import App
@@ -72,6 +73,7 @@ class Web:
     internal: App
     convert: Converter
     worklist: ports.Worklist
+    workitems: Worklist
 
 
 @contextmanager
@@ -171,6 +173,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             build_internal(services, Guard("127.0.0.1")),
             services.transcoder.image_here,
             Joined(services.worklist, ScheduledOrders(archive.db)),
+            services.worklist,
         )
 
 

@@ -62,6 +62,7 @@ def _serving(
     from core.archive.returned import Searcher
     from core.net.dimse.link import Patience
     from core.worklist.entries import entry_model
+    from core.worklist.performed import PerformedSteps
     from server.dimse.admission import Admission
     from server.dimse.commitment import Commitment, Prover
     from server.dimse.gateway import Gateway, GatewayLimits
@@ -89,6 +90,7 @@ def _serving(
             convert=web.convert,
             commitment=commitment,
             entries=Entries(web.worklist, lambda entry: entry_model(entry.values)),
+            steps=PerformedSteps(archive.db, web.workitems, web.worklist),
         ),
         limits=limits,
         tls=tls,

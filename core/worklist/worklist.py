@@ -99,6 +99,14 @@ class Worklist:
             raise NotFound("workitem", "There is no such workitem.")
         return _item(row)
 
+    def item_of(self, namespace: str, said: Mapping[str, str]) -> Workitem:
+        """A new item that says this; `add` keeps it."""
+        return Workitem(namespace, self._uids.new(), said)
+
+    def in_study(self, connection: Connection, namespace: str, study_uid: str) -> Sequence[Workitem]:
+        """As `of_study` in a transaction."""
+        return _of_study(connection, namespace, study_uid)
+
     def of_study(self, namespace: str, study_uid: str) -> Sequence[Workitem]:
         """The items of a study, the oldest first."""
         with self._database.read() as connection:

@@ -9,10 +9,12 @@ from core.archive.returned import Searcher
 from core.net.dimse.association import Association, Message
 from core.net.dimse.command import Field, response
 from core.settings import DimseSettings
+from core.worklist.performed import PerformedSteps
 from server.dimse.admission import Admission, Caller
 from server.dimse.commitment import COMMITMENT, Commitment
 from server.dimse.contexts import VERIFICATION, Supported
 from server.dimse.finding import PATIENT_ROOT_FIND, STUDY_ROOT_FIND, Finding
+from server.dimse.performing import PERFORMED_STEP, Performing
 from server.dimse.retrieving import PATIENT_ROOT, STUDY_ROOT, Retrieving
 from server.dimse.session import MOST_IDENTIFIER_BYTES, Service, echo
 from server.dimse.statuses import Status
@@ -31,7 +33,7 @@ FIND_OPTIONS = b"\1\1"
 def supported_of(chosen: DimseSettings) -> Supported:
     """What is accepted when an association is negotiated."""
     return Supported(
-        (VERIFICATION, *FIND, *GET, *MOVE, COMMITMENT, MODALITY_WORKLIST),
+        (VERIFICATION, *FIND, *GET, *MOVE, COMMITMENT, MODALITY_WORKLIST, PERFORMED_STEP),
         private_sop_classes=chosen.private_sop_classes,
         private_transfer_syntaxes=chosen.private_transfer_syntaxes,
         extended=dict.fromkeys(FIND, FIND_OPTIONS) | dict.fromkeys((*GET, *MOVE), RELATIONAL),
@@ -48,9 +50,11 @@ def services_of(
     convert: Converter,
     commitment: Commitment,
     entries: Entries,
+    steps: PerformedSteps,
 ) -> Mapping[int, Service]:
     """Who answers which command; *admission* knows where peers are found."""
     storing, finding = Storing(archive), Finding(searcher, entries)
+    performing = Performing(steps)
     retrieving = Retrieving(archive, searcher, admission, convert)
 
     def store(association: Association, message: Message, caller: Caller) -> None:
@@ -65,6 +69,8 @@ def services_of(
         Field.C_FIND: _only((*FIND, MODALITY_WORKLIST), finding.find),
         Field.C_GET: _only(GET, retrieving.get),
         Field.C_MOVE: _only(MOVE, retrieving.move),
+        Field.N_CREATE: _only((PERFORMED_STEP,), performing.create),
+        Field.N_SET: _only((PERFORMED_STEP,), performing.set),
         Field.N_ACTION: _only((COMMITMENT,), commitment.action),
     }
 

@@ -20,11 +20,14 @@ from core.archive.files import FileSystem
 from core.archive.nouns import StoredImage
 from core.archive.returned import Searcher
 from core.dicom.ports import Scheduled, Worklist
+from core.dicom.uids import UidMaker
 from core.imaging.transcode import transcode
 from core.net.dimse.link import Patience
 from core.net.dimse.negotiation import Proposal, Proposed, request
 from core.settings import DimsePeer, DimseSettings
 from core.worklist.entries import entry_model
+from core.worklist.performed import PerformedSteps
+from core.worklist.worklist import Worklist as Items
 from server.dimse.admission import Admission
 from server.dimse.commitment import Commitment, Prover
 from server.dimse.gateway import Gateway, GatewayLimits
@@ -109,6 +112,7 @@ def gateway(
                 admission=admission,
                 convert=converter(data),
                 commitment=commitment,
+                steps=PerformedSteps(archive.db, worklist_of(archive), worklist or Nothing()),
                 entries=Entries(worklist or Nothing(), lambda entry: entry_model(entry.values)),
             ),
             limits=limits or GatewayLimits(patience=Patience(10, 10)),
@@ -118,6 +122,11 @@ def gateway(
             commitment.start()
             door.start()
             yield Running(door, archive, listener.port)
+
+
+def worklist_of(archive: Archive) -> Items:
+    """The workitems of an archive."""
+    return Items(archive.db, archive.audit, UidMaker())
 
 
 class Nothing:
