@@ -15,6 +15,7 @@ import pytest
 from app.desk import DEFAULT_NAMESPACE, LocalArchive, SavedDestinations, SettingsFile, Uploads
 from core.errors import BadInput, KnownError, NotFound, Unreachable
 from core.media.samples import SampleStudy, pdf_report, write_ct_series
+from core.net.dicomweb_search import Wanted, search
 from core.scan.result import Scan
 from core.scan.scanner import Scanner
 from core.settings import Settings
@@ -233,11 +234,16 @@ def test_a_saved_dicomweb_archive_gets_a_study(
     there = DestinationText("Hospital", f"stow:{elsewhere.door()[0]}/dicom-web")
     saved.save(there, None)
     assert "DICOMweb" in saved.test(there, None)
+    saved.save(DestinationText("Other", "v3:http://localhost:1"), None)
+    assert saved.remotes() == ["Hospital"] and saved.remote("Hospital") is saved.remote("hospital")
     receipt = drive(Uploads(ledger, archive).begin(order(scan, "Hospital", pdf=pdf)).run())
     assert receipt.complete and receipt.studies[0].verified_by == "uid" and receipt.destination == "Hospital"
     found = elsewhere.client().study_detail(DEFAULT_NAMESPACE, STUDY.uid)
     assert found.study.patient_id == STUDY.patient.patient_id
     assert sum(len(series.images) for series in found.series) == 7
+    (row,) = search(saved.remote("Hospital"), Wanted()).rows
+    assert (row.study_uid, row.patient_id, row.images) == (STUDY.uid, STUDY.patient.patient_id, 7)
+    saved.close()
 
 
 def test_an_image_that_left_the_archive_fails_alone(

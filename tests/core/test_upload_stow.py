@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +15,23 @@ from core.errors import BadInput, NotFound, Unauthenticated
 from core.media.attached import encapsulate
 from core.net.credentials import Access, Credentials
 from core.net.http import Timeouts
+from core.upload.control import Control
 from core.upload.nouns import UploadReceipt
 from core.upload.picks import Attach
 from core.upload.runner import run
 from core.upload.stow import LEAST_BYTES, MOST_BYTES, StowDestination
 from tests.core.stub_stow import StowStub
 from tests.core.stub_v3 import Handler, serving
-from tests.core.test_upload_destination import HEADER, QUICK, V3Desk
+from tests.core.test_upload_destination import (
+    HEADER,
+    QUICK,
+    V3Desk,
+    cut_after_all,
+    cut_half_way,
+    five_hundred,
+    full,
+    out_of_service,
+)
 from tests.core.upload_fakes import finish
 
 STUDY = "1.2.3.1"
@@ -238,3 +248,50 @@ def test_the_address_may_end_in_studies(stub: StowStub) -> None:
     destination.close()
     with pytest.raises(BadInput):
         StowDestination("ftp://h/x", None, encapsulate)
+
+
+class Sometimes:
+    """A fault for the first *times* requests that bring images."""
+
+    def __init__(self, times: int, fault: Callable[[Handler], None]) -> None:
+        self.left = times
+        self.fault = fault
+        self.lock = threading.Lock()
+
+    def __call__(self, handler: Handler) -> bool:
+        if handler.command != "POST":
+            return False
+        with self.lock:
+            self.left -= 1
+            if self.left < 0:
+                return False
+        self.fault(handler)
+        return True
+
+
+@pytest.mark.parametrize("fault", [five_hundred, out_of_service, cut_half_way, cut_after_all, full])
+def test_passing_faults_of_the_archive(
+    desk: StowDesk, stub: StowStub, fault: Callable[[Handler], None]
+) -> None:
+    stub.fault = Sometimes(4, fault)
+    receipt = desk.stow(stub)
+    assert receipt.complete and receipt.studies[0].sent == 12 and len(stub.images) == 12
+
+
+def test_a_cancelled_upload_goes_on_where_it_was(desk: StowDesk, stub: StowStub) -> None:
+    control, job = Control(), desk.job()
+
+    def stop_half_way(handler: Handler) -> bool:
+        if len(stub.images) >= 4:
+            control.cancel()
+        return False
+
+    stub.fault = stop_half_way
+    destination = StowDestination(stub.url, None, encapsulate)
+    receipt = finish(run(job, destination, control, opener=desk.open, pace=QUICK))
+    before = len(stub.images)
+    assert receipt.cancelled and not receipt.complete and before >= 4
+    stub.fault = lambda _: False
+    again = finish(run(job, StowDestination(stub.url, None, encapsulate), opener=desk.open, pace=QUICK))
+    (study,) = again.studies
+    assert again.complete and study.verified == 12 and study.already_there == before
