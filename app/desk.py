@@ -12,6 +12,7 @@ from app.embedded import EmbeddedArchive, State, Wishes
 from core import settings
 from core.dicom.refs import FileRef
 from core.errors import NotFound, Unreachable
+from core.imaging.recoder import Recoder
 from core.media.attached import encapsulate
 from core.net.credentials import Access, Credentials, Token
 from core.net.dicomweb_client import DicomWebClient
@@ -24,7 +25,7 @@ from core.upload.archived_files import ArchivedFiles, fetch_attachments, sweep
 from core.upload.backoff import Pace
 from core.upload.control import Control
 from core.upload.destination import Destination
-from core.upload.destinations import Found, connect, find, from_environment
+from core.upload.destinations import Found, Means, connect, find, from_environment
 from core.upload.job import UploadJob
 from core.upload.ledger import Ledger
 from core.upload.local_files import LocalFiles
@@ -119,6 +120,11 @@ class LocalArchive:
         """Its address and how to sign in, for an upload; started if it does not run. Raises KnownError."""
         ready = self._archive.start()
         return ready.http_url, Token(ready.token)
+
+    @property
+    def means(self) -> Means:
+        """What an upload's destination may need."""
+        return Means(self.door, encapsulate, Recoder(), self._ae_title)
 
     def changed(self, found: Settings) -> None:
         """New settings: whether it outlives the window holds at once, ports from the next start."""
@@ -278,7 +284,7 @@ class Uploads:
             found = self._found(where)
         except NotFound:  # it was renamed or removed since: its address is in the ledger
             found = self._found(job.destination)
-        return connect(found, job.namespace, self._archive.door, encapsulate)
+        return connect(found, job.namespace, self._archive.means)
 
     def forget(self, job: UploadJob) -> None:
         """Take it off the ledger; what was sent stays."""
@@ -351,7 +357,7 @@ class SavedDestinations:
         target = parse(destination.spec)
         local = target.kind is TargetKind.ARCHIVE
         found = Found(destination.name, target, None if local else self._access(destination, secret))
-        with closing(connect(found, DEFAULT_NAMESPACE, self._archive.door, encapsulate)) as opened:
+        with closing(connect(found, DEFAULT_NAMESPACE, self._archive.means)) as opened:
             return opened.test()
 
     def _access(self, destination: ports.DestinationText, secret: str | None) -> Access:

@@ -16,10 +16,12 @@ from app.usage import Usage
 from core.dicom.refs import FileRef
 from core.dicom.tree import Study
 from core.errors import KnownError
+from core.imaging.recoder import Recoder
 from core.media.attached import encapsulate
 from core.net.credentials import Access, Token
 from core.scan.scanner import Scan, Scanner, ScanProgress
-from core.upload.destinations import Found, connect, find
+from core.settings import load
+from core.upload.destinations import Found, Means, connect, find
 from core.upload.job import UploadJob
 from core.upload.ledger import Ledger
 from core.upload.nouns import RunState, UploadProgress, UploadReceipt
@@ -152,7 +154,8 @@ def _send(job: UploadJob, found: Found, data: Path, scan: Scan) -> UploadReceipt
         return progress.bytes_sent, progress.bytes_total, words
 
     with _local_archive(data) as local_archive:
-        destination = connect(found, job.namespace, local_archive, encapsulate)
+        means = Means(local_archive, encapsulate, Recoder(), load(data).serve.ae_title)
+        destination = connect(found, job.namespace, means)
         return _watched(run_job(job, destination, opener=scan.open), text)
 
 

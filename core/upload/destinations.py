@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from core.errors import KnownError
 from core.net.credentials import Access, Credentials
+from core.net.dimse.requestor import Peer
+from core.net.dimse.sending import Recode
 from core.upload.destination import Destination
+from core.upload.dimse import DimseDestination
 from core.upload.saved import NO_KEYRING, Destinations
 from core.upload.stow import Encapsulate, StowDestination
-from core.upload.target import Target, TargetKind, WrongDestination, is_spec, parse
+from core.upload.target import Target, TargetKind, WrongDestination, is_spec, parse, parse_node
 from core.upload.v3 import V3Destination
 
 LocalArchive = Callable[[], tuple[str, Access]]
@@ -62,16 +65,29 @@ def from_environment(environ: Mapping[str, str]) -> Credentials | None:
     return Credentials(login, password) if login else None
 
 
-def connect(
-    found: Found, namespace: str, local_archive: LocalArchive, encapsulate: Encapsulate
-) -> Destination:
-    """An open destination; whoever asked closes it. Raises KnownError.
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What opening a destination may need.
 
-    *encapsulate* makes objects of documents for archives that keep nothing else.
+    *encapsulate* makes objects of documents for archives that keep nothing else, *recode* writes objects for
+    peers that do not take them as they are; *ae_title* is ours.
     """
+
+    local_archive: LocalArchive
+    encapsulate: Encapsulate
+    recode: Recode
+    ae_title: str = "FILMJACKET"
+
+
+def connect(found: Found, namespace: str, means: Means) -> Destination:
+    """An open destination; whoever asked closes it. Raises KnownError."""
     url, access = found.target.address, found.access
+    if found.target.kind is TargetKind.DIMSE:
+        called, host, port = parse_node(url)
+        peer = Peer(called, host.strip("[]"), port, means.ae_title)
+        return DimseDestination(peer, means.encapsulate, means.recode, name=found.label)
     if found.target.kind is TargetKind.STOW:
-        return StowDestination(url, access, encapsulate, name=found.label)
+        return StowDestination(url, access, means.encapsulate, name=found.label)
     if found.target.kind is TargetKind.ARCHIVE:
-        url, access = local_archive()
+        url, access = means.local_archive()
     return V3Destination(url, access, namespace, name=found.label)

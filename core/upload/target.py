@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,6 +10,9 @@ from core.errors import BadInput
 from core.net.address import parse as parse_address
 
 USAGE = 2
+AE_TITLE = re.compile(r"(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}")  # PS3.5 section 6.2, VR AE
+HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?\]")
+PORT = re.compile(r"[0-9]{1,5}")
 NAMESPACE_LENGTH = 64
 NAMESPACE_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 
@@ -26,7 +30,6 @@ class TargetKind(StrEnum):
 
 NOT_YET: dict[TargetKind, str] = {
     TargetKind.EXAMS: "The DICOM Service (exams:)",
-    TargetKind.DIMSE: "DICOM network nodes (dimse:)",
     TargetKind.SHARE: "Share links (share:)",
 }
 
@@ -39,7 +42,10 @@ class WrongDestination(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A destination that can be opened; *address* is a URL, "" for the archive in the data folder."""
+    """A destination that can be opened.
+
+    *address* is a URL, AET@HOST:PORT for DIMSE, "" for the archive in the data folder.
+    """
 
     kind: TargetKind
     address: str = ""
@@ -66,17 +72,33 @@ def parse(text: str) -> Target:
     if not colon or kind is TargetKind.ARCHIVE:
         raise WrongDestination(
             f"{text!r} is no destination.",
-            "Write v3:http://HOST:PORT, stow:http://HOST:PORT/dicom-web, archive, or a saved name.",
+            "Write v3:http://HOST:PORT, stow:http://HOST:PORT/dicom-web, dimse:AET@HOST:PORT, archive, "
+            "or a saved name.",
         )
     if kind in NOT_YET:
         raise WrongDestination(
             f"{NOT_YET[kind]} cannot be uploaded to in this version.",
-            "Use v3:http://HOST:PORT, stow:http://HOST:PORT/dicom-web or archive.",
+            "Use v3:http://HOST:PORT, stow:http://HOST:PORT/dicom-web, dimse:AET@HOST:PORT or archive.",
         )
     try:
+        if kind is TargetKind.DIMSE:
+            return Target(kind, "{}@{}:{}".format(*parse_node(rest)))
         return Target(kind, str(parse_address(rest)))
     except BadInput as error:
         raise WrongDestination(error.message, error.remedy) from error
+
+
+def parse_node(text: str) -> tuple[str, str, int]:
+    """AE title, host and port of "AET@HOST:PORT". Raises WrongDestination."""
+    title, _, where = text.strip().rpartition("@")
+    host, _, port = where.rpartition(":")
+    if not AE_TITLE.fullmatch(title) or not HOST.fullmatch(host) or not PORT.fullmatch(port):
+        raise WrongDestination(
+            f"{text!r} is no DICOM node.", "Write AET@HOST:PORT, for example ARCHIVE@192.0.2.1:104."
+        )
+    if not 0 < int(port) < 1 << 16:
+        raise WrongDestination(f"{port} is no port.", "Ports are 1 to 65535; 104 and 11112 are usual.")
+    return title.strip(), host, int(port)
 
 
 def check_namespace(name: str) -> str:

@@ -14,9 +14,10 @@ from keyring.backends.fail import Keyring as NoKeyring
 from keyring.errors import PasswordDeleteError
 
 from core.errors import BadInput, KnownError, NotFound
+from core.imaging.recoder import Recoder
 from core.media.attached import encapsulate
 from core.net.credentials import Credentials, Token
-from core.upload.destinations import Found, connect, find, from_environment
+from core.upload.destinations import Found, Means, connect, find, from_environment
 from core.upload.ledger import Ledger
 from core.upload.saved import Destinations, SavedDestination
 from core.upload.target import Target, TargetKind, WrongDestination, check_namespace, is_spec, parse
@@ -82,7 +83,7 @@ def test_forms_that_work(text: str, target: Target) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["exams:http://h", "dimse:AET@h:104", "share:https://h/share/x"],
+    ["exams:http://h", "share:https://h/share/x"],
 )
 def test_forms_of_a_later_version_say_so(text: str) -> None:
     with pytest.raises(WrongDestination, match="in this version") as caught:
@@ -132,7 +133,7 @@ def test_saved_changed_and_removed(saved: Destinations, ring: MemoryKeyring, tmp
         SavedDestination("a:b", "archive"),
         SavedDestination("archive", "archive"),
         SavedDestination("x" * 65, "archive"),
-        SavedDestination("x", "dimse:A@h:1"),
+        SavedDestination("x", "dimse:@h:1"),
         SavedDestination("x", "v3:http://h", namespace="a b"),
     ],
 )
@@ -186,8 +187,10 @@ def test_archive_asks_for_the_local_one() -> None:
         asked.append("once")
         return "http://127.0.0.1:9", Token("t")
 
-    destination = connect(Found("archive", parse("archive")), "default", local, encapsulate)
+    destination = connect(Found("archive", parse("archive")), "default", Means(local, encapsulate, Recoder()))
     assert isinstance(destination, V3Destination) and asked == ["once"] and destination.name == "archive"
     destination.close()
-    connect(Found("x", parse("v3:http://127.0.0.1:9")), "default", local, encapsulate).close()
+    connect(
+        Found("x", parse("v3:http://127.0.0.1:9")), "default", Means(local, encapsulate, Recoder())
+    ).close()
     assert asked == ["once"]

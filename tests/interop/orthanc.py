@@ -16,17 +16,25 @@ import httpx
 PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 
 
-@contextmanager
-def running(folder: Path) -> Iterator[str]:
-    """Its address, until the block ends."""
+def free_port() -> int:
+    """A port of the loopback that nobody has."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def running(folder: Path, dicom_port: int = 0) -> Iterator[str]:
+    """Its address, until the block ends; DIMSE as ORTHANC on *dicom_port*, 0 = none."""
+    port = free_port()
     settings = {
         "StorageDirectory": str(folder / "store"),
         "IndexDirectory": str(folder / "store"),
         "HttpPort": port,
-        "DicomServerEnabled": False,
+        "DicomServerEnabled": bool(dicom_port),
+        "DicomPort": dicom_port,
+        "DicomCheckCalledAet": True,
+        "DicomAlwaysAllowFind": True,
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
         "Plugins": [PLUGIN],

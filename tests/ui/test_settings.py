@@ -180,6 +180,10 @@ def test_a_dicomweb_archive_is_chosen_by_its_kind(
     assert (again.kind.currentData(), again.address.text()) == ("stow:", "https://clinic.example/rs")
     again.address.setText("v3:https://clinic.example")
     assert again.kind.currentData() == "v3:" and not again.kind.isEnabled()
+    again.login.setText("someone")
+    again.address.setText("dimse:PACS@192.0.2.1:104")
+    assert not again.login.isEnabled() and not again.secret.isEnabled()
+    assert again.entered().spec == "dimse:PACS@192.0.2.1:104" and again.entered().login == ""
 
 
 def test_a_keyring_that_refuses_is_said_in_the_dialog(

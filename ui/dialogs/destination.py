@@ -21,7 +21,13 @@ from ui.messages import MessageBar
 from ui.services import LOCAL_ARCHIVE, DestinationText, Services
 
 KINDS = ("v3:", "stow:", "exams:", "dimse:", "share:")
-EXAMPLES = {"v3:": "https://archive.example:8500", "stow:": "https://archive.example/dicom-web"}
+EXAMPLES = {
+    "v3:": "https://archive.example:8500",
+    "stow:": "https://archive.example/dicom-web",
+    "dimse:": "ARCHIVE@192.0.2.1:104",
+}
+NO_LOGIN = "dimse:"
+"""A kind that knows no logins: there the AE titles decide."""
 
 
 class DestinationDialog(QDialog):
@@ -42,6 +48,7 @@ class DestinationDialog(QDialog):
         self.kind = QComboBox(self)
         self.kind.addItem(self.tr("Filmjacket, or another V3 archive"), "v3:")
         self.kind.addItem(self.tr("DICOMweb archive"), "stow:")
+        self.kind.addItem(self.tr("DICOM node (AE title, C-STORE)"), "dimse:")
         self.kind.setCurrentIndex(max(0, self.kind.findData(kind)))
         self.address = QLineEdit(address, self)
         self.login = QLineEdit(old.login if old else "", self)
@@ -110,7 +117,8 @@ class DestinationDialog(QDialog):
         address = self.address.text().strip()
         spec = address if address.startswith(KINDS) else f"{self.kind.currentData()}{address}"
         has = bool(self.secret.text()) or bool(self._old and self._old.has_secret)
-        return DestinationText(self.name.text().strip(), spec, self.login.text().strip(), has)
+        login = "" if spec.startswith(NO_LOGIN) else self.login.text().strip()
+        return DestinationText(self.name.text().strip(), spec, login, has and bool(login))
 
     def _secret(self) -> str | None:
         return self.secret.text() or None
@@ -123,6 +131,8 @@ class DestinationDialog(QDialog):
             self.kind.setCurrentIndex(row)
         self.kind.setEnabled(not written)
         self.address.setPlaceholderText(EXAMPLES[self.kind.currentData()])
+        for field in (self.login, self.secret):
+            field.setEnabled(self.kind.currentData() != NO_LOGIN)
         self.save_button.setEnabled(filled and named)
         self.test_button.setEnabled(filled)
 

@@ -54,6 +54,7 @@ def associate(
     roles: Mapping[str, Roles] | None = None,
     extended: Mapping[str, bytes] | None = None,
     patience: Patience | None = None,
+    answer_s: float = ANSWER_S,
 ) -> Association:
     """An association with at least one of *wishes*. Raises Refused, LinkLost, Unreachable, Violation."""
     proposal = Proposal(
@@ -69,7 +70,7 @@ def associate(
     )
     link = Link(_connected(peer), patience or Patience(), pdu_bytes=PDU_BYTES)
     try:
-        return _negotiated(link, peer, proposal)
+        return _negotiated(link, peer, proposal, answer_s)
     except BaseException:
         link.close()
         raise
@@ -93,9 +94,9 @@ def _connected(peer: Peer) -> socket.socket:
         ) from error
 
 
-def _negotiated(link: Link, peer: Peer, proposal: Proposal) -> Association:
+def _negotiated(link: Link, peer: Peer, proposal: Proposal, answer_s: float) -> Association:
     link.send(request(proposal))
-    kind, content = link.read(ANSWER_S)
+    kind, content = link.read(answer_s)
     if kind == ASSOCIATE_RJ:
         why = read_rejection(bytes(content))
         raise Refused(

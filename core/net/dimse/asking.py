@@ -1,0 +1,185 @@
+"""Asking a peer: C-ECHO, C-FIND (PS3.4 C.4.1) and Storage Commitment (PS3.4 J.3), as their SCU."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from core.dicom.identifier import UTF_8, Identifier, read_identifier
+from core.dicom.syntaxes import EXPLICIT_LITTLE_UID, IMPLICIT_LITTLE_UID
+from core.errors import KnownError
+from core.net.dimse.association import Association, Context, Message
+from core.net.dimse.command import DATA_SET, NO_DATA_SET, RESPONSE, Element, Field, Value, response
+from core.net.dimse.faults import LinkLost, PeerReleases
+from core.net.dimse.negotiation import unexpected
+from core.net.dimse.requestor import Wish
+
+VERIFICATION = "1.2.840.10008.1.1"
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+COMMITMENT = "1.2.840.10008.1.20.1"
+COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1.1"
+SYNTAXES = (EXPLICIT_LITTLE_UID, IMPLICIT_LITTLE_UID)
+PENDING = (0xFF00, 0xFF01)
+MOST_ANSWER_BYTES = 1 << 20
+MOST_ANSWERS = 100_000
+REPORT_S = 15.0
+"""So long a report of commitment is waited for; peers may send it later, over an association of their own."""
+
+
+def wish(sop_class_uid: str) -> Wish:
+    """A context for a service whose data sets are written here."""
+    return Wish(sop_class_uid, SYNTAXES)
+
+
+def context_for(association: Association, sop_class_uid: str) -> Context | None:
+    """The accepted context of a service."""
+    return next(
+        (each for each in association.contexts.values() if each.abstract_syntax == sop_class_uid), None
+    )
+
+
+def echo(association: Association, context: Context) -> None:
+    """C-ECHO. Raises LinkLost, Violation, KnownError if the peer does not say yes."""
+    request = _request(association, Field.C_ECHO, VERIFICATION, NO_DATA_SET)
+    association.send(context.id, request)
+    answer = _answer(association, request)
+    if answer.command.status != 0:
+        raise KnownError(f"{association.called} answers C-ECHO with status 0x{answer.command.status:04X}.")
+
+
+def find(
+    association: Association, context: Context, level: str, keys: Mapping[str, str]
+) -> Iterator[Identifier]:
+    """The matches of a C-FIND; *keys* are values by keyword, "" = to be returned.
+
+    Raises LinkLost, Violation, BadInput, KnownError if the peer does not end with success.
+    """
+    request = _request(association, Field.C_FIND, context.abstract_syntax, DATA_SET)
+    data = _encoded({"QueryRetrieveLevel": level, **keys}, context.transfer_syntax)
+    association.send(context.id, request, data)
+    for _ in range(MOST_ANSWERS):
+        answer = _answer(association, request)
+        status = answer.command.status
+        if status not in PENDING:
+            association.whole_data_set(answer, MOST_ANSWER_BYTES)
+            if status != 0:
+                raise KnownError(f"{association.called} could not search (status 0x{status:04X}).")
+            return
+        yield read_identifier(association.whole_data_set(answer, MOST_ANSWER_BYTES), context.transfer_syntax)
+    raise KnownError(f"{association.called} gives more answers than can be.")
+
+
+def commit(
+    association: Association, context: Context, objects: Sequence[tuple[str, str]], wait_s: float = REPORT_S
+) -> frozenset[str] | None:
+    """The SOP Instance UIDs the peer commits itself to keep, of (SOP class, instance) pairs.
+
+    None if its report does not come over this association in time. Raises LinkLost, Violation, KnownError.
+    """
+    from pydicom.uid import generate_uid
+
+    transaction_uid = str(generate_uid(prefix=None))
+    request = _request(association, Field.N_ACTION, "", DATA_SET) | {
+        Element.REQUESTED_SOP_CLASS_UID: COMMITMENT,
+        Element.REQUESTED_SOP_INSTANCE_UID: COMMITMENT_INSTANCE,
+        Element.ACTION_TYPE_ID: 1,
+    }
+    items = [{"ReferencedSOPClassUID": kind, "ReferencedSOPInstanceUID": uid} for kind, uid in objects]
+    asked = {"TransactionUID": transaction_uid, "ReferencedSOPSequence": items}
+    association.send(context.id, request, _encoded(asked, context.transfer_syntax))
+    committed: frozenset[str] | None = None
+    answered = False
+    while committed is None or not answered:
+        try:
+            message = association.receive(wait_s)
+        except (PeerReleases, LinkLost):
+            if answered:
+                return committed
+            raise
+        if message.command.field == Field.N_ACTION | RESPONSE:
+            association.whole_data_set(message, MOST_ANSWER_BYTES)
+            if message.command.status != 0:
+                raise KnownError(f"{association.called} does not take requests for commitment now.")
+            answered = True
+        elif message.command.field == Field.N_EVENT_REPORT:
+            report = _reported(association, message, transaction_uid)
+            committed = committed if report is None else report
+        else:
+            raise unexpected()
+    return committed
+
+
+def _reported(association: Association, message: Message, transaction_uid: str) -> frozenset[str] | None:
+    """What a report commits to, None if it is of another transaction; answers it."""
+    ds = _decoded(
+        association.whole_data_set(message, MOST_ANSWER_BYTES * 16), message.context.transfer_syntax
+    )
+    event = message.command.number(Element.EVENT_TYPE_ID)
+    association.send(
+        message.context.id,
+        response(
+            message.command,
+            0,
+            AFFECTED_SOP_INSTANCE_UID=COMMITMENT_INSTANCE,
+            EVENT_TYPE_ID=event,
+        ),
+    )
+    if str(ds.get("TransactionUID", "")) != transaction_uid:
+        return None
+    items = ds.get("ReferencedSOPSequence") or ()
+    return frozenset(str(item.get("ReferencedSOPInstanceUID", "")) for item in items)
+
+
+def _request(association: Association, field: Field, sop_class: str, kind: int) -> dict[Element, Value]:
+    values: dict[Element, Value] = {
+        Element.COMMAND_FIELD: field,
+        Element.MESSAGE_ID: association.new_message_id(),
+        Element.DATA_SET_TYPE: kind,
+    }
+    if sop_class:
+        values[Element.AFFECTED_SOP_CLASS_UID] = sop_class
+    if field is Field.C_FIND:
+        values[Element.PRIORITY] = 0
+    return values
+
+
+def _answer(association: Association, request: Mapping[Element, Value]) -> Message:
+    try:
+        message = association.receive()
+    except PeerReleases as error:
+        raise LinkLost("The peer ended the association before it answered.", "Try again.") from error
+    wanted = (int(request[Element.COMMAND_FIELD]) | RESPONSE, request[Element.MESSAGE_ID])
+    if (message.command.field, message.command.number(Element.MESSAGE_ID_RESPONDED_TO)) != wanted:
+        raise unexpected()
+    return message
+
+
+def _encoded(values: Mapping[str, Any], transfer_syntax_uid: str) -> bytes:
+    """A data set of values by keyword, lists of mappings as sequences."""
+    from pydicom.dataset import Dataset
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_dataset
+
+    def filled(some: Mapping[str, Any]) -> Dataset:
+        ds = Dataset()
+        for keyword, value in some.items():
+            setattr(ds, keyword, [filled(each) for each in value] if isinstance(value, list) else value)
+        return ds
+
+    ds = filled(values)
+    if not all(str(value).isascii() for value in values.values() if isinstance(value, str)):
+        ds.SpecificCharacterSet = UTF_8
+    out = DicomBytesIO()
+    out.is_little_endian, out.is_implicit_VR = True, transfer_syntax_uid == IMPLICIT_LITTLE_UID
+    write_dataset(out, ds)
+    return out.getvalue()
+
+
+def _decoded(data: bytes, transfer_syntax_uid: str) -> Any:
+    from pydicom.filereader import read_dataset
+
+    try:
+        return read_dataset(io.BytesIO(data), transfer_syntax_uid == IMPLICIT_LITTLE_UID, True)
+    except Exception as error:  # whatever the library makes of what is none
+        raise unexpected() from error

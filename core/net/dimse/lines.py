@@ -1,0 +1,157 @@
+"""Associations to one peer, kept from object to object, and no more of them than it serves at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import NamedTuple
+
+from core.dicom.syntaxes import EXPLICIT_LITTLE_UID, IMPLICIT_LITTLE_UID
+from core.errors import Unreachable
+from core.net.dimse.association import Association
+from core.net.dimse.link import Patience
+from core.net.dimse.requestor import ANSWER_S, MOST_CONTEXTS, Peer, Wish, associate
+
+PLAIN = (EXPLICIT_LITTLE_UID, IMPLICIT_LITTLE_UID)
+"""What objects are written in for peers that do not take their own transfer syntax, the better one first."""
+MOST_OPEN = 8
+BESIDE_S = 5.0
+"""So long a peer may take to answer while it serves an association of ours; some serve one at a time."""
+
+AGAIN_S, SOON_S = 0.2, 2.0
+"""A peer that refuses is asked again after so long, if one of ours ended no longer ago than that."""
+
+
+class Kind(NamedTuple):
+    """What is negotiated for an object: its SOP class, and how its data set is written."""
+
+    sop_class_uid: str
+    transfer_syntax_uid: str
+
+
+class Lines:
+    """The associations of one peer; for any number of threads. One that failed is not used again."""
+
+    def __init__(self, peer: Peer, patience: Patience, *, beside_s: float = BESIDE_S) -> None:
+        self._peer = peer
+        self._patience = patience
+        self._beside_s = beside_s
+        self._changed = threading.Condition()
+        self._idle: list[tuple[Association, frozenset[Kind]]] = []
+        self._open = 0
+        self._most = MOST_OPEN
+        self._ended = -SOON_S
+
+    @contextmanager
+    def taken(self, kind: Kind, kinds: Sequence[Kind]) -> Generator[Association, None, None]:
+        """An association that has asked for *kind*; a new one asks for all of *kinds*, the latest last."""
+        ready = self._ready(kind)
+        if ready is None:
+            wishes, asked = _wishes(kinds)
+            ready = self._opened(wishes), asked
+        try:
+            yield ready[0]
+        except BaseException:
+            ready[0].close()
+            self._gone()
+            raise
+        with self._changed:
+            self._idle.append(ready)
+            self._changed.notify()
+
+    @contextmanager
+    def alone(self, wishes: Sequence[Wish]) -> Generator[Association, None, None]:
+        """An association for one use; those that are idle are released first."""
+        self.close()
+        association = self._opened(wishes)
+        try:
+            yield association
+            association.release()
+        finally:
+            association.close()
+            self._ended = monotonic()
+            self._gone()
+
+    def close(self) -> None:
+        """Release those that are idle."""
+        while (spare := self._spare()) is not None:
+            self._end(spare)
+            self._gone()
+
+    def _ready(self, kind: Kind) -> tuple[Association, frozenset[Kind]] | None:
+        """One that is kept and asked for *kind*; None if a new one may be opened. Waits for either."""
+        while True:
+            with self._changed:
+                found = next((each for each in reversed(self._idle) if kind in each[1]), None)
+                if found is None:
+                    if self._idle or self._open < self._most:
+                        return None
+                    self._changed.wait()
+                    continue
+                self._idle.remove(found)
+            if not found[0].waiting():
+                return found
+            found[0].close()  # the peer has ended it meanwhile
+            self._gone()
+
+    def _opened(self, wishes: Sequence[Wish]) -> Association:
+        """A new one. A peer that serves no more beside those it has is asked again when one is free."""
+        while True:
+            with self._changed:
+                while self._open >= self._most and not self._idle:
+                    self._changed.wait()
+                others = self._open
+                spare = self._idle.pop(0)[0] if self._idle else None
+                self._open += spare is None
+            if spare is not None:
+                self._end(spare)
+                others -= 1
+            try:
+                return associate(
+                    self._peer,
+                    wishes,
+                    patience=self._patience,
+                    answer_s=self._beside_s if others else ANSWER_S,
+                )
+            except BaseException as error:
+                with self._changed:
+                    self._open -= 1
+                    self._changed.notify_all()
+                    if not isinstance(error, Unreachable) or not (others or self._just_ended()):
+                        raise
+                    if others:
+                        self._most = max(1, min(self._most, self._open))
+                    self._changed.wait(AGAIN_S)
+
+    def _spare(self) -> Association | None:
+        with self._changed:
+            return self._idle.pop(0)[0] if self._idle else None
+
+    def _just_ended(self) -> bool:
+        """Whether the peer may still count an association that is over."""
+        return monotonic() - self._ended < SOON_S
+
+    def _end(self, association: Association) -> None:
+        association.release()
+        association.close()
+        self._ended = monotonic()
+
+    def _gone(self) -> None:
+        with self._changed:
+            self._open -= 1
+            self._changed.notify()
+
+
+def _wishes(kinds: Sequence[Kind]) -> tuple[list[Wish], frozenset[Kind]]:
+    """A context for each of the latest kinds, and for their SOP classes one for each plain syntax."""
+    wishes: dict[tuple[str, str], None] = {}
+    asked: set[Kind] = set()
+    for kind in reversed(kinds):
+        some = dict.fromkeys((kind.sop_class_uid, each) for each in (kind.transfer_syntax_uid, *PLAIN))
+        if len(wishes | some) > MOST_CONTEXTS:
+            break
+        wishes |= some
+        asked.add(kind)
+    return [Wish(sop_class, (syntax,)) for sop_class, syntax in wishes], frozenset(asked)
