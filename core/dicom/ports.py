@@ -40,7 +40,7 @@ class FramesApart(Protocol):
         """The 0-based frame. Raises KnownError, other than Unreachable where only the whole can be had."""
 
     def whole(self) -> BinaryIO:
-        """The object as a file; the caller closes it. Raises OSError or KnownError."""
+        """The object as a file, closed with this one. Raises OSError or KnownError."""
 
 
 @runtime_checkable

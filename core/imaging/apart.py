@@ -52,6 +52,7 @@ class _Apart(ImageObject):
         return self._whole_object()._decoded(index0)
 
     def _of_frame(self, coded: Coded) -> Decoded:
+        """The samples of a frame. Raises KnownError where they cannot be trusted."""
         module, data = self.module, coded.data
         size = (module.frame_bits + 7) // 8
         if coded.transfer_syntax_uid:
@@ -89,6 +90,5 @@ class _Apart(ImageObject):
     def _whole_object(self) -> ImageObject:
         with self._turn:
             if self._complete is None:
-                with self._frames.whole() as file:
-                    self._complete = ImageObject.open(file.read())
+                self._complete = ImageObject.open(self._frames.whole())
             return self._complete

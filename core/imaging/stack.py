@@ -66,6 +66,7 @@ class Stack:
         self._index, self._direction = 0, 1
         self._reading_ahead = False
         self._closed = False
+        self._latest: tuple[Found, ImageObject | None] | None = None  # of `arrange`
         self._objects = _OpenObjects(source)
         self._places: dict[Slot, int] = {slot: n for n, slot in enumerate(self._slots)}
         self._threads = [
@@ -186,17 +187,25 @@ class Stack:
             frame = self._frames.get(slot)
         if frame is not None:
             return frame.attributes
-        if isinstance(self._source, HeaderSource):
-            try:
-                with self._source.open_header(slot.found.ref) as stream:
-                    return open_image(stream).frame_attributes(slot.frame0)
-            except (KnownError, OSError):  # the file itself then: slices in a wrong order mislead
-                pass
+        if (header := self._header(slot.found)) is not None:
+            return header.frame_attributes(slot.frame0)
         try:
             with self._objects.use(slot.found) as image:
                 return image.frame_attributes(slot.frame0)
         except (KnownError, OSError):
             return ImageAttributes(instance_number=slot.found.header.instance_number)
+
+    def _header(self, found: Found) -> ImageObject | None:
+        """The object without its pixel data, None where the file itself must be read for its place."""
+        if not isinstance(self._source, HeaderSource):
+            return None
+        if self._latest is None or self._latest[0] is not found:
+            try:
+                with self._source.open_header(found.ref) as stream:
+                    self._latest = found, open_image(stream)
+            except (KnownError, OSError):
+                self._latest = found, None
+        return self._latest[1]
 
     def _load(self, slot: Slot) -> Frame | KnownError:
         """Decode a slot marked as in flight and keep the outcome."""

@@ -12,7 +12,8 @@ from core.dicom.json_model import Model
 from core.dicom.model_values import text
 from core.dicom.ports import Coded
 from core.dicom.refs import FileRef, Found, Skipped
-from core.errors import KnownError, NotFound, Unreachable
+from core.dicom.syntaxes import transfer_syntax
+from core.errors import KnownError, NotFound, NotRenderable, Unreachable
 from core.net.dicomweb_client import FRAMES, SOP_UID
 from core.net.dicomweb_study import DicomWebStudy
 from core.net.file_cache import DEFAULT_CACHE_BYTES, FileCache
@@ -52,8 +53,13 @@ class DicomWebSource:
     def open(self, ref: FileRef) -> BinaryIO:
         """The image: a file, or one that gives its frames apart. Raises OSError, KnownError."""
         _, series_uid, _ = self._study.image(ref)
-        listed = {each.ref: each.header.number_of_frames for each in self._study.images(series_uid)}
-        if listed.get(ref, 1) > 1:
+        listed = {each.ref: each.header for each in self._study.images(series_uid)}
+        header = listed.get(ref)
+        if header is None:
+            return self.whole(ref)
+        if transfer_syntax(header.transfer_syntax_uid).video:
+            raise NotRenderable("This object is a video; it cannot be played here.")
+        if header.number_of_frames > 1:
             try:
                 return FrameFile(self, ref, self._own_header(ref))
             except Unreachable:
@@ -124,6 +130,7 @@ class FrameFile(io.BytesIO):
         super().__init__(header)
         self._source = source
         self._ref = ref
+        self._whole: BinaryIO | None = None
 
     def frame(self, index0: int) -> Coded:
         """The frame. Raises KnownError."""
@@ -131,4 +138,12 @@ class FrameFile(io.BytesIO):
 
     def whole(self) -> BinaryIO:
         """The object as a file. Raises OSError, KnownError."""
-        return self._source.whole(self._ref)
+        if self._whole is None:
+            self._whole = self._source.whole(self._ref)
+        return self._whole
+
+    def close(self) -> None:
+        """Close it, and the whole."""
+        if self._whole is not None:
+            self._whole.close()
+        super().close()

@@ -11,7 +11,8 @@ import pytest
 
 from core.dicom.json_model import Model
 from core.dicom.ports import Coded
-from core.errors import BadInput, NotFound, Unauthenticated
+from core.dicom.refs import FileRef, Found
+from core.errors import BadInput, NotFound, NotRenderable, Unauthenticated
 from core.imaging.stack import Stack
 from core.net.answers import Answer
 from core.net.credentials import Credentials
@@ -81,6 +82,37 @@ class Elsewhere(DicomWebClient):
 def test_what_an_archive_cannot_give_is_had_otherwise(remote: Served, kind: type[DicomWebClient]) -> None:
     with closing(kind(f"{remote.url}/dicom-web/studies", VIEWER)) as client:
         check_pictures(client)
+
+
+def test_a_video_is_not_fetched_to_say_that_it_cannot_be_played(client: DicomWebClient) -> None:
+    class Videos(DicomWebStudy):
+        def images(self, series_uid: str) -> list[Found]:
+            found = super().images(series_uid)
+            video = "1.2.840.10008.1.2.4.102"
+            return [each._replace(header=each.header._replace(transfer_syntax_uid=video)) for each in found]
+
+    study = Videos(client, ANNE.uid)
+    with DicomWebSource(study) as source, pytest.raises(NotRenderable, match="video"):
+        source.open(study.images(study.detail().series[0].series_uid)[0].ref)
+
+
+def test_the_header_of_many_frames_is_asked_for_once(remote: Served) -> None:
+    asked: list[str] = []
+
+    class Counting(DicomWebClient):
+        def metadata(self, resource: str) -> list[Model]:
+            asked.append(resource)
+            return super().metadata(resource)
+
+    with closing(Counting(f"{remote.url}/dicom-web", VIEWER)) as client:
+        study = DicomWebStudy(client, ANNE.uid)
+        loop = next(each.series_uid for each in study.detail().series if each.modality == "US")
+        with DicomWebSource(study) as source, Stack(source, study.images(loop)) as stack:
+            headers: list[FileRef] = []
+            opened = source.open_header
+            source.open_header = lambda ref: headers.append(ref) or opened(ref)  # type: ignore[method-assign, func-returns-value] # counted
+            stack.arrange()
+    assert len(asked) == len(headers) == 1
 
 
 def test_only_the_frames_that_are_looked_at_come_over(remote: Served) -> None:
