@@ -95,6 +95,13 @@ class FrameLevels:
         return self._elements
 
 
+def read_shown(elements: Elements, module: PixelModule, frame0: int) -> ImageAttributes:
+    """Only those that a picture of 0-based *frame0* is made by."""
+    levels = FrameLevels(elements)
+    _, aspect = read_spacing(elements, levels.level(frame0, PIXEL_MEASURES))
+    return ImageAttributes(grey=read_grey(elements, levels, module, frame0), pixel_aspect=aspect)
+
+
 def read_attributes(
     elements: Elements, module: PixelModule, frame0: int, transfer_syntax_uid: str
 ) -> ImageAttributes:

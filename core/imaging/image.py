@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from core.errors import NotDicom, NotFound, NotRenderable
-from core.imaging.attributes import ImageAttributes, read_attributes
+from core.imaging.attributes import ImageAttributes, read_attributes, read_shown
 from core.imaging.codecs import Array
 from core.imaging.colour import Palette, read_palette, to_rgb
 from core.imaging.decode import Decoded, decode_encapsulated, decode_native
@@ -166,12 +166,18 @@ class ImageObject:
         """The colour tables, None if there are none."""
         return read_palette(self._elements, signed=self.module.signed)
 
-    def frame(self, index0: int) -> Frame:
-        """Decode one frame. Raises NotFound outside the frames, NotRenderable with the reason."""
+    def frame(self, index0: int, *, to_show: bool = False) -> Frame:
+        """Decode one frame; with *to_show* only with the attributes a picture is made by.
+
+        Raises NotFound outside the frames, NotRenderable with the reason.
+        """
         if not 0 <= index0 < self.frame_count:
             raise NotFound("frame", f"This object has {self.frame_count} frame(s).")
         decoded = self._decoded(index0)
-        attributes = self.frame_attributes(index0)
+        if to_show:
+            attributes = read_shown(self._elements, self.module, index0)
+        else:
+            attributes = self.frame_attributes(index0)
         if decoded.photometric == "PALETTE COLOR":
             pixels, photometric = self._coloured(decoded.samples), "RGB"
         elif decoded.samples.ndim == 3:

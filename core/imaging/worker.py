@@ -124,11 +124,11 @@ def _picture(task: Task) -> bytes:
         from core.imaging.describe import description
 
         return description(image, task.frame0)
-    frame = image.frame(task.frame0)
     if task.kind in EXPORTS:
         from core.imaging.exports import export
 
-        return export(frame, task.kind, task.size)
+        return export(image.frame(task.frame0), task.kind, task.size)
+    frame = image.frame(task.frame0, to_show=True)
     spec = task.voi
     voi = None if spec is None else Voi(spec.center, spec.width, VoiFunction(spec.function))
     if task.kind == "thumbnail" and task.size is not None:

@@ -8,6 +8,7 @@ import queue
 import select
 import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -29,7 +30,9 @@ CRASHED = "The decoder crashed on this picture."
 TOO_SLOW = "This picture takes too long to read."
 CLOSED = "Rendering has been shut down."
 
-Work = tuple[Task, "Future[bytes]"]
+Prepare = Callable[[], Task | bytes]
+"""Finds out on a thread of the pool what is to be made, or gives what was made already."""
+Work = tuple[Task | Prepare, "Future[bytes]"]
 
 
 class RenderPool:
@@ -85,13 +88,20 @@ class RenderPool:
         """
         spec = None if voi is None else VoiSpec(voi.center, voi.width, voi.function.value)
         place = source if isinstance(source, bytes) else os.fspath(source)
+        return self._put(Task(place, frame0, kind, size, quality, spec, invert, region))
+
+    def prepared(self, prepare: Prepare) -> Future[bytes]:
+        """The same for a task that has yet to be found out; the Future raises what *prepare* does, too."""
+        return self._put(prepare)
+
+    def _put(self, task: Task | Prepare) -> Future[bytes]:
         future: Future[bytes] = Future()
         self.start()
         with self._lock:
             if self._closed:
                 future.set_exception(NotRenderable(CLOSED))
             else:
-                self._queue.put((Task(place, frame0, kind, size, quality, spec, invert, region), future))
+                self._queue.put((task, future))
         return future
 
     def thumbnail(self, file: Path, frame: int, box: int) -> bytes:
@@ -178,7 +188,7 @@ class _Hand:
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
         self._used = False
-        self._taken: deque[Work] = deque()
+        self._taken: deque[tuple[Task, Future[bytes]]] = deque()
         self._given = 0
         """So many of those taken has the worker."""
         self._thread = threading.Thread(target=self._run, name="render", daemon=True)
@@ -218,11 +228,25 @@ class _Hand:
             work = self._tasks.get()
             if work is None:
                 return False
-            if work[1].set_running_or_notify_cancel():
-                self._taken.append(work)
-        if len(self._taken) == 1 and (work := self._tasks.spare()) and work[1].set_running_or_notify_cancel():
-            self._taken.append(work)
+            self._accept(*work)
+        if len(self._taken) == 1 and (work := self._tasks.spare()):
+            self._accept(*work)
         return True
+
+    def _accept(self, task: Task | Prepare, future: Future[bytes]) -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        if not isinstance(task, Task):
+            try:
+                found = task()
+            except BaseException as error:  # whoever waits must hear of it
+                future.set_exception(error)
+                return
+            if isinstance(found, bytes):
+                future.set_result(found)
+                return
+            task = found
+        self._taken.append((task, future))
 
     def _ask(self) -> Answer:
         """The answer to the first task. A second worker tries too: the first may have died before it."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from core.archive.nouns import StoredImage
+from core.imaging.worker import Task, VoiSpec
 from server.web.call import Call
 from server.web.errors import BAD_REQUEST, Refused
 
@@ -43,6 +46,9 @@ class Renderer(Protocol):
     ) -> Future[bytes]:
         """*kind* of 0-based *frame0* of the object at *source*."""
 
+    def prepared(self, prepare: Callable[[], Task | bytes]) -> Future[bytes]:
+        """What *prepare* asks for on a thread of the renderer, or gives."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -73,6 +79,13 @@ class Look:
             raise Refused(BAD_REQUEST, "The parameter format must be png or jpeg.")
         return cls(frame, kind, _window(call.query("window"), call.query("function")), call.flag("invert"))
 
+    def task(self, path: Path) -> Task:
+        """As a render worker takes it."""
+        window = self.window
+        voi = None if window is None else VoiSpec(window.center, window.width, window.function)
+        place = os.fspath(path)
+        return Task(place, self.frame, self.kind, self.size, self.quality, voi, self.invert, self.region)
+
     def name(self, version: str) -> str:
         """What tells it from every other picture."""
         window = "own"
@@ -80,6 +93,15 @@ class Look:
             window = f"{self.window.center!r},{self.window.width!r},{self.window.function}"
         more = f"{self.size}-{self.quality}-{self.region}"
         return f"{version}-{self.frame}-{self.kind}-{window}-{int(self.invert)}-{more}"
+
+
+Find = Callable[[], tuple[StoredImage, Look] | None]
+"""Finds the object to be shown, and how; None if it is to be answered otherwise."""
+
+
+def tag_of(name: str) -> str:
+    """A picture's name as an entity tag has it."""
+    return name.replace('"', "").replace(" ", "")
 
 
 class Frames:
@@ -116,6 +138,29 @@ class Frames:
                 del self._waiting[name]
                 making.cancel()  # nothing happens if it is done
 
+    async def found(self, find: Find, known: str) -> tuple[str, bytes]:
+        """The name of what *find* finds on a thread of the renderer, and the picture.
+
+        Without a picture if *known* (an If-None-Match) names it, or if *find* gives None. Raises what *find*
+        does, and as `picture`.
+        """
+        name = ""
+
+        def prepare() -> Task | bytes:
+            nonlocal name
+            if (wanted := find()) is None:
+                return b""
+            image, look = wanted
+            name = look.name(image.version)
+            if f'"{tag_of(name)}"' in known:
+                return b""
+            return self._kept.get(name) or look.task(image.path)
+
+        body = await asyncio.wrap_future(self._renderer.prepared(prepare))
+        if body and name not in self._kept:
+            self._keep(name, body)
+        return name, body
+
     def _render(self, image: StoredImage, look: Look) -> Future[bytes]:
         from core.imaging.voi import Voi, VoiFunction  # numpy comes with it: not before it is needed
 
@@ -138,7 +183,9 @@ class Frames:
             del self._making[name]
         if done.cancelled() or done.exception() is not None:
             return
-        body = done.result()
+        self._keep(name, done.result())
+
+    def _keep(self, name: str, body: bytes) -> None:
         self._kept[name] = body
         self._size += len(body)
         while self._size > self._budget:

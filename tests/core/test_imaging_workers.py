@@ -66,6 +66,18 @@ def test_reasons_come_back_as_they_were(pool: RenderPool, ct: Path, tmp_path: Pa
         pool.render(file_of(grey_ramp(4, 4), Rows=65535, Columns=65535)).result(60)
 
 
+def test_what_is_to_be_made_is_found_out_by_the_pool(pool: RenderPool, ct: Path) -> None:
+    def missing() -> Task:
+        raise NotFound("image", "It is not there.")
+
+    task = Task(str(ct), 0, "png", None, 90, None)
+    made, ready, refused = pool.prepared(lambda: task), pool.prepared(lambda: b"made"), pool.prepared(missing)
+    assert made.result(60) == pool.render(ct, 0, "png").result(60)
+    assert ready.result(60) == b"made"
+    with pytest.raises(NotFound, match="not there"):
+        refused.result(60)
+
+
 def test_a_batch_keeps_its_order(pool: RenderPool) -> None:
     files = [file_of(np.full((8, 8), n, np.uint8)) for n in range(40)]
     pictures = [f.result(60) for f in [pool.render(data, 0, "png") for data in files]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 
 from core.archive.nouns import StoredImage
 from core.errors import NotRenderable
-from server.web.frames import Frames, Look, Window
+from core.imaging.worker import Task
+from server.web.frames import Frames, Look, Window, tag_of
 
 IMAGE = StoredImage("ns", "1", "2", "3", "v", 1, "", "", 9, 4, 4, "CT", Path("picture"))
 
@@ -29,6 +31,31 @@ class Slow:
         self.asked.append((frame0, kind, voi, invert))
         self.futures.append(Future())
         return self.futures[-1]
+
+    def prepared(self, prepare: Callable[[], Task | bytes]) -> Future[bytes]:
+        found = prepare()
+        if isinstance(found, Task):
+            return self.render(Path(str(found.source)), *found[1:5], voi=found.voi, invert=False, region=None)
+        done: Future[bytes] = Future()
+        done.set_result(found)
+        return done
+
+
+def test_what_is_found_is_rendered_kept_and_not_sent_to_who_has_it() -> None:
+    async def run() -> None:
+        slow = Slow()
+        frames = Frames(slow)
+        first = asyncio.ensure_future(frames.found(lambda: (IMAGE, Look(1, "jpeg")), ""))
+        await asyncio.sleep(0)
+        slow.futures[0].set_result(b"picture")
+        name, body = await first
+        assert body == b"picture" and name == Look(1, "jpeg").name("v")
+        assert await frames.found(lambda: (IMAGE, Look(1, "jpeg")), "") == (name, b"picture")
+        assert await frames.found(lambda: (IMAGE, Look(1, "jpeg")), f'"{tag_of(name)}"') == (name, b"")
+        assert await frames.found(lambda: None, "") == ("", b"")
+        assert len(slow.asked) == 1
+
+    asyncio.run(run())
 
 
 def test_asked_twice_at_once_it_is_rendered_once() -> None:

@@ -19,6 +19,7 @@ from server.web.dicomweb.moving import MovingSender, moving_form
 from server.web.dicomweb.parts import Parts
 from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, images_at
 from server.web.files import ASK_AGAIN, Stored, send_stored
+from server.web.frames import Look, tag_of
 from server.web.pictures import THUMBNAIL
 from server.web.services import Services
 from server.web.streaming import Operation
@@ -68,6 +69,8 @@ class RenderedRoutes:
         An encapsulated PDF is a PDF, a video is a video.
         """
         call = call_of(scope)
+        if await self._send_shortly(scope, send):
+            return
         images = await self._services.run(lambda: images_at(self._services, scope))
         if "image_uid" in scope["path_params"] and own_type(images[0]):
             await self.send_document(call, receive, send, images[0])
@@ -91,6 +94,32 @@ class RenderedRoutes:
             raise NotAcceptable("Several pictures cannot be one.", WOULD_DO)
         first = pictures[0] if "image_uid" in scope["path_params"] else pictures[len(pictures) // 2]
         await self.send_one(call, send, first, view)
+
+    async def _send_shortly(self, scope: Scope, send: Send) -> bool:
+        """Answer with one picture of an instance, found where it is rendered; False if that is not it."""
+        call, params = call_of(scope), scope["path_params"]
+        form = picture_form(accepted(call))
+        if (
+            "image_uid" not in params
+            or form is None
+            or form[1]
+            or moving_form(accepted(call), (*KINDS, RELATED))
+        ):
+            return False
+        media_type = form[0]
+
+        def find() -> tuple[StoredImage, Look] | None:
+            images = images_at(self._services, scope)
+            pictures = [] if own_type(images[0]) else pictures_of(images, scope)
+            if not pictures or (len(pictures) > 1 and "frames" in params):
+                return None
+            return pictures[0][0], view_asked(call, KINDS[media_type]).of(*pictures[0])
+
+        known = call.header(b"if-none-match")
+        name, body = await self._services.frames.found(find, known)
+        if name:
+            await self._answer_one(send, name, body, media_type)
+        return bool(name)
 
     async def _send_moving(
         self, call: Call, receive: Receive, send: Send, pictures: Sequence[Picture], media_type: str
@@ -165,13 +194,20 @@ class RenderedRoutes:
         return await self._services.frames.picture(image, view.of(image, frame0))
 
     async def send_one(self, call: Call, send: Send, picture: Picture, view: View) -> None:
-        name = view.of(*picture).name(picture[0].version).replace('"', "").replace(" ", "")
-        headers = [(b"etag", f'"{name}"'.encode("latin-1")), (b"cache-control", ASK_AGAIN)]
-        if f'"{name}"' in call.header(b"if-none-match"):
+        """Answer with one of *picture*."""
+        name = view.of(*picture).name(picture[0].version)
+        known = f'"{tag_of(name)}"' in call.header(b"if-none-match")
+        body = b"" if known else await self._picture(picture, view)
+        await self._answer_one(send, name, body, view.media_type)
+
+    @staticmethod
+    async def _answer_one(send: Send, name: str, body: bytes, media_type: str) -> None:
+        """With a picture, or without one for who has it."""
+        headers = [(b"etag", f'"{tag_of(name)}"'.encode("latin-1")), (b"cache-control", ASK_AGAIN)]
+        if not body:
             await answer(send, 304, b"", headers)
             return
-        body = await self._picture(picture, view)
-        await answer(send, 200, body, [(b"content-type", view.media_type.encode()), *headers])
+        await answer(send, 200, body, [(b"content-type", media_type.encode()), *headers])
 
     async def send_document(self, call: Call, receive: Receive, send: Send, image: StoredImage) -> None:
         """The PDF or video of *image*. Raises NotAcceptable."""
