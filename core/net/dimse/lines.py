@@ -119,9 +119,10 @@ class Lines:
                 with self._changed:
                     self._open -= 1
                     self._changed.notify_all()
-                    if not isinstance(error, Unreachable) or not (others or self._just_ended()):
+                    beside = others or self._open  # one that was asked for later may have come first
+                    if not isinstance(error, Unreachable) or not (beside or self._just_ended()):
                         raise
-                    if others:
+                    if beside:
                         self._most = max(1, min(self._most, self._open))
                     self._changed.wait(AGAIN_S)
 
