@@ -145,6 +145,7 @@ def _wishes(found: Settings) -> Wishes:
     return Wishes(
         port=found.desktop.port,
         internal_port=found.desktop.internal_port,
+        dimse_port=found.desktop.dimse_port,
         ae_title=found.serve.ae_title,
         keep_running=found.desktop.keep_running,
     )

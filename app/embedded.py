@@ -60,10 +60,11 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """How to run it: port 0 is any free one, *keep_running* outlives the desktop."""
+    """How to run it: port 0 is any free one, *dimse_port* -1 none, *keep_running* outlives the desktop."""
 
     port: int = 0
     internal_port: int = 0
+    dimse_port: int = -1
     ae_title: str = "FILMJACKET"
     keep_running: bool = False
 
@@ -174,10 +175,11 @@ class EmbeddedArchive:
 
     def _launch(self) -> Ready:
         secret = secrets.token_urlsafe(32)
+        dimse_port = "off" if self._wishes.dimse_port < 0 else str(self._wishes.dimse_port)
         arguments = [
             *self._command, "serve", "--embedded", "--data", str(self._data), "--host", "127.0.0.1",
             "--port", str(self._wishes.port), "--internal-port", str(self._wishes.internal_port),
-            "--dimse-port", "off", "--ae-title", self._wishes.ae_title,
+            "--dimse-port", dimse_port, "--ae-title", self._wishes.ae_title,
         ]  # fmt: skip
         try:
             process = subprocess.Popen(

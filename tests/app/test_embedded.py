@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ import pytest
 from app import paths
 from app.embedded import EmbeddedArchive, Ready, State, Wishes
 from core.errors import KnownError
+from core.net.dimse.requestor import Peer, Wish, associate
 from tests.app.archive_process import ROOT, ArchiveProcess, environment
 
 WAIT_S = 30
@@ -64,6 +66,19 @@ def test_it_starts_lets_its_desktop_in_and_stops(tmp_path: Path) -> None:
     archive.stop()
     assert states == [State.STARTING, State.RUNNING, State.OFF] and archive.ready is None
     assert gone(ready.pid)
+
+
+def test_it_accepts_dicom_associations_if_it_is_to(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with embedded(tmp_path / "data", Wishes(dimse_port=port, ae_title="DESK")) as archive:
+        archive.start()
+        association = associate(
+            Peer("DESK", "127.0.0.1", port), [Wish("1.2.840.10008.1.1", ("1.2.840.10008.1.2",))]
+        )
+        assert len(association.contexts) == 1
+        association.release()
+        association.close()
 
 
 def test_a_killed_child_is_noticed_and_starts_again(tmp_path: Path) -> None:
