@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from server.dimse.suboperations import Converter
     from server.notify import Notifying
     from server.web.call import App
+    from server.web.metrics import Metrics
 
 HEAVY_LIMIT_S = 120.0
 """How long a worker may take over an object as a whole."""
@@ -74,6 +75,7 @@ class Web:
     convert: Converter
     worklist: ports.Worklist
     workitems: Worklist
+    metrics: Metrics
 
 
 @contextmanager
@@ -174,6 +176,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             services.transcoder.image_here,
             Joined(services.worklist, ScheduledOrders(archive.db)),
             services.worklist,
+            services.metrics,
         )
 
 

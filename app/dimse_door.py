@@ -98,6 +98,7 @@ def _serving(
     with closing(commitment), closing(gateway):
         commitment.start()
         gateway.start()
+        web.metrics.show(gateway.figures)
         yield
 
 

@@ -97,6 +97,16 @@ class Gateway:
         with self._lock:
             return GatewayState(len(self._open), self._admitted, self._rejected, *self._last)
 
+    def figures(self) -> dict[str, tuple[str, float]]:
+        """Gauges: name -> (help, value)."""
+        state = self.state()
+        return {
+            "filmjacket_dimse_associations": ("DICOM associations open now.", state.associations),
+            "filmjacket_dimse_admitted_total": ("DICOM associations accepted.", state.admitted),
+            "filmjacket_dimse_rejected_total": ("DICOM associations rejected.", state.rejected),
+            "filmjacket_dimse_last_association_seconds": ("When one was accepted last.", state.last_time),
+        }
+
     def admitted(self, caller: Caller) -> None:
         """An association was accepted."""
         with self._lock:

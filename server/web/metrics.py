@@ -7,6 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+Gauges = Mapping[str, tuple[str, float]]
+"""Name -> (help, value)."""
+
 
 @dataclass(slots=True)
 class _Row:
@@ -21,6 +24,7 @@ class Metrics:
 
     _rows: defaultdict[tuple[str, str, int], _Row] = field(default_factory=lambda: defaultdict(_Row))
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _others: list[Callable[[], Gauges]] = field(default_factory=list)
 
     def count(self, method: str, template: str, status: int, seconds: float, sent: int) -> None:
         """One finished request."""
@@ -30,7 +34,15 @@ class Metrics:
             row.seconds += seconds
             row.bytes += sent
 
-    def text(self, gauges: Mapping[str, tuple[str, float]]) -> str:
+    def show(self, gauges: Callable[[], Gauges]) -> None:
+        """Have the figures of another door shown, too."""
+        self._others.append(gauges)
+
+    def others(self) -> Gauges:
+        """Figures of the other doors."""
+        return {name: value for each in self._others for name, value in each().items()}
+
+    def text(self, gauges: Gauges) -> str:
         """Prometheus text; *gauges* are further values, name -> (help, value)."""
         with self._lock:
             rows = [(key, replace(row)) for key, row in sorted(self._rows.items())]

@@ -63,7 +63,7 @@ class OperationRoutes:
         }
         notifying = self._services.notifying
         more = await self._services.run(notifying.figures) if notifying else {}
-        text = self._services.metrics.text(gauges | more)
+        text = self._services.metrics.text({**gauges, **more, **self._services.metrics.others()})
         await answer(send, 200, text.encode(), [PROMETHEUS])
 
     def _probe(self) -> None:

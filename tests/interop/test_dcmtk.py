@@ -57,6 +57,8 @@ def dcmtk(program: str, serving: Serving, *arguments: str | Path) -> subprocess.
 def test_echoscu(serving: Serving) -> None:
     done = dcmtk("echoscu", serving, "-v")
     assert done.returncode == 0 and "Success" in done.stdout + done.stderr
+    figures = httpx.get(f"{serving.url}/metrics", trust_env=False).text
+    assert "\nfilmjacket_dimse_admitted_total 1\n" in figures
 
 
 def test_storescu_is_not_held_up_by_delayed_acknowledgements(serving: Serving, disc: Path) -> None:
