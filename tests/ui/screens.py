@@ -55,10 +55,14 @@ class Screens:
             left=[fakes.FakeJob()], past=[PastJob(fakes.FakeJob(), 1.7e9, receipt=lost)]
         )
         uploads.past[0].job.id = "9"  # type: ignore[misc]  # a fake one
-        saved = {"Clinic": DestinationText("Clinic", "v3:http://127.0.0.1:1", "joan", True)}
+        saved = {
+            "Clinic": DestinationText("Clinic", "v3:http://127.0.0.1:1", "joan", True),
+            "Clinic B": DestinationText("Clinic B", "stow:http://127.0.0.1:1"),
+        }
+        self._destinations = fakes.FakeDestinations(saved)
         self.services = fakes.services(
             folder, tasks, jobs, uploads=uploads, archive=Archive(self.client),
-            destinations=fakes.FakeDestinations(saved),
+            destinations=self._destinations,
             drives=lambda: [fakes.FakeDrive(folder, "RAD_CD")],
         )  # fmt: skip
         self.services.state.opened([folder / "older.zip"])
@@ -73,6 +77,8 @@ class Screens:
         for widget in reversed(self._opened):
             widget.close()
         self.window.leave()
+        for client in self._destinations.clients.values():
+            client.close()
         self.window.deleteLater()
 
     def show(self, name: str) -> QWidget:
@@ -145,6 +151,20 @@ class Screens:
             board._add(Transfer(state.value, state, job=fakes.FakeJob(), error=error))
         return self.window
 
+    def remote(self) -> QWidget:
+        """An archive elsewhere that has just gone away."""
+        self.window.show_page(Page.ARCHIVE)
+        page = self.window.page(Page.ARCHIVE)
+        assert isinstance(page, Archives)
+        page.chooser.setCurrentIndex(1)
+        remote = page.remote
+        assert remote is not None
+        self._qtbot.waitUntil(lambda: remote.messages.isVisible(), timeout=5000)
+        remote.model.show_first([row(n) for n in range(3)], 3)
+        remote.list.show_table()
+        remote.panel.show_study(view_of_source(mixed_study(samples.SampleStudy(patient=fakes.ANNA))))
+        return self.window
+
     def settings(self) -> QWidget:
         self.window.show_page(Page.SETTINGS)
         return self.window
@@ -206,8 +226,9 @@ class Archive(fakes.FakeArchive):
 
 
 NAMES = (
-    "start", "scanned", "details", "attachments", "skipped", "sent_here", "archive", "deleted", "sent",
-    "settings",    "sheet", "destination", "receipt", "help", "decision", "viewer", "viewer_keys",
+    "start", "scanned", "details", "attachments", "skipped", "sent_here", "archive", "deleted",
+    "remote", "sent", "settings", "sheet", "destination", "receipt", "help", "decision", "viewer",
+    "viewer_keys",
 )  # fmt: skip
 
 
