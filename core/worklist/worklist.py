@@ -47,6 +47,9 @@ class Workitem:
 Change = Callable[[Connection, Workitem], Workitem]
 """Gives what an item is to become, or raises; it sees the item as it is in the writer's transaction."""
 
+Hear = Callable[[Workitem, bool], None]
+"""Is told an item as it is now, and whether its cancellation is asked for."""
+
 
 class Worklist:
     """The worklist of one archive; safe from any thread. Futures resolve once the change is durable."""
@@ -55,7 +58,26 @@ class Worklist:
         self._database = database
         self._audit = audit
         self._uids = uids
+        self._hear: Hear | None = None
         database.ensure(WORKLIST)
+
+    def listen(self, hear: Hear) -> None:
+        """Have *hear* told of every item that was made or changed, once that is durable; on any thread."""
+        self._hear = hear
+
+    def tell(self, item: Workitem, *, asked: bool = False) -> None:
+        """Tell whoever listens; *asked* means that its cancellation is asked for."""
+        if self._hear is not None:
+            self._hear(item, asked)
+
+    def _write(self, work: Callable[[Connection], Workitem]) -> Future[Workitem]:
+        def told(done: Future[Workitem]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                self.tell(done.result())
+
+        future = self._database.write(work)
+        future.add_done_callback(told)
+        return future
 
     def create(
         self, namespace: str, said: Mapping[str, str], *, actor: str, new_study: bool = True
@@ -75,7 +97,7 @@ class Worklist:
                 )
             return self.add(connection, item, actor)
 
-        return self._database.write(work)
+        return self._write(work)
 
     def add(self, connection: Connection, item: Workitem, actor: str) -> Workitem:
         """Keep *item* in the writer's transaction. Raises Conflict where its UID is taken."""
@@ -151,7 +173,7 @@ class Worklist:
         def work(connection: Connection) -> Workitem:
             return self.put(connection, self.at(connection, namespace, uid), change, actor, action)
 
-        return self._database.write(work)
+        return self._write(work)
 
     def put(
         self, connection: Connection, item: Workitem, change: Change, actor: str, action: str
