@@ -111,6 +111,8 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     from core.archive.thumbnails import Thumbnails
     from core.dicom.uids import UidMaker
     from core.worklist.joined import Joined
+    from core.worklist.steps import Steps
+    from core.worklist.watching import Watching
     from core.worklist.worklist import Worklist
     from server.web.app import build, build_internal
     from server.web.auth import Authenticator
@@ -126,6 +128,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     accounts = accounts_of(open_archive.archive, data)
     accounts.ensure_admin()
     uids = UidMaker(site.uid_root)
+    worklist = Worklist(archive.db, archive.audit, uids)
     with (
         ThreadPoolExecutor(WEB_THREADS, thread_name_prefix="web") as workers,
         closing(Thumbnails(data / "archive" / "thumbnails.db")) as thumbnails,
@@ -165,7 +168,9 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             ae_titles=AeTitles(site.ae_title, site.ae_titles),
             searcher=Searcher(archive.db, LocalBlobs(data / "archive")),
             pseudonyms=Pseudonyms(data / "archive" / "pseudonyms.secret"),
-            worklist=Worklist(archive.db, archive.audit, uids),
+            worklist=worklist,
+            steps=Steps(worklist, archive.db, uids),
+            watching=Watching(archive.db),
             uids=uids,
             notifying=told,
         )

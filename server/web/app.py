@@ -13,6 +13,7 @@ from server.web.cors import Cors
 from server.web.desktop import routes as desktop
 from server.web.desktop.together import TogetherRoutes
 from server.web.dicomweb import routes as dicomweb
+from server.web.dicomweb import subscribers
 from server.web.errors import BAD_REQUEST, Refused
 from server.web.guard import Guard
 from server.web.middleware import Gate, refuse
@@ -58,7 +59,7 @@ def build(services: Services, guard: Guard, cors: Cors | None = None) -> App:
         services.authenticator,
         services.metrics,
         jobs=services.jobs,
-        sockets={channel.PATH: channel.Channel(services)},
+        sockets={channel.PATH: channel.Channel(services), **subscribers.sockets(services)},
         cors=cors or Cors(),
     )
 

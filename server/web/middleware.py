@@ -6,6 +6,7 @@ Access lines name the route's template, never the path, the query, a name or an 
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -64,7 +65,7 @@ class Gate:
     metrics: Metrics
     jobs: Jobs = field(default_factory=Jobs)
     sockets: Mapping[str, App] = field(default_factory=dict)
-    """What serves a WebSocket, by path."""
+    """What serves a WebSocket, by its path as a regular expression."""
     cors: Cors = field(default_factory=Cors)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,7 +103,8 @@ class Gate:
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a WebSocket, if one is served there to whoever asks; else it is not opened."""
         path: str = scope["path"].rstrip("/")
-        serve = self.sockets.get(path)
+        template = next((each for each in self.sockets if re.fullmatch(each, path)), "")
+        serve = self.sockets.get(template)
         started = time.perf_counter()
         try:
             if serve is None or self.guard.refusal("POST", dict(scope["headers"])):
@@ -110,8 +112,7 @@ class Gate:
             else:
                 await serve(scope, receive, send)
         finally:
-            template = path if serve else "-"
-            access_log.info("WEBSOCKET %s %.1f s", template, time.perf_counter() - started)
+            access_log.info("WEBSOCKET %s %.1f s", template or "-", time.perf_counter() - started)
 
     async def _checked(self, call: Call, path: str, reply: _Reply) -> bool:
         """Whether the request is answered already. Raises Refused if it may not come from where it does."""

@@ -16,6 +16,8 @@ from core.archive.pseudonyms import Pseudonyms
 from core.archive.removals import Removals
 from core.archive.returned import Searcher
 from core.dicom.uids import UidMaker
+from core.worklist.steps import Steps
+from core.worklist.watching import Watching
 from core.worklist.worklist import Worklist
 from server.notify import Notifying
 from server.web.auth import Authenticator
@@ -65,6 +67,8 @@ class Services:
     searcher: Searcher
     pseudonyms: Pseudonyms
     worklist: Worklist
+    steps: Steps
+    watching: Watching
     uids: UidMaker
     grants: Grants = field(default_factory=Grants)
     limits: Limits = field(default_factory=Limits)

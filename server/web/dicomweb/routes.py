@@ -11,7 +11,9 @@ from server.web.dicomweb.rendered import RenderedRoutes
 from server.web.dicomweb.retrieve import RetrieveRoutes
 from server.web.dicomweb.search import SearchRoutes
 from server.web.dicomweb.store import StoreRoutes
+from server.web.dicomweb.subscribers import SubscriptionRoutes
 from server.web.dicomweb.uri import UriRoutes
+from server.web.dicomweb.workitems import WorkitemRoutes
 from server.web.services import Services
 from server.web.streaming import Operation
 
@@ -28,5 +30,7 @@ def operations(services: Services) -> list[Operation]:
         *RenderedRoutes(services).operations(),
         *UriRoutes(services).operations(),
         *RemoveRoutes(services).operations(),
+        *WorkitemRoutes(services).operations(),
+        *SubscriptionRoutes(services).operations(),
     ]
     return [*found, *CapabilityRoutes(services, found).operations()]

@@ -9,9 +9,10 @@ from core.worklist.worklist import MOST
 from server.web.body import parse_json, read_document
 from server.web.call import Receive, Scope, Send, answer, answer_json, call_of, caller_of
 from server.web.errors import BAD_REQUEST, Refused
-from server.web.service.asked import NAMESPACE, PLANNERS, READERS, TAG, parameter, require_one
+from server.web.service.asked import NAMESPACE, TAG, parameter, require_one
 from server.web.services import Services
 from server.web.streaming import Operation
+from server.web.worklist_rights import PLANNERS, READERS
 
 JSON = ("application/json",)
 
