@@ -95,9 +95,11 @@ class Watching:
         """Subscribe to no new steps from now on; those that are there stay subscribed to."""
         mine = (watchers.c.namespace == namespace) & (watchers.c.ae_title == ae_title)
         change = update(watchers).where(mine, watchers.c.uid == GLOBAL, watchers.c.suspended.is_(None))
-        return self._database.write(
-            lambda connection: connection.execute(change.values(suspended=time.time())) and None
-        )
+
+        def work(connection: Connection) -> None:
+            connection.execute(change.values(suspended=time.time()))
+
+        return self._database.write(work)
 
     def of(self, namespace: str, ae_titles: Sequence[str], uid: str) -> Mapping[str, Subscription]:
         """What each of *ae_titles* wants of a step: its own subscription to it, else its global one."""

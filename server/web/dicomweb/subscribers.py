@@ -1,4 +1,4 @@
-"""UPS-RS, notifications (PS3.18 11.10 to 11.13): subscriptions, and the WebSocket that events come through."""
+"""UPS-RS, notifications (PS3.18 11.10 to 11.13): subscriptions, and the WebSocket events come through."""
 
 from __future__ import annotations
 
@@ -80,11 +80,14 @@ class SubscriptionRoutes:
                 raise BadInput("A filtered subscription needs keys.", "Give them as in a search.")
         if uid in {GLOBAL, FILTERED}:
             uid = GLOBAL
+            item = None
         else:
-            await self._services.run(lambda: self._services.steps.find(namespace, uid))
+            item = await self._services.run(lambda: self._services.steps.find(namespace, uid))
         await self._services.durable(
             lambda: watching.subscribe(namespace, title, uid, lock=lock, query=query)
         )
+        if item is not None:  # it begins with a report of how things are (PS3.4 CC.2.3.3)
+            self._services.worklist.tell(item)
         address = f"{base_url(scope)}/subscribers/{title}".replace("http", "ws", 1)
         await answer(send, 201, b"", [(b"content-location", address.encode("ascii"))])
 

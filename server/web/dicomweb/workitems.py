@@ -1,4 +1,4 @@
-"""UPS-RS, the worklist service (PS3.18 11): procedure steps are made, found, changed, claimed and finished."""
+"""UPS-RS, the worklist service (PS3.18 11): steps are made, found, changed, claimed and finished."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class WorkitemRoutes:
         """Workitems that match the keys of the query, in the order they start; 204 when none does."""
         call = call_of(scope)
         namespace = namespace_for(self._services, scope, READERS)
-        form, asked = _form(call), self._asked(call)
+        asked = self._asked(call)
         limit, offset = min(MOST, call.number("limit", USUAL)), call.number("offset", 0)
         keys = [cast(Key, key) for key in asked.keys]
 
@@ -106,7 +106,7 @@ class WorkitemRoutes:
         if not models[:limit]:
             await answer(send, 204, b"", headers)
             return
-        await _send_models(call, receive, send, form, models[:limit], headers)
+        await _send_models(scope, receive, send, models[:limit], headers)
 
     def _asked(self, call: Call) -> Asked:
         asked = asked_of(call)
@@ -116,11 +116,10 @@ class WorkitemRoutes:
 
     async def retrieve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One workitem, without the transaction UID it was claimed with."""
-        call = call_of(scope)
         namespace = namespace_for(self._services, scope, READERS)
-        form, uid = _form(call), scope["path_params"]["workitem_uid"]
+        uid = scope["path_params"]["workitem_uid"]
         item = await self._services.run(lambda: self._steps.find(namespace, uid))
-        await _send_models(call, receive, send, form, [step_model(item)], [])
+        await _send_models(scope, receive, send, [step_model(item)])
 
     async def update(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Set attributes of a workitem: of one in progress by who holds its transaction UID only."""
@@ -213,8 +212,11 @@ def _form(call: Call) -> str:
 
 
 async def _send_models(
-    call: Call, receive: Receive, send: Send, form: str, models: list[Model], headers: Headers
+    scope: Scope, receive: Receive, send: Send, models: list[Model], headers: Headers | None = None
 ) -> None:
+    """In the form that is asked for. Raises NotAcceptable."""
+    call, headers = call_of(scope), headers or []
+    form = _form(call)
     if form == DICOM_XML:
         await send_xml(call, receive, send, each_of(models), headers)
         return
