@@ -154,10 +154,13 @@ class Steps:
 
     @staticmethod
     def _locked_rightly(item: Workitem, act: Act, lock: str) -> bool:
-        """Unclaimed, a step has no lock: none must be given to set it, any will do to claim it."""
-        if not item.transaction_uid:
-            return not lock if act is Act.SET and item.state is State.SCHEDULED else True
-        return lock == item.transaction_uid
+        """Unclaimed, a step has no lock: none must be given to set it, any will do to claim it.
+
+        One that a modality performs (MPPS) has none either, and is nobody else's.
+        """
+        if item.state is State.SCHEDULED:
+            return not lock if act is Act.SET else True
+        return bool(lock) and lock == item.transaction_uid
 
 
 def _well(future: Future[Any]) -> bool:

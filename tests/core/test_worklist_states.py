@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,15 @@ def test_of_two_who_claim_a_step_one_has_it(desk: Desk) -> None:
     won = [n for n, claim in enumerate(claims, 1) if claim.exception() is None]
     assert len(won) == 1
     assert desk.steps.find("ns", item.uid).transaction_uid == f"1.2.4.{won[0]}"
+
+
+def test_a_step_that_a_modality_performs_is_nobody_elses(desk: Desk) -> None:
+    item = desk.step(State.SCHEDULED)
+    begun = desk.worklist.change(
+        "ns", item.uid, lambda _, item: replace(item, state=State.IN_PROGRESS), actor="m", action="mpps"
+    ).result()
+    for act in (Act.SET, Act.START, Act.COMPLETE, Act.CANCEL):
+        for lock in (LOCK, "") if act is Act.SET else (LOCK,):
+            with pytest.raises(NotNow):
+                desk.do(begun, act, lock)
+    assert desk.steps.find("ns", item.uid) == begun
