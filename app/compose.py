@@ -16,13 +16,14 @@ from core.errors import NotFound, StorageFault
 if TYPE_CHECKING:
     from core.access.accounts import Accounts
     from core.access.changes import Changes
+    from core.archive.ae_titles import Meaning
     from core.archive.operations import Operations
     from core.archive.removals import Removals
     from core.dicom import ports
     from core.imaging.workers import RenderPool
     from core.settings import ServeSettings
     from core.worklist.worklist import Worklist
-    from server.dimse.suboperations import Converter
+    from server.dimse.suboperations import Converter, Sight
     from server.notify import Notifying
     from server.web.call import App
     from server.web.metrics import Metrics
@@ -46,7 +47,7 @@ class Site:
     token: str = ""
     own_ports: frozenset[int] = frozenset()
     notify_hosts: frozenset[str] = frozenset()
-    ae_titles: Mapping[str, str] = field(default_factory=dict)
+    ae_titles: Mapping[str, Meaning] = field(default_factory=dict)
     cors_origins: tuple[str, ...] = ()
     strict_queries: bool = False
     uid_root: str = ""
@@ -73,6 +74,7 @@ class Web:
     public: App
     internal: App
     convert: Converter
+    see: Sight
     worklist: ports.Worklist
     workitems: Worklist
     metrics: Metrics
@@ -122,6 +124,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     from server.web.pictures import Pictures
     from server.web.services import About, Services
     from server.web.transcoding import Transcoder
+    from server.web.views import Views
     from server.web.wrapping import Wrapper
 
     data, archive = open_archive.data, open_archive.archive
@@ -167,6 +170,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             ),
             ae_titles=AeTitles(site.ae_title, site.ae_titles),
             searcher=Searcher(archive.db, LocalBlobs(data / "archive")),
+            views=Views(archive, pictures),
             pseudonyms=Pseudonyms(data / "archive" / "pseudonyms.secret"),
             worklist=worklist,
             steps=Steps(worklist, archive.db, uids),
@@ -179,6 +183,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             build(services, guard, Cors.of(site.cors_origins)),
             build_internal(services, Guard("127.0.0.1")),
             services.transcoder.image_here,
+            services.views.images,
             Joined(services.worklist, ScheduledOrders(archive.db)),
             services.worklist,
             services.metrics,

@@ -88,6 +88,7 @@ def _serving(
             supported,
             admission=admission,
             convert=web.convert,
+            see=web.see,
             commitment=commitment,
             entries=Entries(web.worklist, lambda entry: entry_model(entry.values)),
             steps=PerformedSteps(archive.db, web.workitems, web.worklist),

@@ -97,8 +97,8 @@ class Settings:
     serve: ServeSettings = field(default_factory=ServeSettings)
     dimse: DimseSettings = field(default_factory=DimseSettings)
     desktop: DesktopSettings = field(default_factory=DesktopSettings)
-    ae_titles: Mapping[str, str] = field(default_factory=dict)
-    """The namespace each AE title means."""
+    ae_titles: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
+    """The namespace each AE title means, or that as `namespace` and the view of it as `phi_namespace`."""
     uid_root: str = ""
     """What UIDs made for others begin with; "" for 2.25."""
     callback_urls: tuple[str, ...] = ()
@@ -205,12 +205,23 @@ def _peer(raw: object) -> DimsePeer:
     return found
 
 
-def _ae_titles(raw: object) -> Mapping[str, str]:
-    if not isinstance(raw, dict) or not all(isinstance(value, str) for value in raw.values()):
-        raise BadInput(f"[ae_titles] in {FILE} must name a namespace for each title.", "Mend the file.")
+def _ae_titles(raw: object) -> Mapping[str, str | Mapping[str, str]]:
+    if not isinstance(raw, dict) or not all(map(_is_meaning, raw.values())):
+        raise BadInput(
+            f"[ae_titles] in {FILE} must name a namespace for each title.",
+            'Write TITLE = "namespace", or TITLE = {namespace = "...", phi_namespace = "..."}.',
+        )
     if not all(AE_TITLE.fullmatch(title) for title in raw):
         raise BadInput(f"[ae_titles] in {FILE} has a title that is none.", "Write 1 to 16 ASCII characters.")
     return raw
+
+
+def _is_meaning(value: object) -> bool:
+    if not isinstance(value, dict):
+        return isinstance(value, str)
+    return set(value) <= {"namespace", "phi_namespace"} and all(
+        isinstance(each, str) for each in value.values()
+    )
 
 
 def _value(name: str, default: Any, value: object) -> Any:

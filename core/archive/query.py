@@ -20,6 +20,7 @@ from core.archive.headers import Headers
 from core.archive.matching_keys import Key, Moments, Path, Test, tests_of
 from core.archive.narrowing import narrowed
 from core.archive.schema import instances, series, studies, unindexed
+from core.archive.views import Laid, values_of
 from core.db.prepared import Prepared
 from core.errors import BadInput
 
@@ -56,6 +57,7 @@ COLUMNS: Mapping[int, tuple[Level, Column[Any]]] = {
 """What the catalog itself knows."""
 FEW: tuple[Path, ...] = ((0x0020000D,), (0x0020000E,), (0x00080018,), (0x00100020,), (0x00080050,))
 """Keys that leave few candidates: UIDs, Patient ID, accession number."""
+UIDS = frozenset({FEW[0], FEW[1], FEW[2], (0x00080016,)})
 OF_ALL_IMAGES = {0x00080061: series.c.modality, 0x00080062: instances.c.sop_class_uid}
 """Modalities in Study, SOP Classes in Study."""
 _OF_STUDY = {
@@ -68,11 +70,15 @@ _OF_STUDY = {
 }
 _OF_ALL_IMAGES = {tag: Prepared(query.distinct()) for tag, query in _OF_STUDY.items()}
 AVAILABILITY = 0x00080056
+MODALITY, MODALITIES = 0x00080060, 0x00080061
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked for, where, in which order: tags, with True where from the last."""
+    """What is asked for, where, in which order: tags, with True where from the last.
+
+    *view* is the PHI namespace whose overlays are shown and searched, None for what is stored.
+    """
 
     level: Level
     namespace: str
@@ -82,6 +88,7 @@ class Query:
     order: Sequence[tuple[int, bool]] = ()
     limit: int = 100
     offset: int = 0
+    view: str | None = None
 
 
 class Search:
@@ -92,10 +99,12 @@ class Search:
         self._connection = connection
         self._query = query
         self.headers = Headers(connection, blobs)
+        self.laid = Laid(connection, query.namespace, query.view)
         tests = tests_of(query.keys)
         self._own = [test for test in tests if _level(test) <= query.level]
         self._below = [test for test in tests if _level(test) > query.level]
-        self._certain = len(self._below) == 1 and query.level is Level.STUDY and _certain(self._below[0])
+        alone = len(self._below) == 1 and query.level is Level.STUDY and not self.laid.any
+        self._certain = alone and _certain(self._below[0])
         self._order = _order(query)
 
     def page(self) -> tuple[Sequence[Row[Any]], bool]:
@@ -135,7 +144,7 @@ class Search:
             statement = _select(Level.SERIES).where(series.c.study_id == row.s_id)
         else:
             statement = _images(row, self._query.level).order_by(instances.c.series_id)
-        for test in self._below:
+        for test in () if self.laid.of(row.s_id) else self._below:
             if (condition := self._narrowed(test)[1]) is not None:
                 statement = statement.where(condition)
         return any(
@@ -145,6 +154,8 @@ class Search:
 
     def _values(self, row: Row[Any], path: Path) -> Sequence[str]:
         tag = path[0]
+        if len(path) == 1 and (said := self.laid.of(row.s_id).get(tag)) is not None:
+            return values_of(tag, said)
         if len(path) == 1 and tag in COLUMNS:
             level, column = COLUMNS[tag]
             value = getattr(row, TABLES[level][1] + column.name)
@@ -157,6 +168,8 @@ class Search:
 
     def of_all_images(self, study_id: int, tag: int) -> Sequence[str]:
         """The distinct values in a study, sorted."""
+        if tag == MODALITIES and (said := self.laid.of(study_id).get(MODALITY)):
+            return [said]
         found = _OF_ALL_IMAGES[tag](self._connection, {"study_id": study_id})
         return sorted(value for (value,) in found)
 
@@ -174,10 +187,17 @@ class Search:
         for test in (*self._own, *self._below):
             level, condition = self._narrowed(test)
             if condition is not None:
-                statement = statement.where(_lifted(condition, level, query.level))
+                lifted = _lifted(condition, level, query.level)
+                statement = statement.where(
+                    or_(lifted, self.laid.there()) if self._may_differ(test) else lifted
+                )
         if few and not query.study_uid and not query.order and query.level is not Level.STUDY:
             return statement.order_by(unindexed(TABLES[query.level][0].c.id))  # the keys find, not the order
         return statement.order_by(*self._order)
+
+    def _may_differ(self, test: Test) -> bool:
+        """Whether an overlay may say something else; UIDs it cannot set."""
+        return self.laid.any and any(path not in UIDS for path in test.paths)
 
     def _narrowed(self, test: Test) -> tuple[Level, ColumnElement[bool] | None]:
         """What every match fulfils, and whose rows that is said of."""

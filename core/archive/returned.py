@@ -14,8 +14,9 @@ from sqlalchemy import Connection, Row, bindparam, func, select
 from core.archive.blobs import Blobs
 from core.archive.headers import plain
 from core.archive.nouns import StoredImage
-from core.archive.query import AVAILABILITY, COLUMNS, OF_ALL_IMAGES, TABLES, Level, Query, Search
+from core.archive.query import AVAILABILITY, COLUMNS, MODALITY, OF_ALL_IMAGES, TABLES, Level, Query, Search
 from core.archive.schema import instances, phi_sets, series
+from core.archive.views import laid
 from core.db.database import Database
 from core.db.prepared import Prepared
 from core.dicom.elements import tag_text
@@ -176,7 +177,17 @@ class _Writer:
     def _model(self, row: Row[Any]) -> Model:
         found = {name: element for name, make in self._plan if (element := make(row)) is not None}
         self._of_image(row, found)
+        self._lay(row, found)
         return dict(sorted(found.items()))
+
+    def _lay(self, row: Row[Any], found: Model) -> None:
+        """What the view says of what is answered with."""
+        for tag, text in self._search.laid.of(row.s_id).items():
+            wanted = tag in self._fields.tags or (self._fields.everything and self._of_level(tag))
+            if f"{tag:08X}" in found or wanted:
+                found[f"{tag:08X}"] = laid(tag, text)
+            if tag == MODALITY and "00080061" in found:
+                found["00080061"] = laid(tag, text)
 
     def _elements(self, columns: list[str]) -> Iterator[tuple[int, Make]]:
         """What every answer has, and how it is made of a row."""

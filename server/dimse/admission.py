@@ -17,13 +17,17 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An admitted peer: its title, ours that it called, the namespace that means, and what is set of it."""
+    """An admitted peer: its title, ours that it called, the namespace that means, and what is set of it.
+
+    *view* is the PHI namespace through which it sees what is stored, None for as it is stored.
+    """
 
     calling: str
     called: str
     namespace: str
     address: str
     peer: DimsePeer | None = None
+    view: str | None = None
 
 
 class Admission:
@@ -44,7 +48,7 @@ class Admission:
         peer = next((each for each in self._peers if _is(each, calling, called, address)), None)
         if peer is None and self._known_only:
             return CALLING_UNKNOWN
-        return Caller(calling, called, namespace, address, peer)
+        return Caller(calling, called, namespace, address, peer, self._ae_titles.view(called))
 
     def destination(self, ae_title: str) -> DimsePeer | None:
         """The peer of this title that takes associations, at one address."""

@@ -79,7 +79,7 @@ class Finding:
             found = self._entries.matching(identifier, caller.namespace)
             return _told(association, message, Status.PENDING, (writer.data_set(each) for each in found))
         patient_root = context.abstract_syntax == PATIENT_ROOT_FIND
-        wanted = wanted_of(identifier, caller.namespace, patient_root=patient_root)
+        wanted = wanted_of(identifier, caller, patient_root=patient_root)
         writer = Answering(identifier, context.transfer_syntax, explicit_tags=(QUERY_LEVEL, RETRIEVE_AE))
         pending = Status.PENDING_WITH_UNSUPPORTED_KEYS if wanted.unsupported else Status.PENDING
         level, title = element_of("CS", [wanted.level]), element_of("AE", [caller.called])
@@ -119,8 +119,8 @@ def find_status(error: KnownError) -> Status:
     return Status.DATA_SET_DOES_NOT_MATCH if isinstance(error, BadInput) else Status.UNABLE_TO_PROCESS
 
 
-def wanted_of(identifier: Identifier, namespace: str, *, patient_root: bool) -> Wanted:
-    """What an identifier asks for. Raises BadInput."""
+def wanted_of(identifier: Identifier, caller: Caller, *, patient_root: bool) -> Wanted:
+    """What an identifier of *caller* asks for. Raises BadInput."""
     level = identifier.text(QUERY_LEVEL).strip().upper()
     if level not in LEVELS or (level == PATIENT and not patient_root):
         raise BadInput("The identifier has no level this model knows.")
@@ -140,11 +140,12 @@ def wanted_of(identifier: Identifier, namespace: str, *, patient_root: bool) -> 
     below = LEVELS[level] is not Level.STUDY
     query = Query(
         LEVELS[level],
-        namespace,
+        caller.namespace,
         study if below else "",
         series if below and LEVELS[level] is Level.IMAGE and study else "",
         keys,
         limit=EVERY,
+        view=caller.view,
     )
     return Wanted(level, query, Fields(tags), unsupported)
 

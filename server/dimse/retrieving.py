@@ -22,7 +22,7 @@ from server.dimse.admission import Admission, Caller
 from server.dimse.finding import EVERY, PATIENT_ID, QUERY_LEVEL, SERIES_UID, SOP_UID, STUDY_UID
 from server.dimse.session import MOST_IDENTIFIER_BYTES
 from server.dimse.statuses import Status, comment_of
-from server.dimse.suboperations import Converter, DestinationGone, Suboperations, outgoing
+from server.dimse.suboperations import Converter, DestinationGone, Sight, Suboperations, outgoing
 
 logger = logging.getLogger("filmjacket.dimse")
 
@@ -36,12 +36,13 @@ class Retrieving:
     """Answers C-MOVE and C-GET from one archive."""
 
     def __init__(
-        self, archive: Archive, searcher: Searcher, admission: Admission, convert: Converter
+        self, archive: Archive, searcher: Searcher, admission: Admission, convert: Converter, see: Sight
     ) -> None:
         self._archive = archive
         self._searcher = searcher
         self._admission = admission
         self._convert = convert
+        self._see = see
 
     def get(self, association: Association, message: Message, caller: Caller) -> None:
         """C-GET: the images over this association. Raises LinkLost, Violation."""
@@ -80,7 +81,8 @@ class Retrieving:
         try:
             identifier = read_identifier(data, message.context.transfer_syntax)
             patient_root = message.context.abstract_syntax in PATIENT_ROOT.values()
-            return self._searcher.images(query_of(identifier, caller.namespace, patient_root=patient_root))
+            found = self._searcher.images(query_of(identifier, caller, patient_root=patient_root))
+            return self._see(found, caller.view)
         except KnownError as error:
             status, comment = _status(error), comment_of(error)
         except Exception as error:  # our bug: the peer hears of it, the log gets the frames
@@ -129,7 +131,7 @@ def _moved(work: Suboperations, images: list[StoredImage], peer: Peer, originato
     return ""
 
 
-def query_of(identifier: Identifier, namespace: str, *, patient_root: bool) -> Query:
+def query_of(identifier: Identifier, caller: Caller, *, patient_root: bool) -> Query:
     """The images an identifier names. Raises BadInput where the unique key of its level is missing."""
     level = identifier.text(QUERY_LEVEL).strip().upper()
     if level not in UNIQUE or (level == "PATIENT" and not patient_root):
@@ -142,7 +144,8 @@ def query_of(identifier: Identifier, namespace: str, *, patient_root: bool) -> Q
         if text and (key := key_of(tag_text(tag), (tag,), text)) is not None:
             keys.append(key)
     study = identifier.text(STUDY_UID).strip()
-    return Query(Level.IMAGE, namespace, "" if "\\" in study else study, keys=keys, limit=EVERY)
+    study = "" if "\\" in study else study
+    return Query(Level.IMAGE, caller.namespace, study, keys=keys, limit=EVERY, view=caller.view)
 
 
 def _status(error: KnownError) -> Status:

@@ -19,7 +19,7 @@ from server.dimse.retrieving import PATIENT_ROOT, STUDY_ROOT, Retrieving
 from server.dimse.session import MOST_IDENTIFIER_BYTES, Service, echo
 from server.dimse.statuses import Status
 from server.dimse.storing import Storing
-from server.dimse.suboperations import Converter
+from server.dimse.suboperations import Converter, Sight
 from server.dimse.worklist import MODALITY_WORKLIST, Entries
 
 FIND = (PATIENT_ROOT_FIND, STUDY_ROOT_FIND)
@@ -48,6 +48,7 @@ def services_of(
     *,
     admission: Admission,
     convert: Converter,
+    see: Sight,
     commitment: Commitment,
     entries: Entries,
     steps: PerformedSteps,
@@ -55,7 +56,7 @@ def services_of(
     """Who answers which command; *admission* knows where peers are found."""
     storing, finding = Storing(archive), Finding(searcher, entries)
     performing = Performing(steps)
-    retrieving = Retrieving(archive, searcher, admission, convert)
+    retrieving = Retrieving(archive, searcher, admission, convert, see)
 
     def store(association: Association, message: Message, caller: Caller) -> None:
         if supported.is_storage(message.context.abstract_syntax):

@@ -21,6 +21,8 @@ TELL_EVERY_S = 0.5
 MOST_COUNTED = 0xFFFF
 Converter = Callable[[StoredImage, str], StoredImage]
 """An object as if it had been stored in another transfer syntax. Raises KnownError."""
+Sight = Callable[[list[StoredImage], str | None], list[StoredImage]]
+"""Objects as a view shows them. Raises KnownError."""
 
 
 class DestinationGone(Exception):

@@ -28,6 +28,7 @@ from server.web.jobs import Jobs
 from server.web.metrics import Metrics
 from server.web.pictures import Pictures
 from server.web.transcoding import Transcoder
+from server.web.views import Views
 from server.web.wrapping import Wrapper
 
 T = TypeVar("T")
@@ -66,6 +67,7 @@ class Services:
     ae_titles: AeTitles
     searcher: Searcher
     pseudonyms: Pseudonyms
+    views: Views
     worklist: Worklist
     steps: Steps
     watching: Watching

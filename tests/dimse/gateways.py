@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 from pynetdicom import AE
 
-from core.archive.ae_titles import AeTitles
+from core.archive.ae_titles import AeTitles, Meaning
 from core.archive.archive import Archive
 from core.archive.blobs import LocalBlobs
 from core.archive.files import FileSystem
@@ -35,6 +36,7 @@ from server.dimse.services import services_of, supported_of
 from server.dimse.suboperations import Converter
 from server.dimse.worklist import Entries
 from server.node import Listener
+from server.web.views import Views
 
 AET = "FILMJACKET"
 VERIFICATION = "1.2.840.10008.1.1"
@@ -84,7 +86,7 @@ def gateway(
     *,
     peers: tuple[DimsePeer, ...] = (),
     known_only: bool = False,
-    ae_titles: dict[str, str] | None = None,
+    ae_titles: Mapping[str, Meaning] | None = None,
     limits: GatewayLimits | None = None,
     settings: DimseSettings | None = None,
     tls: ssl.SSLContext | None = None,
@@ -111,6 +113,7 @@ def gateway(
                 supported,
                 admission=admission,
                 convert=converter(data),
+                see=Views(archive, Kept(data)).images,
                 commitment=commitment,
                 steps=PerformedSteps(archive.db, worklist_of(archive), worklist or Nothing()),
                 entries=Entries(worklist or Nothing(), lambda entry: entry_model(entry.values)),
@@ -135,6 +138,19 @@ class Nothing:
     def scheduled(self, namespace: str) -> Iterator[Scheduled]:
         """None."""
         return iter(())
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Keeps what was made of objects in *folder*."""
+
+    folder: Path
+
+    def file_here(self, image: StoredImage, ending: str, make: Callable[[], Future[bytes]]) -> Path:
+        """Made anew each time."""
+        path = self.folder / f"{image.version}-{ending}"
+        path.write_bytes(make().result())
+        return path
 
 
 def converter(folder: Path) -> Converter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from sqlalchemy import Connection
@@ -13,13 +13,24 @@ from core.access.rights import Right
 from core.archive.archive import Archive
 from core.archive.listing import Listed
 from core.archive.models import Models, model_here
+from core.archive.views import seen
 from core.dicom.json_model import Model
 from core.errors import NotAcceptable, NotFound
 from server.web.arrays import send_array
 from server.web.call import Call, Headers, Receive, Scope, Send, answer, call_of
 from server.web.dicomweb.media import RELATED
 from server.web.dicomweb.model_forms import DICOM_JSON, DICOM_XML, JSON, WOULD_DO, model_form, send_xml
-from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, base_url, listed_at, namespace_of
+from server.web.dicomweb.places import (
+    INSTANCE,
+    SERIES,
+    STUDY,
+    at_each,
+    base_url,
+    listed_at,
+    namespace_of,
+    view_of,
+)
+from server.web.errors import encode
 from server.web.files import ASK_AGAIN
 from server.web.services import Services
 from server.web.streaming import Operation
@@ -61,9 +72,15 @@ class MetadataRoutes:
             scope["path_params"]["study_uid"],
         )
 
+        described = _Described(self._archive, base)
+
         def find() -> tuple[Sequence[Listed], str]:
             state, known = self._state(namespace, study_uid), call.header(b"if-none-match")
-            what = f"{state}\0{base}\0{scope['path']}\0{media_type}\0{packed}"
+            if state:
+                view = view_of(self._services, scope)
+                described.values = self._services.views.values(namespace, study_uid, view)
+            over = sorted(described.values.items())
+            what = f"{state}\0{base}\0{scope['path']}\0{media_type}\0{packed}\0{over}"
             version = hashlib.sha256(what.encode()).hexdigest()[:40]
             if version in known:
                 return [], version  # named by an earlier answer: all of it is still there
@@ -79,7 +96,6 @@ class MetadataRoutes:
         if not images:
             await answer(send, 304, b"", headers)
             return
-        described = _Described(self._archive, base)
         if media_type == DICOM_XML:
             models = (await self._services.run(lambda each=each: described.model(each)) for each in images)  # type: ignore[misc] # bound now
             await send_xml(call, receive, send, models, headers)
@@ -105,11 +121,12 @@ class MetadataRoutes:
 
 
 class _Described:
-    """The models of objects: as they have settled, else from the objects themselves."""
+    """The models of objects: as they have settled, else from the objects; *values* lie over them."""
 
     def __init__(self, archive: Archive, base: str) -> None:
         self._archive = archive
         self._base = base
+        self.values: Mapping[int, str] = {}
         self._models = Models()
         self._series: tuple[tuple[str, ...], str] = ((), "")
 
@@ -129,7 +146,8 @@ class _Described:
             self._series = listed.place, f"{self._base}/studies/{study_uid}/series/{series_uid}/instances/"
         address = f"{self._series[1]}{quote(listed.sop_uid, safe='')}/bulkdata/"
         kept = self._models.of(connection, listed.series_id, listed.sop_uid, listed.version)
-        return kept.at(address) if kept is not None else model_here(listed.image.path, address)
+        found = kept.at(address) if kept is not None else model_here(listed.image.path, address)
+        return encode(seen(json.loads(found), self.values)) if self.values else found
 
 
 def names(header: str, version: str) -> bool:

@@ -34,9 +34,25 @@ def namespace_of(services: Services, scope: Scope, right: Right) -> str:
     else:
         namespace = services.ae_titles.namespace(params["aet"]) if "aet" in params else DEFAULT_NAMESPACE
     caller_of(scope).require(right, namespace)
-    if call_of(scope).query("phi_namespace"):
-        raise BadInput("Objects are given as they were stored here.", "Leave phi_namespace out.")
+    if right is not Right.VIEW and call_of(scope).query("phi_namespace"):
+        raise BadInput("What is stored or deleted has no phi_namespace.", "Leave phi_namespace out.")
     return namespace
+
+
+def view_of(services: Services, scope: Scope) -> str | None:
+    """The PHI namespace through which the caller sees what is stored, None for as it is. Raises Denied.
+
+    It is the one of the query, else that of the AE title in the address.
+    """
+    if asked := call_of(scope).query("phi_namespace"):
+        caller_of(scope).require(Right.VIEW, asked)
+        return asked
+    return services.ae_titles.view(scope["path_params"].get("aet", ""))
+
+
+def objects_at(services: Services, scope: Scope) -> list[StoredImage]:
+    """The objects of an address as the caller's view shows them. Raises NotFound, Denied, NotAcceptable."""
+    return services.views.images(images_at(services, scope), view_of(services, scope))
 
 
 def title_known(services: Services, scope: Scope) -> None:

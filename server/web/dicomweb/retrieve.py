@@ -15,7 +15,7 @@ from server.web.call import Call, Receive, Scope, Send, answer, call_of
 from server.web.dicomweb.looks import KINDS, picture_form, view_asked
 from server.web.dicomweb.media import ANY_SYNTAX, DICOM, EVERYTHING, RELATED, MediaRange, accepted
 from server.web.dicomweb.objects import PIECE_BYTES, ObjectParts
-from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, images_at
+from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, images_at, objects_at
 from server.web.dicomweb.rendered import RenderedRoutes, pictures_of
 from server.web.dicomweb.zipped import ZIP, ZipSender
 from server.web.files import Stored, gone, send_stored
@@ -83,7 +83,7 @@ class RetrieveRoutes:
 
     def _found(self, scope: Scope, form: Form) -> tuple[list[StoredImage], bytes | bytearray, ObjectParts]:
         """The objects, and the whole body if it is a small one: of a single object as it is stored."""
-        images, parts = images_at(self._services, scope), ObjectParts()
+        images, parts = objects_at(self._services, scope), ObjectParts()
         whole = form.multipart and len(images) == 1 and is_in(images[0], form.transfer_syntax)
         if not whole or images[0].bytes > PIECE_BYTES:
             return images, b"", parts

@@ -15,7 +15,7 @@ from core.errors import BadInput, NotAcceptable
 from server.web.call import Call, Receive, Scope, Send, answer, answer_json, call_of
 from server.web.dicomweb.media import RELATED
 from server.web.dicomweb.model_forms import DICOM_JSON, DICOM_XML, WOULD_DO, each_of, model_form, send_xml
-from server.web.dicomweb.places import at_each, base_url, namespace_of
+from server.web.dicomweb.places import at_each, base_url, namespace_of, view_of
 from server.web.errors import encode
 from server.web.services import Services
 from server.web.streaming import Operation
@@ -134,6 +134,7 @@ class SearchRoutes:
             order=_order_of(call),
             limit=min(MOST, call.number("limit", MOST if study_uid else USUAL)),
             offset=call.number("offset", 0),
+            view=view_of(self._services, scope),
         )
         return query, asked
 

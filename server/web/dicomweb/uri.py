@@ -9,7 +9,7 @@ from core.errors import NotAcceptable, NotFound
 from server.web.call import Call, Receive, Scope, Send, answer, call_of
 from server.web.dicomweb.looks import KINDS, QUALITY, View, numbers, windowed
 from server.web.dicomweb.media import DICOM
-from server.web.dicomweb.places import images_at
+from server.web.dicomweb.places import images_at, objects_at
 from server.web.dicomweb.rendered import RenderedRoutes, own_type, shows
 from server.web.dicomweb.retrieve import RetrieveRoutes
 from server.web.errors import BAD_REQUEST, Refused
@@ -67,6 +67,8 @@ class UriRoutes:
         (image,) = await self._services.run(lambda: images_at(self._services, place))
         anonymize = call.flag("anonymize")
         wanted = DICOM if anonymize and not call.query("contentType") else _media_type(call, image)
+        if wanted == DICOM:
+            (image,) = await self._services.run(lambda: objects_at(self._services, place))
         if anonymize:
             await self._send_anonymous(call, send, image, wanted)
         elif wanted == DICOM:
