@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, and_, func, or_, select
 
 from core.archive import arrival
 from core.archive.matching_keys import Key, day_range
 from core.archive.person_names import fitting
-from core.archive.schema import instances, series, studies, words
+from core.archive.schema import instances, series, studies, unindexed, words
 from core.archive.search import LAST_CHARACTER
 from core.dicom.tree import folded
 
@@ -20,6 +20,7 @@ FOLDED = {
 }
 AS_THEY_ARE = (series.c.modality, studies.c.patient_sex)
 NUMBERS = (series.c.number, instances.c.instance_number)
+MANY = 2000
 MOST_WORDS = 2000
 """So many fitting words go into one statement; where there are more, nothing is gained by them."""
 
@@ -71,13 +72,40 @@ def _name(connection: Connection, wanted: str, fuzzy: bool) -> ColumnElement[boo
     start = re.split(r"[*?]", wanted, maxsplit=1)[0]
     inside = folded(wanted[len(start) :].replace("*", " ").replace("?", " ")).split()
     *complete, last = folded(start).split() or [""]
-    found: list[ColumnElement[bool]] = [words.c.word == word for word in complete]
-    if last:
-        found.append(and_(words.c.word >= last, words.c.word < last + LAST_CHARACTER))
-    elif inside:
-        found.append(func.instr(words.c.word, max(inside, key=len)) > 0)
-    filed = (select(words.c.study_id).where(each, words.c.kind == "name") for each in found)
-    return and_(*(studies.c.id.in_(query) for query in filed)) if found else None
+    if last and start[-1:] in "^ ":  # the word ends where a component does
+        complete, last = [*complete, last], ""
+    ranges = [(word, word) for word in complete] + ([(last, last + LAST_CHARACTER)] if last else [])
+    found = [_filed(connection, first, after) for first, after in ranges]
+    if inside and not last:
+        longest = func.instr(words.c.word, max(inside, key=len)) > 0
+        found.append(studies.c.id.in_(select(words.c.study_id).where(longest, words.c.kind == "name")))
+    return and_(*found) if found else None
+
+
+def _filed(connection: Connection, first: str, last: str) -> ColumnElement[bool]:
+    """Studies with a word of a name between the two."""
+    word, mine = words.c.word, words.c.kind == "name"
+    query = select(words.c.study_id).where(word >= first, word <= last, mine)
+    if not many(connection, query):
+        return studies.c.id.in_(query)
+    own = unindexed(word)
+    return (
+        select(words.c.study_id).where(words.c.study_id == studies.c.id, own >= first, own <= last, mine)
+    ).exists()
+
+
+def of_series(connection: Connection, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Studies with a series of which *condition* is said."""
+    query = select(series.c.study_id).where(condition)
+    if not many(connection, query):
+        return studies.c.id.in_(query)
+    return select(series.c.id).where(series.c.study_id == studies.c.id, condition).exists()
+
+
+def many(connection: Connection, query: Select[tuple[int]]) -> bool:
+    """Whether so many studies fit that trying them in the order of the answer finds a page of them sooner."""
+    counted = select(func.count()).select_from(query.limit(MANY).subquery())
+    return connection.execute(counted).scalar_one() == MANY
 
 
 def _nearly(connection: Connection, wanted: str) -> ColumnElement[bool] | None:

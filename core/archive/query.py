@@ -18,7 +18,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, Select, and_, bin
 from core.archive.blobs import Blobs
 from core.archive.headers import Headers
 from core.archive.matching_keys import Key, Moments, Path, Test, tests_of
-from core.archive.narrowing import narrowed
+from core.archive.narrowing import narrowed, of_series
 from core.archive.schema import instances, series, studies, unindexed
 from core.archive.views import Laid, values_of
 from core.db.prepared import Prepared
@@ -212,6 +212,8 @@ class Search:
         condition = narrowed(self._connection, key, column)
         if condition is None:
             return Level.STUDY, None
+        if column is series.c.modality:
+            return Level.STUDY, of_series(self._connection, condition)
         return Level.STUDY, studies.c.id.in_(select(column.table.c.study_id).where(condition))
 
 

@@ -67,7 +67,7 @@ class _Line:
         self.socket.sendall(request)
 
     def read(self) -> bool:
-        """Take what is there; whether the answer is complete. Raises RuntimeError unless it is 200."""
+        """Take what is there; whether the answer is complete. Raises RuntimeError unless it is 200 or 204."""
         count = self.socket.recv_into(self._room)
         if not count and self.closing and self._head is None:
             return True
@@ -90,7 +90,8 @@ class _Line:
         self._left = int(length[1]) if length else 0
         self._frame = bytearray() if CHUNKED.search(head) else None
         self.closing = not length and self._frame is None
-        if not head.startswith(b"HTTP/1.1 200") or (self.closing and not CLOSE.search(head)):
+        fine = head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 204"))
+        if not fine or (self.closing and not CLOSE.search(head)):
             raise RuntimeError(f"answered {head[:60]!r}")
 
     def _plain(self, piece: memoryview) -> bool:

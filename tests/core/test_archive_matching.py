@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
+from core.archive import narrowing
 from core.archive.archive import Archive
 from core.archive.blobs import LocalBlobs
 from core.archive.matching_keys import key_of, path_of
@@ -51,7 +52,7 @@ class Filled:
     objects: list[Dataset]
 
 
-@pytest.fixture(scope="module", params=[0.05, 600.0], ids=["settled", "unsettled"])
+@pytest.fixture(scope="module", params=[0.05, 600.0, 601.0], ids=["settled", "unsettled", "full"])
 def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     """Random studies, of which the headers of images differ."""
     data = tmp_path_factory.mktemp("filled")
@@ -83,7 +84,10 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
                 store(archive, ds)
     while request.param < 1 and archive.unsettled():
         time.sleep(0.02)
-    yield Filled(archive, Searcher(archive.db, LocalBlobs(data / "archive")), objects)
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == 601.0:  # as if so many studies fitted that they are tried in the answer's order
+            patch.setattr(narrowing, "MANY", 2)
+        yield Filled(archive, Searcher(archive.db, LocalBlobs(data / "archive")), objects)
     archive.close()
 
 
