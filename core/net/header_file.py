@@ -63,20 +63,24 @@ def _fill(made: Described, bulk: Bulk) -> None:
 
 
 def _written(ds: Dataset) -> bytes:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # values that are not quite valid were stored so
+        try:
+            return _file(ds)
+        except Exception:  # whatever values of another program provoke in a library that is not ours
+            _leave_out(ds)
+        try:
+            return _file(ds)
+        except Exception as error:  # as above
+            raise _no_sense() from error
+
+
+def _file(ds: Dataset) -> bytes:
     from pydicom import dcmwrite
 
     out = io.BytesIO()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # values that are not quite valid were stored so
-            if not _can_be_written(ds):
-                _leave_out(ds)
-            ds.file_meta = file_meta(ds, EXPLICIT_LITTLE_UID)
-            dcmwrite(out, ds, enforce_file_format=True)
-    except KnownError:
-        raise
-    except Exception as error:  # whatever values of another program provoke in a library that is not ours
-        raise _no_sense() from error
+    ds.file_meta = file_meta(ds, EXPLICIT_LITTLE_UID)
+    dcmwrite(out, ds, enforce_file_format=True)
     return out.getvalue()
 
 
