@@ -65,10 +65,15 @@ _IMAGES = Prepared(
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """What is wanted beside the required: top-level *tags*, or *everything* of the level."""
+    """What is wanted beside the required: top-level *tags*, or *everything* of the level; or *only* tags."""
 
     tags: frozenset[int] = frozenset()
     everything: bool = False
+    only: bool = False
+
+    def wants(self, *tags: int) -> bool:
+        """Whether one of *tags*, which are required, is to be there."""
+        return not self.only or not self.tags.isdisjoint(tags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +155,8 @@ class _Writer:
         self._known = set(COMMON_OF_SERIES if Level.SERIES in self._levels else ())
         if query.level is Level.IMAGE:
             self._known.update(COMMON_OF_IMAGE)
+        if fields.only:
+            self._known.clear()
         self._wanted: set[int] = set()
         self._texts: list[tuple[int, str, str]] = []
 
@@ -164,9 +171,10 @@ class _Writer:
         """The answer for each row, in tag order."""
         if not rows:
             return
-        if Level.STUDY in self._levels:
+        if Level.STUDY in self._levels and self._fields.wants(0x00080061, *COMMON_OF_STUDY):
             self._load_studies({row.s_id for row in rows})
-        self._plan = [(f"{tag:08X}", make) for tag, make in self._elements(list(rows[0]._fields))]
+        elements = self._elements(list(rows[0]._fields))
+        self._plan = [(f"{tag:08X}", make) for tag, make in elements if self._fields.wants(tag)]
         planned = {name for name, _ in self._plan}
         self._wanted = {
             tag for tag in self._fields.tags if f"{tag:08X}" not in planned and tag not in OF_ALL_IMAGES

@@ -34,7 +34,7 @@ PATIENT_ID, PATIENT_NAME, BIRTH_DATE = 0x00100020, 0x00100010, 0x00100030
 NO_KEYS = frozenset({CHARSET, QUERY_LEVEL, RETRIEVE_AE, AVAILABILITY, 0x00080201})
 PATIENT_COUNTS = (0x00201200, 0x00201202, 0x00201204)
 """Number of Patient Related Studies, Series, Instances; the last two sum the studies' own numbers."""
-STUDY_COUNTS = ("00201206", "00201208")
+STUDY_COUNTS = (0x00201206, 0x00201208)
 EVERY = 1 << 40
 CHECK_EVERY = 16
 """Answers between two looks for a cancel."""
@@ -135,7 +135,10 @@ def wanted_of(identifier: Identifier, caller: Caller, *, patient_root: bool) -> 
             continue
         if (key := key_of(tag_text(path[-1]), path, text)) is not None:
             keys.append(key)
-    tags = frozenset(tag for tag in identifier.asked if tag not in NO_KEYS and tag not in PATIENT_COUNTS)
+    unfit = (NO_KEYS - {AVAILABILITY}).union(PATIENT_COUNTS)
+    tags = frozenset(tag for tag in identifier.asked if tag not in unfit)
+    if level == PATIENT:
+        tags |= {PATIENT_ID, PATIENT_NAME, BIRTH_DATE, *STUDY_COUNTS}
     study, series = _one(identifier, STUDY_UID), _one(identifier, SERIES_UID)
     below = LEVELS[level] is not Level.STUDY
     query = Query(
@@ -147,7 +150,7 @@ def wanted_of(identifier: Identifier, caller: Caller, *, patient_root: bool) -> 
         limit=EVERY,
         view=caller.view,
     )
-    return Wanted(level, query, Fields(tags), unsupported)
+    return Wanted(level, query, Fields(tags, only=True), unsupported)
 
 
 def _one(identifier: Identifier, tag: int) -> str:
@@ -165,7 +168,7 @@ def _patients(studies: Iterator[Model]) -> Iterator[Model]:
         _, counts = found.setdefault(who, (model, [0, 0, 0]))
         counts[0] += 1
         for at, name in enumerate(STUDY_COUNTS, 1):
-            counts[at] += int((model.get(name, {}).get("Value") or [0])[0])
+            counts[at] += int((model.get(f"{name:08X}", {}).get("Value") or [0])[0])
     for model, counts in found.values():
         for tag, number in zip(PATIENT_COUNTS, counts, strict=True):
             model[f"{tag:08X}"] = element_of("IS", [number])
