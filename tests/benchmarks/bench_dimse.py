@@ -206,7 +206,7 @@ def measure_queries(folder: Path, rounds: int, studies: int) -> None:
     queries: dict[str, tuple[tuple[int, str], ...]] = {
         "C-FIND all studies": (),
         "C-FIND by Patient ID": ((0x00100020, f"P{studies // 2}".ljust(8)),),
-        "C-FIND by the start of a name": ((0x00100010, "Family12*"),),
+        "C-FIND by the start of a name": ((0x00100010, "Family12* "),),
     }
     with ExitStack() as stack:
         ports = {name: stack.enter_context(start(folder / f"q {name}")) for name, start in PEERS.items()}
