@@ -91,14 +91,17 @@ class PerformedSteps:
         self._worklist = worklist
         self._scheduled = scheduled
 
-    def create(self, said: Performed, actor: str) -> Future[None]:
-        """A step has begun. Raises BadInput unless it is in progress, Conflict where its UID is taken."""
+    def create(self, said: Performed, actor: str) -> Future[Sequence[Workitem]]:
+        """A step has begun; the items that moved.
+
+        Raises BadInput unless it is in progress, Conflict where its UID is taken.
+        """
         status = said.status
         if status is None or not TRANSITIONS[None, status]:
             raise BadInput("A performed procedure step begins IN PROGRESS.")
         orders = self._orders(said.namespace, said.references)
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> Sequence[Workitem]:
             table = Documents(self._database, connection).table(TABLE)
             if table.search(_mine(said.namespace, said.uid)):
                 raise Conflict("There is a performed procedure step with this UID already.")
@@ -116,14 +119,14 @@ class PerformedSteps:
             for item in orders:
                 if not self._worklist.in_study(connection, said.namespace, item.study_uid):
                     self._worklist.add(connection, item, actor)
-            self._move(connection, said.namespace, said.references, status, actor)
+            return self._move(connection, said.namespace, said.references, status, actor)
 
-        return self._database.write(work)
+        return self._worklist.written(work)
 
-    def set(self, said: Performed, actor: str) -> Future[None]:
-        """More is said of a step. Raises NotFound("step"), NoLonger."""
+    def set(self, said: Performed, actor: str) -> Future[Sequence[Workitem]]:
+        """More is said of a step; the items that moved. Raises NotFound("step"), NoLonger."""
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> Sequence[Workitem]:
             table = Documents(self._database, connection).table(TABLE)
             found = table.search(_mine(said.namespace, said.uid))
             if not found:
@@ -136,9 +139,9 @@ class PerformedSteps:
             changed = {"status": str(after), "data": [*row["data"], _text(said.data)]}
             table.update(changed, doc_ids=[row.doc_id])
             references = [Reference(each[0], each[1]) for each in row["references"]]
-            self._move(connection, said.namespace, references, after, actor)
+            return self._move(connection, said.namespace, references, after, actor)
 
-        return self._database.write(work)
+        return self._worklist.written(work)
 
     def _move(
         self,
@@ -147,18 +150,21 @@ class PerformedSteps:
         references: Iterable[Reference],
         status: Status,
         actor: str,
-    ) -> None:
+    ) -> Sequence[Workitem]:
         """Bring the scheduled steps to the state; those finished, or claimed by somebody else, stay."""
         wanted = BECOMES[status]
+        moved: list[Workitem] = []
         for reference in references:
             for item in self._worklist.in_study(connection, namespace, reference.study_uid):
                 step_id = item.said.get("ScheduledProcedureStepID", "")
                 if reference.step_id and step_id and step_id != reference.step_id:
                     continue
                 if item.state in (State.SCHEDULED, State.IN_PROGRESS) and not item.transaction_uid:
-                    self._worklist.put(
+                    new = self._worklist.put(
                         connection, item, lambda _, old: replace(old, state=wanted), actor, "step performed"
                     )
+                    moved.append(new)
+        return moved
 
     def _orders(self, namespace: str, references: Sequence[Reference]) -> list[Workitem]:
         """Entries of the studies performed that are no items yet, as items."""

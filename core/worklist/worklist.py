@@ -70,6 +70,18 @@ class Worklist:
         if self._hear is not None:
             self._hear(item, asked)
 
+    def written(self, work: Callable[[Connection], Sequence[Workitem]]) -> Future[Sequence[Workitem]]:
+        """Do *work* in the writer's transaction; whoever listens is told of the items it gives."""
+
+        def told(done: Future[Sequence[Workitem]]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                for item in done.result():
+                    self.tell(item)
+
+        future = self._database.write(work)
+        future.add_done_callback(told)
+        return future
+
     def _write(self, work: Callable[[Connection], Workitem]) -> Future[Workitem]:
         def told(done: Future[Workitem]) -> None:
             if not done.cancelled() and done.exception() is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import Future
 
 from core.dicom.identifier import read_items
 from core.errors import BadInput, Conflict, KnownError, NotFound, StorageFault
@@ -55,8 +54,7 @@ class Performing:
         status = Status.SUCCESS
         try:
             said = said_of(data, message.context.transfer_syntax, caller.namespace, uid)
-            done: Future[None] = (self._steps.create if create else self._steps.set)(said, caller.calling)
-            done.result()
+            (self._steps.create if create else self._steps.set)(said, caller.calling).result()
         except KnownError as error:
             status = next(code for kind, code in STATUSES if isinstance(error, kind))
             more["ERROR_COMMENT"] = comment_of(error)

@@ -14,6 +14,8 @@ from core.archive.schema import CATALOG
 from core.audit.log import AuditLog
 from core.db.database import Database
 from core.dicom.uids import UidMaker
+from core.worklist.performed import Performed, PerformedSteps, Reference
+from core.worklist.performed import Status as Performing
 from core.worklist.states import ACTS, TABLE, Act, State, Status, status_of
 from core.worklist.steps import NotNow, Steps
 from core.worklist.worklist import Workitem, Worklist
@@ -49,6 +51,7 @@ class Desk:
     """Steps over a database."""
 
     def __init__(self, database: Database) -> None:
+        self.database = database
         self.worklist = Worklist(database, AuditLog(database), UidMaker())
         self.steps = Steps(self.worklist, database, UidMaker())
 
@@ -165,3 +168,14 @@ def test_a_step_that_a_modality_performs_is_nobody_elses(desk: Desk) -> None:
             with pytest.raises(NotNow):
                 desk.do(begun, act, lock)
     assert desk.steps.find("ns", item.uid) == begun
+
+
+def test_who_listens_hears_of_a_step_that_a_modality_begins(desk: Desk) -> None:
+    heard: list[tuple[str, State]] = []
+    desk.worklist.listen(lambda item, asked: heard.append((item.uid, item.state)))
+    item = desk.worklist.create("ns", {"StudyInstanceUID": "1.2.5"}, actor="me").result()
+    steps = PerformedSteps(desk.database, desk.worklist, desk.worklist)
+    said = Performed("ns", "1.2.6", Performing.IN_PROGRESS, (Reference("1.2.5"),), b"")
+    steps.create(said, "CT1").result()
+    desk.database.close()  # the writer has told everyone by then
+    assert heard == [(item.uid, State.SCHEDULED), (item.uid, State.IN_PROGRESS)]
