@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -70,7 +70,7 @@ class Models:
 
 
 def packed(
-    series_id: int, address: str, described: Sequence[tuple[Image, bytes]]
+    series_id: int, address: str, described: Iterable[tuple[Image, bytes]]
 ) -> Iterator[dict[str, Any]]:
     """Rows for models in which *address* stands; one at least, which says that the series was described."""
     group: list[tuple[Image, bytes]] = []

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -179,18 +179,22 @@ class Settler:
     def _keep_models(self, series_id: int, images: Sequence[Row[Any]]) -> bool:
         """Make and keep the models of a series; False if the archive is being closed."""
         address = f"{uuid.uuid4().hex}/"  # nothing that an object could say
-        make = self._modeller.model if self._modeller is not None else models.model_here
-        made: list[tuple[models.Image, bytes]] = []
-        for image in images:
-            if self._closing:
-                return False
-            try:
-                made.append((image, make(self._blobs.path(image.blob), address)))
-            except (KnownError, OSError) as error:
-                log.warning("the model of an image could not be made: %s", type(error).__name__)
-        rows = list(models.packed(series_id, address, made))
+        rows = list(models.packed(series_id, address, self._made(images, address)))
+        if self._closing:
+            return False
         self._database.write(lambda connection: models.keep(connection, series_id, rows)).result()
         return True
+
+    def _made(self, images: Sequence[Row[Any]], address: str) -> Iterator[tuple[models.Image, bytes]]:
+        """The models one by one: those of a long series fit into memory only when they are packed."""
+        make = self._modeller.model if self._modeller is not None else models.model_here
+        for image in images:
+            if self._closing:
+                return
+            try:
+                yield image, make(self._blobs.path(image.blob), address)
+            except (KnownError, OSError) as error:
+                log.warning("the model of an image could not be made: %s", type(error).__name__)
 
     def _cache_row(self, series_id: int, images: Sequence[Row[Any]], state: str) -> dict[str, Any] | None:
         described = []

@@ -157,8 +157,8 @@ class Frames:
             return self._kept.get(name) or look.task(image.path)
 
         body = await asyncio.wrap_future(self._renderer.prepared(prepare))
-        if body and name not in self._kept:
-            self._keep(name, body)
+        if body:
+            self._keep(name, body)  # or makes it the latest again
         return name, body
 
     def _render(self, image: StoredImage, look: Look) -> Future[bytes]:
@@ -186,6 +186,7 @@ class Frames:
         self._keep(name, done.result())
 
     def _keep(self, name: str, body: bytes) -> None:
+        self._size -= len(self._kept.pop(name, b""))  # it may have been made for two who asked differently
         self._kept[name] = body
         self._size += len(body)
         while self._size > self._budget:

@@ -123,3 +123,37 @@ def test_the_oldest_go_when_there_are_too_many() -> None:
         assert [frame for frame, *_ in slow.asked] == [0, 1, 2, 1]
 
     asyncio.run(run())
+
+
+def test_what_two_ways_made_at_once_counts_once() -> None:
+    async def run() -> None:
+        slow = Slow()
+        frames = Frames(slow, budget=250)
+        for number in range(3):
+            look = Look(number, "jpeg")
+            one = asyncio.ensure_future(frames.picture(IMAGE, look))
+            other = asyncio.ensure_future(frames.found(lambda look=look: (IMAGE, look), ""))  # type: ignore[misc] # bound now
+            await asyncio.sleep(0)
+            for future, asking in zip(reversed(slow.futures[-2:]), (other, one), strict=True):
+                future.set_result(bytes(100))
+                await asking
+        again = frames.picture(IMAGE, Look(1, "jpeg"))  # two fit
+        assert await asyncio.wait_for(again, 5) == bytes(100)
+
+    asyncio.run(run())
+
+
+def test_what_was_found_again_is_the_latest() -> None:
+    async def run() -> None:
+        slow = Slow()
+        frames = Frames(slow, budget=250)
+        for number in (0, 1, 0, 2, 0, 1):
+            look = Look(number)
+            asking = asyncio.ensure_future(frames.found(lambda look=look: (IMAGE, look), ""))  # type: ignore[misc] # bound now
+            await asyncio.sleep(0)
+            if not slow.futures[-1].done():
+                slow.futures[-1].set_result(bytes(100))
+            assert len((await asking)[1]) == 100
+        assert [frame for frame, *_ in slow.asked] == [0, 1, 2, 1]
+
+    asyncio.run(run())

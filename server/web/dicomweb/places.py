@@ -74,7 +74,10 @@ def listed_at(services: Services, scope: Scope, namespace: str) -> Sequence[List
     if "image_uid" not in scope["path_params"]:
         return _listed_at(services, scope, namespace)
     image = _image_at(services, scope, namespace)
-    return services.archive.listed(namespace, image.study_uid, image.series_uid, image.sop_instance_uid)
+    found = services.archive.listed(namespace, image.study_uid, image.series_uid, image.sop_instance_uid)
+    if not found:  # deleted since
+        raise _no_image()
+    return found
 
 
 def _listed_at(services: Services, scope: Scope, namespace: str) -> Sequence[Listed]:
