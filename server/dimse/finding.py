@@ -16,7 +16,7 @@ from core.dicom.recoding import dictionary_vr
 from core.errors import BadInput, KnownError, StorageFault
 from core.net.dimse.association import Association, Message
 from core.net.dimse.command import DATA_SET, Element, Field, response
-from core.net.dimse.faults import AbortReason, LinkLost, Violation
+from core.net.dimse.faults import AbortReason, LinkLost, PeerReleases, Violation
 from server.dimse.admission import Caller
 from server.dimse.session import MOST_IDENTIFIER_BYTES
 from server.dimse.statuses import Status, comment_of
@@ -62,7 +62,7 @@ class Finding:
         data = association.whole_data_set(message, MOST_IDENTIFIER_BYTES)
         try:
             status, comment = self._answer(association, message, caller, data), ""
-        except (LinkLost, Violation):
+        except (LinkLost, Violation, PeerReleases):
             raise
         except KnownError as error:
             status, comment = find_status(error), comment_of(error)

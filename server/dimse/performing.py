@@ -56,7 +56,9 @@ class Performing:
             said = said_of(data, message.context.transfer_syntax, caller.namespace, uid)
             (self._steps.create if create else self._steps.set)(said, caller.calling).result()
         except KnownError as error:
-            status = next(code for kind, code in STATUSES if isinstance(error, kind))
+            status = next(
+                (code for kind, code in STATUSES if isinstance(error, kind)), Status.PROCESSING_FAILURE
+            )
             more["ERROR_COMMENT"] = comment_of(error)
             if isinstance(error, NoLonger):
                 more["ERROR_ID"] = MAY_NO_LONGER

@@ -50,8 +50,8 @@ class Retrieving:
         if images is None:
             return
         work = Suboperations(association, message, len(images), self._convert)
+        self._noted(images, caller, caller.calling)  # before: the peer may leave with what it got
         work.send(association, images)
-        self._noted(images, caller, caller.calling)
         work.finish()
 
     def move(self, association: Association, message: Message, caller: Caller) -> None:
@@ -69,10 +69,10 @@ class Retrieving:
         comment = ""
         originator = Originator(caller.calling, message.command.message_id)
         peer = Peer(destination.ae_title, destination.host, destination.port, caller.called)
+        self._noted(images, caller, title)
         for batch in batches(images, outgoing):
             if not work.cancelled:
                 comment = _moved(work, batch, peer, originator) or comment
-        self._noted(images, caller, title)
         work.finish(comment=comment)
 
     def _images(self, association: Association, message: Message, caller: Caller) -> list[StoredImage] | None:

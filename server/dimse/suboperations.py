@@ -12,13 +12,15 @@ from core.dicom.json_model import element_of
 from core.errors import KnownError, SourceFault
 from core.net.dimse.association import Association, Message
 from core.net.dimse.command import DATA_SET, Element, Field, Value, response
-from core.net.dimse.faults import AbortReason, LinkLost, Violation
+from core.net.dimse.faults import AbortReason, LinkLost, PeerReleases, Violation
 from core.net.dimse.store_scu import SUCCESS, Originator, Outgoing, context_for, is_warning, store
 from server.dimse.statuses import Status
 
 FAILED_UIDS = 0x00080058
 TELL_EVERY_S = 0.5
 MOST_COUNTED = 0xFFFF
+MOST_NAMED = 0xFFFE // 65
+"""UIDs that a value in explicit VR has room for (PS3.5 7.1.2); the counts tell of all."""
 Converter = Callable[[StoredImage, str], StoredImage]
 """An object as if it had been stored in another transfer syntax. Raises KnownError."""
 Sight = Callable[[list[StoredImage], str | None], list[StoredImage]]
@@ -115,6 +117,10 @@ class Suboperations:
             if over is self._asking:
                 raise
             raise DestinationGone(error) from error
+        except PeerReleases as error:
+            if over is self._asking:
+                raise
+            raise DestinationGone(LinkLost("The destination ended the association.")) from error
         except SourceFault as error:
             if error.lasting:
                 return Status.PROCESSING_FAILURE
@@ -150,5 +156,5 @@ class Suboperations:
         if tally.failed and status is not Status.PENDING:
             command[Element.DATA_SET_TYPE] = DATA_SET
             writer = Answering(Identifier({}), context.transfer_syntax, explicit_tags=(FAILED_UIDS,))
-            data = writer.data_set({f"{FAILED_UIDS:08X}": element_of("UI", list(tally.failed))})
+            data = writer.data_set({f"{FAILED_UIDS:08X}": element_of("UI", tally.failed[:MOST_NAMED])})
         self._asking.send(context.id, command, data)

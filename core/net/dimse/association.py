@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -76,23 +77,21 @@ class Association:
 
     def receive(self, idle_s: float | None = None) -> Message:
         """The next command. Raises PeerReleases (to be answered by `released`), LinkLost, Violation."""
-        parts: list[bytes] = []
-        size, context_id = 0, 0
+        found = bytearray()
         while True:
             try:
                 context_id, control, data = self._pdv(idle_s)
             except PeerReleases:
-                if parts:
+                if found:
                     raise _unexpected() from None
                 raise
             if not control & COMMAND:
                 raise _unexpected()
-            size += len(data)
-            if size > MOST_COMMAND_BYTES:
+            found += data
+            if len(found) > MOST_COMMAND_BYTES:
                 raise Violation("A command set of the peer is too long.")
-            parts.append(bytes(data))
             if control & LAST:
-                return Message(self._context(context_id), decode(b"".join(parts)))
+                return Message(self._context(context_id), decode(bytes(found)))
 
     def data_set(self, message: Message) -> Iterator[memoryview]:
         """The fragments of the data set that follows a command; each holds until the next is asked for.
@@ -192,7 +191,8 @@ class Association:
         self._ended = True
         with contextlib.suppress(KnownError):
             self._link.send(_PDU.pack(RELEASE_RQ, 4) + bytes(4))
-            while self._link.read(RELEASE_S)[0] not in (RELEASE_RP, ABORT):
+            until = time.monotonic() + RELEASE_S
+            while self._link.read(RELEASE_S)[0] not in (RELEASE_RP, ABORT) and time.monotonic() < until:
                 pass
 
     def abort(self, reason: AbortReason | None = None) -> None:

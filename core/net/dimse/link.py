@@ -26,6 +26,8 @@ FIXED_BYTES = 4
 """Length of the PDUs that carry nothing."""
 LEAST_ROOM = 64 << 10
 TICK_S = 5.0
+SLOWEST = 1024
+"""Bytes a second: a peer that lets a PDU drip in slower than this does not hold a thread for ever."""
 QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
 _HEAD = struct.Struct(">BxL")
@@ -109,7 +111,8 @@ class Link:
     def shut(self) -> None:
         """Have a thread that waits in `read` see the end; safe from any thread."""
         with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RD)
+            # SSLSocket's own shutdown would have what is sent afterwards go out in the clear
+            socket.socket.shutdown(self._socket, socket.SHUT_RD)
 
     def linger(self, seconds: float) -> None:
         """Wait for the peer to close, as whoever answered a release or aborted should (PS3.8 9.2, Sta13)."""
@@ -133,14 +136,12 @@ class Link:
             held = self._end - self._start
             self._view[:held] = bytes(self._view[self._start : self._end])
             self._start, self._end = 0, held
-        until = 0.0
+        began = heard = time.monotonic()
         while self._end - self._start < wanted:
             try:
                 count = self._socket.recv_into(self._view[self._end :])
             except (TimeoutError, ssl.SSLWantReadError):
-                now = time.monotonic()
-                until = until or now - min(TICK_S, self._patience.stall_s) + patience_s
-                if now >= until:
+                if time.monotonic() - heard >= patience_s:
                     raise LinkLost("The peer fell silent.", "Try again.") from None
                 continue
             except OSError as error:
@@ -149,6 +150,10 @@ class Link:
                 raise LinkLost("The peer closed the connection.", "Try again.")
             self._end += count
             self._acknowledge()
+            if self._end - self._start < wanted:
+                heard = time.monotonic()
+                if heard - began > patience_s + wanted / SLOWEST:
+                    raise LinkLost("The peer is too slow.", "Try again.")
 
     def _acknowledge(self) -> None:
         """Ask for what has arrived to be acknowledged now; the wish holds only for a moment."""

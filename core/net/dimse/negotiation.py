@@ -120,7 +120,7 @@ def read_proposal(content: bytes) -> Proposal:
         proposal = Proposal(pdu.calling_ae_title, pdu.called_ae_title, contexts, most, roles, extended)
     except Exception as error:  # the library raises whatever its own errors are
         raise Violation("The request for an association makes no sense.") from error
-    if not contexts or len({each.id for each in contexts}) < len(contexts):
+    if not contexts or len({each.id for each in contexts if each.id % 2}) < len(contexts):
         raise Violation("The request for an association has no usable presentation contexts.")
     return proposal
 
