@@ -155,3 +155,13 @@ def test_what_is_stored_through_a_view_is_stored_as_it_is(client: httpx.Client) 
     answer = client.get(f"{STORED}/studies/{study.uid}", headers=AS_STORED)
     assert [found for _, found in parts_of(answer)] == [data]
     assert client.delete(f"{STORED}/studies/{study.uid}").status_code == 204
+
+
+def test_what_lies_under_an_overlay_is_no_bulk_data(client: httpx.Client) -> None:
+    keys = {"StudyInstanceUID": FIRST.uid, "Modality": "CT"}
+    (one,) = client.get(f"{STORED}/instances", params=keys).json()
+    study, series, image = (one[tag]["Value"][0] for tag in ("0020000D", "0020000E", "00080018"))
+    place = f"{SEEN}/studies/{study}/series/{series}/instances/{image}/bulkdata"
+    assert client.get(f"{place}/7FE00010").status_code == 200
+    for tag in ("00100010", "00100020", "00100030"):
+        assert client.get(f"{place}/{tag}").status_code == 404
