@@ -26,7 +26,7 @@ from core.documents.tables import DOCUMENTS, Documents
 from core.errors import BadInput, KnownError
 from core.net.dimse.association import Association, Message
 from core.net.dimse.command import DATA_SET, Element, Field, Value, response
-from core.net.dimse.faults import LinkLost, PeerReleases, Violation
+from core.net.dimse.faults import PeerReleases
 from core.net.dimse.negotiation import Roles
 from core.net.dimse.requestor import Peer, Wish, associate
 from server.dimse.admission import Admission, Caller
@@ -252,7 +252,7 @@ class Commitment:
                 pass
             over.release()
             return answer.command.status == Status.SUCCESS
-        except (LinkLost, PeerReleases, Violation):
+        except (KnownError, PeerReleases):
             return False
         finally:
             over.close()

@@ -12,12 +12,15 @@ import pytest
 from pynetdicom import AE, build_role, evt
 
 from core.dicom.identifier import read_items
+from core.dicom.json_model import Model
+from core.errors import StorageFault
 from core.media.samples import SampleStudy, ct_slice
 from core.net.dimse.association import Association, Context, Message
 from core.net.dimse.command import Element, Field, decode, encode
 from core.net.dimse.link import Link, Patience
 from core.net.dimse.negotiation import accept, read_proposal
 from core.settings import DimsePeer, DimseSettings
+from server.dimse.commitment import Asked, Prover
 from server.dimse.services import supported_of
 from server.dimse.suboperations import Suboperations
 from tests.app.serving import certificate
@@ -34,7 +37,7 @@ from tests.dimse.gateways import (
     proposal,
     read_pdu,
 )
-from tests.dimse.test_commitment import ask
+from tests.dimse.test_commitment import Reports, ask, listening
 from tests.dimse.test_find import find_rq
 from tests.dimse.test_retrieve import GET, counts, move, query
 
@@ -113,6 +116,28 @@ def test_a_peer_that_releases_instead_of_taking_a_report_does_not_hold_up_others
         assert leaver.left.acquire(timeout=10) and leaver.left.acquire(timeout=4)
     leaver.close()
     assert "unforeseen" not in caplog.text
+
+
+def test_a_report_that_cannot_be_made_does_not_hold_up_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Prover.report
+
+    def failing(self: Prover, asked: Asked) -> Model:
+        if asked.transaction_uid == "1.91":
+            raise StorageFault("The index cannot be read.")
+        return made(self, asked)
+
+    monkeypatch.setattr(Prover, "report", failing)
+    with listening(Reports()) as port:
+        pass  # it is away
+    peers, reports = (DimsePeer("CT1", "127.0.0.1", port),), Reports()
+    with gateway(tmp_path, peers=peers) as running:
+        for transaction in ("1.91", "1.92"):
+            assert ask(running, (CT, "1.2.3"), uid=transaction) == 0
+    with listening(reports, port), gateway(tmp_path, peers=peers):
+        _, told = reports.only()
+        assert told.TransactionUID == "1.92"
 
 
 def test_what_is_sent_is_written_down_though_the_peer_leaves_with_it(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from typing import Any
 
 import httpx
 import pytest
 
 from core.dicom.uids import is_uid
+from core.worklist.watching import Watching
 from tests.core.test_worklist_states import LOCK, OTHER, PERFORMED
 from tests.guards import CANARY
 from tests.server.conftest import PASSWORDS, Served, error_of
@@ -301,6 +303,25 @@ def test_global_and_filtered_subscriptions(served: Served) -> None:
         assert all_of.hear()["00001000"]["Value"] == [wanted]
         assert client.delete(everything).status_code == 200
         assert client.post(f"{ITEMS}/{later}/subscribers/GLOBAL/suspend").status_code == 400
+
+
+def test_events_come_in_the_order_they_happened(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up, slow = Watching.of, [0.5]
+
+    def of(self: Watching, *asked: Any) -> Any:
+        found = looked_up(self, *asked)
+        time.sleep(slow.pop() if slow else 0)  # the first look-up is overtaken by the second, if it can be
+        return found
+
+    with served.client() as client, socket(served, "IN-ORDER") as channel:
+        uid = made(client)
+        client.post(f"{ITEMS}/{uid}/subscribers/IN-ORDER")
+        assert channel.hear()["00741000"]["Value"] == ["SCHEDULED"]
+        monkeypatch.setattr(Watching, "of", of)
+        assert state(client, uid, "IN PROGRESS").status_code == 200
+        assert state(client, uid, "CANCELED").status_code == 200
+        told = [channel.hear()["00741000"]["Value"] for _ in range(2)]
+        assert told == [["IN PROGRESS"], ["CANCELED"]]
 
 
 def test_who_may_listen(served: Served) -> None:

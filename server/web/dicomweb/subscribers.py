@@ -143,6 +143,8 @@ class _Listener:
     loop: asyncio.AbstractEventLoop
     waiting: asyncio.Queue[Model] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
     slow: bool = False
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by one event after the other: they are told in the order they came."""
 
     def tell(self, event: Model) -> None:
         """Queue an event; one who does not take them is let go."""
@@ -200,10 +202,13 @@ class Channel:
     async def _pass_on(self, listener: _Listener, item: Workitem, asked: bool) -> None:
         try:
             watching = self._services.watching
-            found = await self._services.run(lambda: watching.of(item.namespace, [listener.title], item.uid))
-            if (wanted := found.get(listener.title)) is not None and _wants(wanted, item):
-                self._number += 1
-                listener.tell(_event(item, self._number, asked))
+            async with listener.turn:
+                found = await self._services.run(
+                    lambda: watching.of(item.namespace, [listener.title], item.uid)
+                )
+                if (wanted := found.get(listener.title)) is not None and _wants(wanted, item):
+                    self._number += 1
+                    listener.tell(_event(item, self._number, asked))
         except KnownError as error:
             log.warning("a subscriber could not be told: %s", type(error).__name__)
 
