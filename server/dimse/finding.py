@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from core.archive.matching_keys import NO_KEY_VRS, Key, key_of
@@ -13,7 +15,7 @@ from core.dicom.elements import tag_text
 from core.dicom.identifier import Answering, Identifier, read_identifier
 from core.dicom.json_model import CHARSET, Model, element_of
 from core.dicom.recoding import dictionary_vr
-from core.errors import BadInput, KnownError, StorageFault
+from core.errors import BadInput, Busy, KnownError, StorageFault
 from core.net.dimse.association import Association, Message
 from core.net.dimse.command import DATA_SET, Element, Field, response
 from core.net.dimse.faults import AbortReason, LinkLost, PeerReleases, Violation
@@ -36,6 +38,8 @@ PATIENT_COUNTS = (0x00201200, 0x00201202, 0x00201204)
 """Number of Patient Related Studies, Series, Instances; the last two sum the studies' own numbers."""
 STUDY_COUNTS = (0x00201206, 0x00201208)
 EVERY = 1 << 40
+AT_ONCE, WAIT_S = 24, 30.0
+"""So many searches at a time, for each holds a snapshot of the index until its peer has read the answers."""
 CHECK_EVERY = 16
 """Answers between two looks for a cancel."""
 
@@ -56,12 +60,14 @@ class Finding:
     def __init__(self, searcher: Searcher, entries: Entries) -> None:
         self._searcher = searcher
         self._entries = entries
+        self._turns = threading.BoundedSemaphore(AT_ONCE)
 
     def find(self, association: Association, message: Message, caller: Caller) -> None:
         """One C-FIND: an answer a match, until all are told or it is cancelled. Raises as `receive`."""
         data = association.whole_data_set(message, MOST_IDENTIFIER_BYTES)
         try:
-            status, comment = self._answer(association, message, caller, data), ""
+            with self._turn():
+                status, comment = self._answer(association, message, caller, data), ""
         except (LinkLost, Violation, PeerReleases):
             raise
         except KnownError as error:
@@ -70,6 +76,15 @@ class Finding:
             logger.error("unforeseen error while searching", exc_info=error)
             status, comment = Status.UNABLE_TO_PROCESS, ""
         association.send(message.context.id, response(message.command, status, ERROR_COMMENT=comment))
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._turns.acquire(timeout=WAIT_S):
+            raise Busy("Too many searches are going on.", "Try again later.")
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     def _answer(self, association: Association, message: Message, caller: Caller, data: bytes) -> Status:
         context = message.context
@@ -114,7 +129,7 @@ def cancelled(association: Association, message: Message) -> bool:
 
 def find_status(error: KnownError) -> Status:
     """The status of a C-FIND that failed so (PS3.4 table C.4-1)."""
-    if isinstance(error, StorageFault):
+    if isinstance(error, StorageFault | Busy):
         return Status.OUT_OF_RESOURCES
     return Status.DATA_SET_DOES_NOT_MATCH if isinstance(error, BadInput) else Status.UNABLE_TO_PROCESS
 

@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,20 @@ from pynetdicom import AE, build_role, evt
 
 from core.dicom.identifier import read_items
 from core.dicom.json_model import Model
+from core.dicom.ports import Scheduled
 from core.errors import StorageFault
 from core.media.samples import SampleStudy, ct_slice
 from core.net.dimse.association import Association, Context, Message
 from core.net.dimse.command import Element, Field, decode, encode
 from core.net.dimse.link import Link, Patience
 from core.net.dimse.negotiation import accept, read_proposal
+from core.net.dimse.requestor import Peer, Wish, associate
 from core.settings import DimsePeer, DimseSettings
+from server.dimse import finding
 from server.dimse.commitment import Asked, Prover
 from server.dimse.services import supported_of
 from server.dimse.suboperations import Suboperations
+from server.dimse.worklist import MODALITY_WORKLIST
 from tests.app.serving import certificate
 from tests.core.archive_help import store
 from tests.dimse.gateways import (
@@ -208,3 +213,39 @@ def test_what_is_sent_after_the_gateway_began_to_stop_is_still_encrypted(tmp_pat
         link.send(b"Probe^Paula")
         assert peer.recv(64) == b"Probe^Paula"
         link.close()
+
+
+class Slow:
+    """A worklist that is read when it may be."""
+
+    def __init__(self) -> None:
+        self.begun, self.may = threading.Event(), threading.Event()
+
+    def scheduled(self, namespace: str) -> Iterator[Scheduled]:
+        """Nothing, after a while."""
+        self.begun.set()
+        assert self.may.wait(20)
+        return iter(())
+
+
+def test_searches_that_go_on_do_not_take_the_whole_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "AT_ONCE", 1)
+    monkeypatch.setattr(finding, "WAIT_S", 0.2)
+    slow = Slow()
+    with gateway(tmp_path, worklist=slow) as running:
+        peer = Peer(AET, "127.0.0.1", running.port)
+        first, second = (associate(peer, [Wish(MODALITY_WORKLIST, (IMPLICIT,))]) for _ in range(2))
+        ask_for = find_rq(1) | {Element.AFFECTED_SOP_CLASS_UID: MODALITY_WORKLIST}
+        first.send(1, ask_for, b"\x10\0\x20\0\0\0\0\0")
+        assert slow.begun.wait(10)
+        second.send(1, ask_for, b"\x10\0\x20\0\0\0\0\0")
+        assert second.receive(10).command.status == 0xA700
+        slow.may.set()
+        assert first.receive(10).command.status == 0
+        second.send(1, ask_for, b"\x10\0\x20\0\0\0\0\0")
+        assert second.receive(10).command.status == 0
+        for association in (first, second):
+            association.release()
+            association.close()
