@@ -147,5 +147,5 @@ def test_the_description_and_its_page(served: Served) -> None:
     assert "get" in paths[f"{study}/image/{{image_uid}}/version/{{version}}/frame/{{frame}}/thumbnail"]
     assert all("head" in items for items in paths.values() if "get" in items)
     operations = [op for items in paths.values() for op in items.values()]
-    assert all("422" not in op["responses"] and op["summary"] for op in operations)
+    assert all(op["summary"] and "HTTPValidationError" not in str(op["responses"]) for op in operations)
     assert len({op["operationId"] for op in operations}) == len(operations)
