@@ -42,7 +42,7 @@ BESIDE = 52
 NARROW = 460
 """Below this width the sizes give way, so that dates and titles stay readable."""
 
-OPENED_AT_FIRST = 36
+OPENED_AT_FIRST = 24
 """So many rows come unfolded, more than a screen full: each new row lays all of them out."""
 
 _LOOKS = frozenset(

@@ -43,7 +43,7 @@ ALIGNMENTS = (
     *(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft,) * 2,
     *(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight,) * 2,
 )
-SLICE_S = 0.006
+SLICE_S = 0.004
 """How long one helping of found files may hold the Qt thread."""
 TELL_EVERY_S = 0.1
 """Counts that changed are told to the views this often, or when all is in: each time they paint anew."""
