@@ -21,15 +21,13 @@ from core.dicom.stored_object import read_object
 from core.errors import KnownError, StorageFault, Unsupported
 from core.net.dimse import asking
 from core.net.dimse.association import Association
-from core.net.dimse.lines import PLAIN
 from core.net.dimse.requestor import Peer, Wish
 from core.net.dimse.sending import Recode, Sender
+from core.net.dimse.store_scu import PLAIN, SUCCESS, is_warning
 from core.net.store_answer import DUPLICATE, NotStored
 from core.upload.destination import Images
 from core.upload.stow import Encapsulate
 
-STORED = frozenset({0x0000, 0x0107, 0x0116, 0xB000, 0xB006, 0xB007})
-"""Success, and warnings with which the object is kept (PS3.4 table B.2-1, PS3.7 annex C)."""
 ANY_STORAGE = "1.2.840.10008.5.1.4.1.1.7"
 """Secondary Capture: proposed beside the services, so that a peer with storage alone takes something."""
 SERVICES = (asking.VERIFICATION, asking.STUDY_ROOT_FIND, asking.COMMITMENT)
@@ -103,7 +101,7 @@ class DimseDestination:
         status = self._sender.store(header, data, size)
         if status == DUPLICATE:
             return Sent(Outcome.ALREADY_THERE)
-        if status not in STORED:
+        if status != SUCCESS and not is_warning(status):
             raise NotStored(header.sop_instance_uid, status).error(self._peer.called)
         with self._lock:
             self._sent[header.sop_instance_uid] = header

@@ -8,14 +8,12 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import NamedTuple
 
-from core.dicom.syntaxes import EXPLICIT_LITTLE_UID, IMPLICIT_LITTLE_UID
 from core.errors import Unreachable
 from core.net.dimse.association import Association
 from core.net.dimse.link import Patience
 from core.net.dimse.requestor import ANSWER_S, MOST_CONTEXTS, Peer, Wish, associate
+from core.net.dimse.store_scu import PLAIN
 
-PLAIN = (EXPLICIT_LITTLE_UID, IMPLICIT_LITTLE_UID)
-"""What objects are written in for peers that do not take their own transfer syntax, the better one first."""
 MOST_OPEN = 8
 BESIDE_S = 5.0
 """So long a peer may take to answer while it serves an association of ours; some serve one at a time."""

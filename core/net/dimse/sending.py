@@ -22,12 +22,11 @@ from core.dicom.syntaxes import (
 from core.dicom.view import View
 from core.errors import KnownError, SourceFault, Unsupported
 from core.net.dimse.association import Association, Context
-from core.net.dimse.command import DATA_SET, RESPONSE, Element, Field, Value
 from core.net.dimse.faults import LinkLost, PeerReleases
-from core.net.dimse.lines import PLAIN, Kind, Lines
+from core.net.dimse.lines import Kind, Lines
 from core.net.dimse.link import Patience
-from core.net.dimse.negotiation import unexpected
 from core.net.dimse.requestor import Peer, Wish
+from core.net.dimse.store_scu import PLAIN, answered, send
 
 HEAD_BYTES = 64 << 10
 """Read before it is known where the data set begins; file meta need a few hundred bytes."""
@@ -149,26 +148,11 @@ def _context(association: Association, sop_class: str, syntaxes: Sequence[str]) 
 
 
 def _store(association: Association, context: Context, sop_uid: str, body: Body, size: int) -> int:
-    message_id = association.new_message_id()
-    command: dict[Element, Value] = {
-        Element.AFFECTED_SOP_CLASS_UID: context.abstract_syntax,
-        Element.COMMAND_FIELD: Field.C_STORE,
-        Element.MESSAGE_ID: message_id,
-        Element.PRIORITY: 0,
-        Element.DATA_SET_TYPE: DATA_SET,
-        Element.AFFECTED_SOP_INSTANCE_UID: sop_uid,
-    }
-    association.send_file(context.id, command, body, size)  # type: ignore[arg-type]  # all it asks is readinto
+    message_id = send(association, context, sop_uid, body, size)  # type: ignore[arg-type]  # it is only read
     try:
-        answer = association.receive().command
+        return answered(association, message_id)
     except PeerReleases as error:
         raise LinkLost("The peer ended the association before it answered.", "Try again.") from error
-    if (answer.field, answer.number(Element.MESSAGE_ID_RESPONDED_TO)) != (
-        Field.C_STORE | RESPONSE,
-        message_id,
-    ):
-        raise unexpected()
-    return answer.status
 
 
 def _head(data: BinaryIO, size: int) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from core.dicom.file_format import data_set_position
 from core.dicom.syntaxes import EXPLICIT_LITTLE_UID, IMPLICIT_LITTLE_UID
@@ -61,30 +61,49 @@ def store(
     Raises LinkLost, Violation; SourceFault: before anything was sent if it is `lasting`, else the message
     was broken off, and the association must be aborted.
     """
-    message_id = association.new_message_id()
-    command: dict[Element, Value] = {
-        Element.AFFECTED_SOP_CLASS_UID: what.sop_class_uid,
-        Element.COMMAND_FIELD: Field.C_STORE,
-        Element.MESSAGE_ID: message_id,
-        Element.PRIORITY: 0,
-        Element.DATA_SET_TYPE: DATA_SET,
-        Element.AFFECTED_SOP_INSTANCE_UID: what.sop_instance_uid,
-    }
-    if originator is not None:
-        command[Element.MOVE_ORIGINATOR] = originator.ae_title
-        command[Element.MOVE_ORIGINATOR_MESSAGE_ID] = originator.message_id
     try:
         with what.path.open("rb", buffering=0) as file:
             size = what.path.stat().st_size
             start = data_set_position(file, size)
             file.seek(start)
-            association.send_file(context.id, command, file, size - start)
+            message_id = send(
+                association, context, what.sop_instance_uid, file, size - start, originator=originator
+            )
     except OSError as error:
         raise SourceFault("An object cannot be read.", "Run filmjacket check.", lasting=True) from error
-    return _answered(association, message_id, heard)
+    return answered(association, message_id, heard)
 
 
-def _answered(association: Association, message_id: int, heard: Callable[[Message], None] | None) -> int:
+def send(
+    association: Association,
+    context: Context,
+    sop_instance_uid: str,
+    data: BinaryIO,
+    size: int,
+    *,
+    originator: Originator | None = None,
+) -> int:
+    """Send the data set that is the next *size* bytes of *data*; its message's number. Raises as `store`."""
+    message_id = association.new_message_id()
+    command: dict[Element, Value] = {
+        Element.AFFECTED_SOP_CLASS_UID: context.abstract_syntax,
+        Element.COMMAND_FIELD: Field.C_STORE,
+        Element.MESSAGE_ID: message_id,
+        Element.PRIORITY: 0,
+        Element.DATA_SET_TYPE: DATA_SET,
+        Element.AFFECTED_SOP_INSTANCE_UID: sop_instance_uid,
+    }
+    if originator is not None:
+        command[Element.MOVE_ORIGINATOR] = originator.ae_title
+        command[Element.MOVE_ORIGINATOR_MESSAGE_ID] = originator.message_id
+    association.send_file(context.id, command, data, size)
+    return message_id
+
+
+def answered(
+    association: Association, message_id: int, heard: Callable[[Message], None] | None = None
+) -> int:
+    """The status of the object sent under *message_id*. Raises LinkLost, Violation, PeerReleases."""
     while True:
         message = association.receive(ANSWER_S)
         command = message.command
