@@ -41,7 +41,8 @@ class Page(IntEnum):
     IMPORT = 0
     ARCHIVE = 1
     SENT = 2
-    SETTINGS = 3
+    WORKLIST = 3
+    SETTINGS = 4
 
 
 class MainWindow(QMainWindow):
@@ -104,7 +105,6 @@ class MainWindow(QMainWindow):
         for signal in (self.transfers.added, self.transfers.changed, self.transfers.removed):
             signal.connect(lambda _t: self.rail.count(Page.SENT, len(self.transfers.busy)))
         for keys, slot in (
-            ("Ctrl+,", lambda: self.show_page(Page.SETTINGS)),
             ("Ctrl+F", self.search),
             ("F1", self.help),
             ("Ctrl+Q", self.close),
@@ -177,6 +177,10 @@ class MainWindow(QMainWindow):
                 sent = SentPage(self.transfers)
                 sent.cancelAsked.connect(self.ask_to_cancel)
                 return sent
+            case Page.WORKLIST:
+                from ui.worklist.page import WorklistPage
+
+                return WorklistPage(self.services, self.keeper)
             case Page.SETTINGS:
                 from ui.settings.page import SettingsPage
 

@@ -13,7 +13,7 @@ WIDTH = 96
 
 
 class Rail(QFrame):
-    """Import, Archive, Sent; Settings at the foot.
+    """Import, Archive, Sent, Worklist; Settings at the foot.
 
     Signals: `chosen(int)` with the number of the page.
     """
@@ -37,7 +37,8 @@ class Rail(QFrame):
             ("disc", self.tr("Import"), "Ctrl+1"),
             ("ph.archive", self.tr("Archive"), "Ctrl+2"),
             ("ph.paper-plane-tilt", self.tr("Sent"), "Ctrl+3"),
-            ("ph.gear-six", self.tr("Settings"), "Ctrl+4"),
+            ("ph.clipboard-text", self.tr("Worklist"), "Ctrl+4"),
+            ("ph.gear-six", self.tr("Settings"), "Ctrl+,"),
         )
         self._words = [word for _picture, word, _keys in pages]
         for number, (picture, word, keys) in enumerate(pages):

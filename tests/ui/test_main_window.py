@@ -120,7 +120,7 @@ def test_an_archive_held_by_another_process_is_said_with_a_way_on(qtbot: QtBot, 
     [
         ("Ctrl+1", Page.IMPORT),
         ("Ctrl+3", Page.SENT),
-        ("Ctrl+4", Page.SETTINGS),
+        ("Ctrl+4", Page.WORKLIST),
         ("Ctrl+,", Page.SETTINGS),
     ],
 )
@@ -244,7 +244,7 @@ def test_every_control_has_a_name(qtbot: QtBot, make: Any, tmp_path: Path) -> No
     qtbot.waitUntil(lambda: window.imports.session.stage is Stage.DONE, timeout=3000)
     order = order_of("Yamada", "Müller")
     window.transfers.begin(order)
-    for page in (Page.IMPORT, Page.SENT, Page.SETTINGS):
+    for page in (Page.IMPORT, Page.SENT, Page.WORKLIST, Page.SETTINGS):
         window.show_page(page)
     done = Transfer("t", State.DONE, job=fakes.FakeJob())
     tops = [
