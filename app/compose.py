@@ -105,6 +105,8 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     from core.access.sessions import Sessions
     from core.archive.ae_titles import AeTitles
     from core.archive.blobs import LocalBlobs
+    from core.archive.filing import Filing
+    from core.archive.overlays import Overlays
     from core.archive.parts import Parts
     from core.archive.pseudonyms import Pseudonyms
     from core.archive.removals import Removals
@@ -112,7 +114,9 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     from core.archive.scheduled_orders import ScheduledOrders
     from core.archive.thumbnails import Thumbnails
     from core.dicom.uids import UidMaker
+    from core.worklist.desk import Desk
     from core.worklist.joined import Joined
+    from core.worklist.overview import Overview
     from core.worklist.steps import Steps
     from core.worklist.watching import Watching
     from core.worklist.worklist import Worklist
@@ -131,7 +135,9 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     accounts = accounts_of(open_archive.archive, data)
     accounts.ensure_admin()
     uids = UidMaker(site.uid_root)
-    worklist = Worklist(archive.db, archive.audit, uids)
+    worklist, orders = Worklist(archive.db, archive.audit, uids), ScheduledOrders(archive.db)
+    overview = Overview(worklist, orders, archive.db)
+    filing = Filing(Overlays(archive.db, archive.audit))
     with (
         ThreadPoolExecutor(WEB_THREADS, thread_name_prefix="web") as workers,
         closing(Thumbnails(data / "archive" / "thumbnails.db")) as thumbnails,
@@ -175,6 +181,8 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             worklist=worklist,
             steps=Steps(worklist, archive.db, uids),
             watching=Watching(archive.db),
+            overview=overview,
+            desk=Desk(worklist, overview, filing, uids, site.ae_title),
             uids=uids,
             notifying=told,
         )
@@ -184,7 +192,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             build_internal(services, Guard("127.0.0.1")),
             services.transcoder.image_here,
             services.views.images,
-            Joined(services.worklist, ScheduledOrders(archive.db)),
+            Joined(worklist, orders, finished=worklist.study_uids),
             services.worklist,
             services.metrics,
         )

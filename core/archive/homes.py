@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from core.archive.arrival import Arrival, key_of, study_words
 from core.archive.blobs import Blob
 from core.archive.nouns import Routing
-from core.archive.schema import namespaces, phi_sets, series, studies, words
+from core.archive.schema import namespaces, overlays, phi_sets, series, studies, words
 from core.db.prepared import Prepared
 from core.dicom.refs import Header
 from core.dicom.tree import folded
@@ -150,8 +151,23 @@ def add_namespace(connection: Connection, name: str) -> None:
 
 def write_words(connection: Connection, study_id: int, name: str, patient_id: str, accession: str) -> None:
     """The words a study is found by, replacing those it had."""
+    _file(connection, study_id, study_words(name, patient_id, accession))
+
+
+def file_again(connection: Connection, study_id: int) -> None:
+    """Let a study be found by what its row says, and by what lies over it for those who ask for no other."""
+    query = select(studies, overlays.c.tags.label("laid")).outerjoin(
+        overlays, and_(overlays.c.study_id == studies.c.id, overlays.c.phi_namespace == studies.c.namespace)
+    )
+    row = connection.execute(query.where(studies.c.id == study_id)).one()
+    found = study_words(row.patient_name, row.patient_id, row.accession_number)
+    laid = json.loads(row.laid or "{}")
+    found |= study_words(*(laid.get(tag, "") for tag in ("(0010,0010)", "(0010,0020)", "(0008,0050)")))
+    _file(connection, study_id, found)
+
+
+def _file(connection: Connection, study_id: int, found: set[tuple[str, str]]) -> None:
     connection.execute(delete(words).where(words.c.study_id == study_id))
-    found = study_words(name, patient_id, accession)
     if found:
         connection.execute(
             insert(words), [{"kind": kind, "word": word, "study_id": study_id} for kind, word in found]

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import (
     Column,
@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from core.archive import studies as reading
+from core.archive.homes import file_again
 from core.archive.phi import overlaid
 from core.archive.schema import overlays, studies
 from core.archive.store import check_namespace
@@ -160,25 +161,26 @@ class Overlays:
     ) -> Future[Layer]:
         """Take one layer away: the overlay is what the others make. Raises NotFound("association")."""
 
-        def work(connection: Connection) -> Layer:
-            study = reading.study_row(connection, namespace, study_uid)
-            row = connection.execute(
-                select(layers).where(
-                    layers.c.study_id == study.id,
-                    layers.c.phi_namespace == phi_namespace,
-                    layers.c.guid == guid,
-                )
-            ).first()
-            if row is None:
-                raise NotFound("association", "There is no such association of this study.")
-            connection.execute(delete(layers).where(layers.c.id == row.id))
-            _join(connection, study.id, phi_namespace)
-            gone = _layer(row)
-            what = Laying(namespace, study_uid, phi_namespace, gone.tags, actor, silent, "phi restored")
-            self._record(connection, what, gone)
-            return gone
+        what = Laying(namespace, study_uid, phi_namespace, {}, actor, silent)
+        return self._database.write(lambda connection: self.lift_on(connection, what, guid))
 
-        return self._database.write(work)
+    def lift_on(self, connection: Connection, what: Laying, guid: str) -> Layer:
+        """The same in the writer's transaction; the tags of *what* say nothing."""
+        study = reading.study_row(connection, what.namespace, what.study_uid)
+        row = connection.execute(
+            select(layers).where(
+                layers.c.study_id == study.id,
+                layers.c.phi_namespace == what.phi_namespace,
+                layers.c.guid == guid,
+            )
+        ).first()
+        if row is None:
+            raise NotFound("association", "There is no such association of this study.")
+        connection.execute(delete(layers).where(layers.c.id == row.id))
+        _join(connection, study.id, what.phi_namespace)
+        gone = _layer(row)
+        self._record(connection, replace(what, tags=gone.tags, action="phi restored"), gone)
+        return gone
 
     def _record(self, connection: Connection, what: Laying, layer: Layer) -> None:
         detail = {"phi_namespace": layer.phi_namespace, "layer": layer.guid, "tags": sorted(layer.tags)}
@@ -247,6 +249,7 @@ def _join(connection: Connection, study_id: int, phi_namespace: str) -> None:
     mine = (overlays.c.study_id == study_id) & (overlays.c.phi_namespace == phi_namespace)
     if not rows:
         connection.execute(delete(overlays).where(mine))
+        file_again(connection, study_id)
         return
     tags: dict[str, str] = {}
     for row in rows:
@@ -258,6 +261,7 @@ def _join(connection: Connection, study_id: int, phi_namespace: str) -> None:
             index_elements=["study_id", "phi_namespace"], set_={"tags": values["tags"]}
         )
     )
+    file_again(connection, study_id)
 
 
 def _rows(connection: Connection, study_id: int, phi_namespace: str) -> Sequence[Row[tuple[object, ...]]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, selec
 
 from core.archive.arrival import key_of
 from core.archive.nouns import Page, State, StudyFilter, StudyRow
-from core.archive.schema import series, studies, words
+from core.archive.schema import overlays, series, studies, words
 from core.dicom.tree import folded
 from core.errors import BadInput
 
@@ -21,6 +22,17 @@ ORDERS = {
 }
 MOST = 1000
 """The longest page."""
+
+COLUMNS = {
+    "(0008,0020)": "study_date",
+    "(0008,0050)": "accession_number",
+    "(0008,1030)": "study_description",
+    "(0010,0010)": "patient_name",
+    "(0010,0020)": "patient_id",
+    "(0010,0030)": "patient_birth_date",
+    "(0010,0040)": "patient_sex",
+}
+"""What a list shows of a study that an overlay may say otherwise."""
 
 LAST_CHARACTER = "\U0010ffff"
 
@@ -45,7 +57,22 @@ def study_rows(connection: Connection, found: Sequence[Row[Any]]) -> tuple[Study
     for study_id, modality in connection.execute(query.distinct()):
         if modality:
             modalities.setdefault(study_id, set()).add(modality)
-    return tuple(_study_row(row, modalities.get(row.id, set())) for row in found)
+    laid = own_overlays(connection, [row.id for row in found])
+    return tuple(_study_row(row, modalities.get(row.id, set()), laid.get(row.id, {})) for row in found)
+
+
+def own_overlays(connection: Connection, study_ids: Sequence[int]) -> Mapping[int, Mapping[str, str]]:
+    """What lies over studies for those who ask for no other PHI namespace, by column."""
+    query = (
+        select(overlays.c.study_id, overlays.c.tags)
+        .join(studies, studies.c.id == overlays.c.study_id)
+        .where(overlays.c.study_id.in_(study_ids), overlays.c.phi_namespace == studies.c.namespace)
+    )
+    found: dict[int, Mapping[str, str]] = {}
+    for study_id, tags in connection.execute(query):
+        said = json.loads(tags)
+        found[study_id] = {column: said[tag] for tag, column in COLUMNS.items() if tag in said}
+    return found
 
 
 def utc(seconds: float) -> datetime:
@@ -53,19 +80,20 @@ def utc(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _study_row(row: Row[Any], modalities: set[str]) -> StudyRow:
+def _study_row(row: Row[Any], modalities: set[str], laid: Mapping[str, str]) -> StudyRow:
     settled = State.SETTLED if row.settled else State.RECEIVING
+    shown = {column: laid.get(column, getattr(row, column)) for column in COLUMNS.values()}
     return StudyRow(
         namespace=row.namespace,
         study_uid=row.study_uid,
-        patient_name=row.patient_name,
-        patient_id=row.patient_id,
-        patient_birth_date=row.patient_birth_date,
-        patient_sex=row.patient_sex,
-        study_date=row.study_date,
+        patient_name=shown["patient_name"],
+        patient_id=shown["patient_id"],
+        patient_birth_date=shown["patient_birth_date"],
+        patient_sex=shown["patient_sex"],
+        study_date=shown["study_date"],
         study_time=row.study_time,
-        study_description=row.study_description,
-        accession_number=row.accession_number,
+        study_description=shown["study_description"],
+        accession_number=shown["accession_number"],
         modalities=tuple(sorted(modalities)),
         series=row.series,
         images=row.images,

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.sqlite import insert
 from core.archive import models
 from core.archive.arrival import key_of
 from core.archive.blobs import LocalBlobs
-from core.archive.homes import write_words
+from core.archive.homes import file_again
 from core.archive.schema import averages, instances, series, series_cache, series_models, studies
 from core.archive.studies import counted_average, in_order
 from core.db.database import Database
@@ -271,7 +271,7 @@ def _keep_average(connection: Connection, study: Row[Any], average: dict[str, st
     if not done.rowcount:
         return
     if (name, accession) != (study.patient_name, study.accession_number):
-        write_words(connection, study.id, name, study.patient_id, accession)
+        file_again(connection, study.id)
     row = {
         "study_id": study.id,
         "revision": study.revision,

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from core.dicom.ports import Scheduled, Worklist
 
 
 class Joined:
-    """A `Worklist` of others, the first of which is believed where two name the same study."""
+    """A `Worklist` of others, the first of which is believed where two name the same study.
 
-    def __init__(self, first: Worklist, *others: Worklist) -> None:
+    *finished* gives studies nobody is to be told of any more: an order that was made into an item is done
+    with when that is.
+    """
+
+    def __init__(
+        self,
+        first: Worklist,
+        *others: Worklist,
+        finished: Callable[[str], Collection[str]] = lambda namespace: (),
+    ) -> None:
         self._all: Sequence[Worklist] = (first, *others)
+        self._finished = finished
 
     def scheduled(self, namespace: str) -> Iterator[Scheduled]:
         """Every entry once."""
         seen: set[str] = set()
-        for worklist in self._all:
+        for number, worklist in enumerate(self._all):
+            if number == 1:
+                seen.update(uid for uid in self._finished(namespace) if uid)
             new = []
             for each in worklist.scheduled(namespace):
                 if each.study_instance_uid not in seen:

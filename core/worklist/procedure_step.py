@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -43,6 +44,14 @@ NEEDED = {
     STATE: "ProcedureStepState",
 }
 """Type 1 for whoever creates a step."""
+
+RESPOKEN = {
+    frozenset(OF_REQUEST): REQUESTS,
+    frozenset({"ScheduledProcedureStepDescription"}): LABEL,
+    frozenset({"ScheduledProcedureStepStartDate", "ScheduledProcedureStepStartTime"}): START,
+    frozenset({"ScheduledStationAETitle", "ScheduledStationName"}): STATIONS,
+}
+"""Which element of a step says what several fields of an entry say."""
 
 
 def step_model(item: Workitem) -> Model:
@@ -134,6 +143,16 @@ def said_of(step: Model, before: dict[str, str]) -> dict[str, str]:
         _put(said, "ScheduledStationAETitle", value_at(step, int(STATIONS, 16), 0x00080100))
         _put(said, "ScheduledStationName", value_at(step, int(STATIONS, 16), 0x00080104)[:16])
     return said
+
+
+def respoken(step: Model, before: Mapping[str, str], after: Mapping[str, str]) -> Model:
+    """*step* without what it says otherwise than *after* wherever that differs from *before*."""
+    changed = {name for name in FIELDS if before.get(name, "") != after.get(name, "")}
+    stale = {FIELDS[name].tag for name in changed if not FIELDS[name].step and name not in OF_REQUEST}
+    for names, tag in RESPOKEN.items():
+        if changed & names:
+            stale.add(tag)
+    return {tag: element for tag, element in step.items() if tag not in stale}
 
 
 def _put(said: dict[str, str], name: str, value: str) -> None:

@@ -172,6 +172,23 @@ class Worklist:
             for row in connection.execute(query):
                 yield _item(row)
 
+    def between(self, namespace: str, first: str = "", last: str = "") -> Iterator[Workitem]:
+        """Every item that starts from the day *first* to *last* (YYYYMMDD, "" is open), in that order."""
+        query = _all_of(namespace)
+        if first:
+            query = query.where(workitems.c.start >= first)
+        if last:
+            query = query.where(workitems.c.start < last + "~")
+        with self._database.read() as connection:
+            for row in connection.execute(query):
+                yield _item(row)
+
+    def study_uids(self, namespace: str) -> set[str]:
+        """The studies there are items of, finished ones too."""
+        query = select(workitems.c.study_uid).where(workitems.c.namespace == namespace).distinct()
+        with self._database.read() as connection:
+            return set(connection.execute(query).scalars())
+
     def scheduled(self, namespace: str) -> Iterator[Scheduled]:
         """What is not finished, as the Modality Worklist has it (a `core.dicom.ports.Worklist`)."""
         for item in self.each(namespace, (State.SCHEDULED, State.IN_PROGRESS)):
@@ -202,6 +219,21 @@ class Worklist:
         )
         self._note(connection, new, action, actor)
         return self.at(connection, item.namespace, item.uid)
+
+    def remove(
+        self, namespace: str, uid: str, *, actor: str, also: Callable[[Connection, Workitem], None]
+    ) -> Future[Workitem]:
+        """Remove one item, and what *also* removes in the same transaction. Raises NotFound("workitem")."""
+
+        def work(connection: Connection) -> Workitem:
+            item = self.at(connection, namespace, uid)
+            mine = (workitems.c.namespace == namespace) & (workitems.c.uid == uid)
+            connection.execute(delete(workitems).where(mine))
+            also(connection, item)
+            self._note(connection, item, "workitem removed", actor)
+            return item
+
+        return self._database.write(work)
 
     def remove_study(self, namespace: str, study_uid: str, *, actor: str) -> Future[int]:
         """Remove every item of a study; how many. Raises NotFound("workitem")."""

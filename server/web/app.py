@@ -12,6 +12,7 @@ from server.web.call import App
 from server.web.cors import Cors
 from server.web.desktop import routes as desktop
 from server.web.desktop.together import TogetherRoutes
+from server.web.desktop.worklist import WorklistRoutes
 from server.web.dicomweb import routes as dicomweb
 from server.web.dicomweb import subscribers
 from server.web.errors import BAD_REQUEST, Refused
@@ -42,6 +43,7 @@ def build(services: Services, guard: Guard, cors: Cors | None = None) -> App:
         *SessionRoutes(services).operations(),
         *StudyServiceRoutes(services).operations(),
         *TogetherRoutes(services).operations(),
+        *WorklistRoutes(services).operations(),
         *dicomweb.operations(services),
         *service.operations(services),
         *OperationRoutes(services).operations(),

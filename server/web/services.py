@@ -16,6 +16,8 @@ from core.archive.pseudonyms import Pseudonyms
 from core.archive.removals import Removals
 from core.archive.returned import Searcher
 from core.dicom.uids import UidMaker
+from core.worklist.desk import Desk
+from core.worklist.overview import Overview
 from core.worklist.steps import Steps
 from core.worklist.watching import Watching
 from core.worklist.worklist import Worklist
@@ -71,6 +73,8 @@ class Services:
     worklist: Worklist
     steps: Steps
     watching: Watching
+    overview: Overview
+    desk: Desk
     uids: UidMaker
     grants: Grants = field(default_factory=Grants)
     limits: Limits = field(default_factory=Limits)

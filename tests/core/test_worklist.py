@@ -106,6 +106,20 @@ def test_orders_stand_beside_items_and_each_study_comes_once(database: Database)
     assert {each.uid for each in both.scheduled("ns")} == {item.uid, adopted.uid}
 
 
+def test_an_order_that_was_performed_does_not_come_back(database: Database) -> None:
+    orders = ScheduledOrders(database)
+    message = json.dumps({"patient": {"patient_name": "A^B", "order_id": "77", "study_date": "20260102"}})
+    Orders(database, AuditLog(database)).post("ns", message, actor="me").result()
+    items = worklist(database)
+    both = Joined(items, orders, finished=items.study_uids)
+    (order,) = both.scheduled("ns")
+    adopted = items.create("ns", dict(order.values), actor="modality").result()
+    assert [each.uid for each in both.scheduled("ns")] == [adopted.uid]
+    done = lambda _, item: replace(item, state=State.COMPLETED)  # noqa: E731  # a change in one line
+    items.change("ns", adopted.uid, done, actor="modality", action="completed").result()
+    assert list(both.scheduled("ns")) == []
+
+
 def test_an_unknown_item_cannot_be_removed(database: Database) -> None:
     with pytest.raises(NotFound):
         worklist(database).remove_study("ns", "1.2.3", actor="me").result()

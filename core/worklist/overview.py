@@ -1,0 +1,127 @@
+"""The worklist as a page of entries: of some days, found by words, items and orders together."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from core.db.database import Database
+from core.dicom import ports
+from core.dicom.tree import folded
+from core.worklist.claims import CLAIMS, filed_under, locks
+from core.worklist.states import State
+from core.worklist.worklist import Workitem, Worklist
+
+MOST = 1000
+"""Entries of one page."""
+BEFORE_ALL, AFTER_ALL = "", "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked for: days as YYYYMMDD ("" is open), words, modalities and states (none: all)."""
+
+    first: str = ""
+    last: str = ""
+    text: str = ""
+    modalities: Collection[str] = ()
+    states: Collection[State] = ()
+
+    def fits(self, said: Mapping[str, str], state: State) -> bool:
+        """Whether an entry is meant, its day aside."""
+        if self.states and state not in self.states:
+            return False
+        if self.modalities and said.get("Modality", "") not in self.modalities:
+            return False
+        return all(_has_word(said, word) for word in self.text.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line: an item, or an order that is none yet (*uid* "").
+
+    *ours*: the desktop claimed it. *studies* were filed under it.
+    """
+
+    uid: str
+    study_uid: str
+    said: Mapping[str, str]
+    state: State = State.SCHEDULED
+    revision: int = 0
+    ours: bool = False
+    studies: Sequence[str] = ()
+
+
+class Overview:
+    """Entries of one archive; safe from any thread."""
+
+    def __init__(self, worklist: Worklist, orders: ports.Worklist, database: Database) -> None:
+        """*orders* are entries that are no items yet."""
+        database.ensure(CLAIMS)
+        self._worklist = worklist
+        self._orders = orders
+        self._database = database
+
+    def version(self) -> int:
+        """Another number once anything of the archive changed."""
+        return self._database.version()
+
+    def entries(self, namespace: str, wanted: Wanted) -> tuple[Sequence[Entry], bool]:
+        """The entries in the order they start, and whether there are more."""
+        with self._database.read() as connection:
+            ours, filed = locks(connection, namespace), filed_under(connection, namespace)
+        found: list[Entry] = []
+        for item in self._worklist.between(namespace, wanted.first, wanted.last):
+            if wanted.fits(item.said, item.state):
+                found.append(_entry(item, ours, filed.get(item.uid, {})))
+            if len(found) > MOST:
+                break
+        found += self._of_orders(namespace, wanted)
+        found.sort(key=_start)
+        return found[:MOST], len(found) > MOST
+
+    def entry(self, item: Workitem) -> Entry:
+        """One item as a line."""
+        with self._database.read() as connection:
+            ours = locks(connection, item.namespace)
+            filed = filed_under(connection, item.namespace, item.uid)
+        return _entry(item, ours, filed.get(item.uid, {}))
+
+    def order(self, namespace: str, study_uid: str) -> ports.Scheduled | None:
+        """The order with this study, if there is one that is no item yet."""
+        for each in self._orders.scheduled(namespace):
+            if each.study_instance_uid == study_uid and not self._worklist.of_study(namespace, study_uid):
+                return each
+        return None
+
+    def _of_orders(self, namespace: str, wanted: Wanted) -> Iterator[Entry]:
+        known = self._worklist.study_uids(namespace)
+        for each in self._orders.scheduled(namespace):
+            day = each.values.get("ScheduledProcedureStepStartDate", "")
+            in_time = (wanted.first or BEFORE_ALL) <= day <= (wanted.last or AFTER_ALL)
+            if each.study_instance_uid in known or not in_time:
+                continue
+            if wanted.fits(each.values, State.SCHEDULED):
+                yield Entry("", each.study_instance_uid, each.values)
+
+
+def _entry(item: Workitem, ours: Collection[str], studies: Mapping[str, str]) -> Entry:
+    mine = item.state is State.IN_PROGRESS and item.transaction_uid in ours
+    return Entry(item.uid, item.study_uid, item.said, item.state, item.revision, mine, sorted(studies))
+
+
+def _start(entry: Entry) -> tuple[str, str, str]:
+    said = entry.said
+    day, time = (said.get(f"ScheduledProcedureStepStart{part}", "") for part in ("Date", "Time"))
+    return day, time, entry.study_uid
+
+
+def _has_word(said: Mapping[str, str], word: str) -> bool:
+    """Whether a word of the name begins so, or Patient ID or accession number as a whole."""
+    plain = word.casefold()
+    for name in ("PatientID", "AccessionNumber"):
+        if said.get(name, "").casefold().startswith(plain):
+            return True
+    parts = folded(word).split()
+    names = [each for group in said.get("PatientName", "").split("=") for each in folded(group).split()]
+    return bool(parts) and all(any(each.startswith(part) for each in names) for part in parts)
