@@ -57,6 +57,13 @@ def make_slices(folder: Path, count: int) -> list[Path]:
 @contextmanager
 def filmjacket(folder: Path) -> Iterator[str]:
     """A fresh archive; its URL."""
+    with serving(folder) as (url, _):
+        yield url
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[tuple[str, int]]:
+    """The same; its URL and process id."""
     process = subprocess.Popen(
         [sys.executable, "-m", "app", "serve", "--data", str(folder), "--port", "0", "--internal-port", "0",
          "--dimse-port", "off", "--no-auth"],
@@ -69,7 +76,7 @@ def filmjacket(folder: Path) -> Iterator[str]:
         process.kill()
         raise RuntimeError("the archive did not start")
     try:
-        yield line.split("http=")[1].split()[0]
+        yield line.split("http=")[1].split()[0], process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
