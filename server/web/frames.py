@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from core.archive.nouns import StoredImage
+from core.imaging.hand import Prepare, pass_on
 from core.imaging.worker import Task, VoiSpec
 from server.web.call import Call
 from server.web.errors import BAD_REQUEST, Refused
@@ -46,8 +47,8 @@ class Renderer(Protocol):
     ) -> Future[bytes]:
         """*kind* of 0-based *frame0* of the object at *source*."""
 
-    def prepared(self, prepare: Callable[[], Task | bytes]) -> Future[bytes]:
-        """What *prepare* asks for on a thread of the renderer, or gives."""
+    def prepared(self, prepare: Prepare) -> Future[bytes]:
+        """What *prepare* asks for on a thread of the renderer, or gives, or what is being made already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,8 @@ class Frames:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._making: dict[str, asyncio.Future[bytes]] = {}
         self._waiting: Counter[str] = Counter()
+        self._found: dict[str, Future[bytes]] = {}
+        """What is being made of what was found; threads add to it, by single operations only."""
 
     async def picture(self, image: StoredImage, look: Look) -> bytes:
         """The picture or description; called on the event loop. Raises NotRenderable, NotFound("frame").
@@ -145,8 +148,10 @@ class Frames:
         does, and as `picture`.
         """
         name = ""
+        mine: Future[bytes] = Future()
+        mine.set_running_or_notify_cancel()  # whoever made it may leave, others wait for it
 
-        def prepare() -> Task | bytes:
+        def prepare() -> Task | bytes | Future[bytes]:
             nonlocal name
             if (wanted := find()) is None:
                 return b""
@@ -154,11 +159,20 @@ class Frames:
             name = look.name(image.version)
             if f'"{tag_of(name)}"' in known:
                 return b""
-            return self._kept.get(name) or look.task(image.path)
+            if kept := self._kept.get(name):
+                return kept
+            making = self._found.setdefault(name, mine)
+            return look.task(image.path) if making is mine else making
 
-        body = await asyncio.wrap_future(self._renderer.prepared(prepare))
-        if body:
-            self._keep(name, body)  # or makes it the latest again
+        made = self._renderer.prepared(prepare)
+        made.add_done_callback(lambda done: pass_on(done, mine))
+        try:
+            body = await asyncio.wrap_future(made)
+            if body:
+                self._keep(name, body)  # or makes it the latest again
+        finally:
+            if self._found.get(name) is mine:
+                del self._found[name]
         return name, body
 
     def _render(self, image: StoredImage, look: Look) -> Future[bytes]:

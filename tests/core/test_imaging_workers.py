@@ -108,6 +108,42 @@ def test_a_task_that_hangs_fails_alone_and_in_time(ct: Path, tmp_path: Path) -> 
 
 
 @linux
+def test_a_task_that_hangs_costs_nobody_else_its_time(ct: Path, tmp_path: Path) -> None:
+    """Those behind it are done meanwhile, the one in its worker's pipe too, and the help goes when it ends."""
+    pipe = tmp_path / "not-yet-written"
+    os.mkfifo(pipe)
+    with RenderPool(1) as pool:
+        picture = pool.render(ct).result(60)
+        slow, *others = pool.render(pipe), *(pool.render(ct) for _ in range(3))
+        assert [each.result(15) for each in others] == [picture] * 3
+        assert not slow.done() and len(pool.pids()) == 2
+        pipe.open("wb").close()
+        with pytest.raises(NotDicom):
+            slow.result(15)
+        until = time.monotonic() + 15
+        while len(pool.pids()) > 1 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert len(pool.pids()) == 1
+        assert pool.render(ct).result(60) == picture
+
+
+@linux
+def test_many_that_hang_have_no_end_of_help(ct: Path, tmp_path: Path) -> None:
+    pipes = [tmp_path / str(number) for number in range(4)]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    with RenderPool(1, time_limit_s=2) as pool:
+        assert pool.render(ct).result(60)
+        slow = [pool.render(pipe) for pipe in pipes]
+        fine = pool.render(ct)
+        for each in slow:
+            with pytest.raises(NotRenderable, match="too long"):
+                each.result(60)
+            assert len(pool.pids()) <= 2
+        assert fine.result(60)
+
+
+@linux
 def test_a_decoder_that_crashes_takes_only_its_own_task(ct: Path) -> None:
     """The worker dies of a task: its memory limit leaves no room even for a traceback."""
     large = file_of(grey_ramp(6000, 6000))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from core.archive.nouns import StoredImage
 from core.errors import NotRenderable
+from core.imaging.hand import Prepare
 from core.imaging.worker import Task
 from server.web.frames import Frames, Look, Window, tag_of
 
@@ -32,13 +32,38 @@ class Slow:
         self.futures.append(Future())
         return self.futures[-1]
 
-    def prepared(self, prepare: Callable[[], Task | bytes]) -> Future[bytes]:
+    def prepared(self, prepare: Prepare) -> Future[bytes]:
         found = prepare()
         if isinstance(found, Task):
             return self.render(Path(str(found.source)), *found[1:5], voi=found.voi, invert=False, region=None)
+        if isinstance(found, Future):
+            return found
         done: Future[bytes] = Future()
         done.set_result(found)
         return done
+
+
+def test_what_is_found_twice_at_once_is_rendered_once_even_if_the_first_leaves() -> None:
+    async def run() -> None:
+        slow = Slow()
+        frames = Frames(slow)
+        askings = [
+            asyncio.ensure_future(frames.found(lambda: (IMAGE, Look(1, "jpeg")), "")) for _ in range(3)
+        ]
+        await asyncio.sleep(0)
+        slow.futures[0].set_running_or_notify_cancel()
+        askings[0].cancel()
+        await asyncio.wait(askings[:1])
+        slow.futures[0].set_result(b"picture")
+        assert [body for _, body in await asyncio.gather(*askings[1:])] == [b"picture"] * 2
+        assert len(slow.asked) == 1
+        failing = [asyncio.ensure_future(frames.found(lambda: (IMAGE, Look(2)), "")) for _ in range(2)]
+        await asyncio.sleep(0)
+        slow.futures[1].set_exception(NotRenderable("No."))
+        told = await asyncio.gather(*failing, return_exceptions=True)
+        assert len(slow.asked) == 2 and all(isinstance(each, NotRenderable) for each in told)
+
+    asyncio.run(run())
 
 
 def test_what_is_found_is_rendered_kept_and_not_sent_to_who_has_it() -> None:
