@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -38,14 +38,18 @@ class Views:
         """What *view* lays over a study, by tag; None lays nothing over anything. Raises NotFound."""
         return {} if view is None else contents.overlay(self._archive, namespace, study_uid, view)
 
+    def check(self, images: Iterable[StoredImage], values: Mapping[int, str]) -> None:
+        """Raises NotAcceptable if one of *images* is too large for *values* to be laid over it."""
+        if values and any(image.bytes > LARGEST_BYTES for image in images):
+            raise NotAcceptable(
+                "The object is too large to be shown with other values.", "Take it as stored."
+            )
+
     def image(self, image: StoredImage, values: Mapping[int, str]) -> StoredImage:
         """*image* as if it had been stored with *values*. Raises NotAcceptable, Unsupported, StorageFault."""
         if not values:
             return image
-        if image.bytes > LARGEST_BYTES:
-            raise NotAcceptable(
-                "The object is too large to be shown with other values.", "Take it as stored."
-            )
+        self.check([image], values)
         digest = hashlib.sha256(json.dumps(sorted(values.items())).encode()).hexdigest()[:20]
         name = f"view-{digest}"
         path = self._keeper.file_here(image, f"{name}.dcm", lambda: _laid_over(image, values))

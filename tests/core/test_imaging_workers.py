@@ -109,7 +109,7 @@ def test_a_task_that_hangs_fails_alone_and_in_time(ct: Path, tmp_path: Path) -> 
 
 @linux
 def test_a_task_that_hangs_costs_nobody_else_its_time(ct: Path, tmp_path: Path) -> None:
-    """Those behind it are done meanwhile, the one in its worker's pipe too, and the help goes when it ends."""
+    """Those behind it are done meanwhile, the one in its worker's pipe too; then the help goes."""
     pipe = tmp_path / "not-yet-written"
     os.mkfifo(pipe)
     with RenderPool(1) as pool:

@@ -176,6 +176,30 @@ def test_transfer_syntaxes(client: httpx.Client) -> None:
     assert head.status_code == 200 and not head.content
 
 
+def test_an_object_that_is_not_on_the_disk_is_told_before_the_first_byte(
+    served: Served, client: httpx.Client
+) -> None:
+    study, files = of_study("lost from the disk")
+    stored = client.post("/studies", content=body_of(files), headers=TYPE).json()
+    addresses = [each["00081190"]["Value"][0] for each in stored["00081199"]["Value"]]
+    blobs = (each for each in served.data.rglob("*") if each.is_file() and each.stat().st_size < 1 << 16)
+    lost = next(each for each in blobs if each.read_bytes() == files[1])
+    for harm in (lambda: lost.write_bytes(files[1][:-2]), lost.unlink):
+        harm()
+        for accept in (
+            f"{RELATED}; transfer-syntax=*",
+            "application/zip",
+            "multipart/related; type=image/jpeg",
+        ):
+            answer = client.get(f"/studies/{study.uid}", headers={"accept": accept})
+            assert answer.status_code == 507, accept
+            assert "1 of the 3 objects" in error_of(answer)["exception_message"]
+        one = client.get(addresses[1], headers={"accept": "application/dicom; transfer-syntax=*"})
+        assert one.status_code == 507 and "read from the disk" in one.text
+    there = client.get(addresses[2], headers={"accept": f"{RELATED}; transfer-syntax=*"})
+    assert [data for _, data in parts_of(there)] == [files[2]]
+
+
 def test_what_cannot_be_had_is_said(client: httpx.Client) -> None:
     study, files = of_study("dicomweb accept", 1)
     client.post("/dicom-web/studies", content=body_of(files), headers=TYPE)

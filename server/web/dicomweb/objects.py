@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -77,6 +78,29 @@ class ObjectParts:
             b"--%b\r\nContent-Type: application/dicom; transfer-syntax=%b\r\nContent-Length: %d\r\n\r\n"
             % (self._boundary, syntax, image.bytes)
         )
+
+
+def check_stored(images: Sequence[StoredImage]) -> None:
+    """Raises StorageFault unless every object is on the disk, as long as it must be: before anything is sent.
+
+    There is no answer with some of the objects: PS3.18 has taken 206 away from retrieval (CP-2418), and a
+    reader that takes such an answer for whole would miss images.
+    """
+    missing = sum(not _is_stored(image) for image in images)
+    if missing:
+        raise StorageFault(
+            f"{missing} of the {len(images)} objects asked for cannot be read from the disk."
+            if len(images) > 1
+            else "A stored object cannot be read from the disk.",
+            "Run filmjacket check; what is there can be had by series or instance.",
+        )
+
+
+def _is_stored(image: StoredImage) -> bool:
+    try:
+        return os.stat(image.path).st_size == image.bytes
+    except OSError:
+        return False
 
 
 def _read(spans: Sequence[_Span], size: int, end: bytes) -> bytearray:

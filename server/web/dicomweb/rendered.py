@@ -16,6 +16,7 @@ from server.web.dicomweb.looks import KINDS, QUERY, View, picture_form, view_ask
 from server.web.dicomweb.media import EVERYTHING, RELATED, accepted
 from server.web.dicomweb.moving import KINDS as MOVING
 from server.web.dicomweb.moving import MovingSender, moving_form
+from server.web.dicomweb.objects import check_stored
 from server.web.dicomweb.parts import Parts
 from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, images_at
 from server.web.files import ASK_AGAIN, Stored, send_stored
@@ -169,7 +170,12 @@ class RenderedRoutes:
         pictures: Sequence[Picture],
         view: View,
     ) -> None:
-        """Answer with *pictures* as parts. Raises NotRenderable if the first one cannot be made."""
+        """Answer with *pictures* as parts.
+
+        Raises NotRenderable if the first one cannot be made, StorageFault if an object is not on the disk.
+        """
+        images = {image.path: image for image, _ in pictures}
+        await self._services.run(lambda: check_stored([*images.values()]))
         parts = Parts(view.media_type)
         await parts.send(call, receive, send, self._pieces(parts, pictures, view))
 

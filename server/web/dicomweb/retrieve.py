@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from core.archive.nouns import StoredImage
@@ -14,8 +14,8 @@ from server.web.body import ClientGone
 from server.web.call import Call, Receive, Scope, Send, answer, call_of
 from server.web.dicomweb.looks import KINDS, picture_form, view_asked
 from server.web.dicomweb.media import ANY_SYNTAX, DICOM, EVERYTHING, RELATED, MediaRange, accepted
-from server.web.dicomweb.objects import PIECE_BYTES, ObjectParts
-from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, images_at, objects_at
+from server.web.dicomweb.objects import PIECE_BYTES, ObjectParts, check_stored
+from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, images_at, objects_at, view_of
 from server.web.dicomweb.rendered import RenderedRoutes, pictures_of
 from server.web.dicomweb.zipped import ZIP, ZipSender
 from server.web.files import Stored, gone, send_stored
@@ -36,6 +36,16 @@ class Form:
     multipart: bool
     transfer_syntax: str
     zipped: bool = False
+
+
+@dataclass(slots=True)
+class _Found:
+    """Objects to be sent with *values* laid over them, and the whole *body* if it has been read."""
+
+    images: Sequence[StoredImage]
+    values: Mapping[int, str] = field(default_factory=dict)
+    parts: ObjectParts = field(default_factory=ObjectParts)
+    body: bytes | bytearray = b""
 
 
 class RetrieveRoutes:
@@ -69,25 +79,43 @@ class RetrieveRoutes:
             if not await self._send_pictures(scope, receive, send):
                 raise
             return
-        images, body, parts = await self._services.run(lambda: self._found(scope, form))
-        if body:
-            await answer(send, 200, body, [(b"content-type", parts.content_type)])
+        found = await self._services.run(lambda: self._found(scope, form))
+        if found.body:
+            await answer(send, 200, found.body, [(b"content-type", found.parts.content_type)])
             return
         if form.zipped:
-            made = partial(self.in_syntax, transfer_syntax=form.transfer_syntax)
-            await ZipSender(self._services).send(call, receive, send, images, made)
+            made = partial(self._made, found, transfer_syntax=form.transfer_syntax)
+            await ZipSender(self._services).send(call, receive, send, found.images, made)
         elif form.multipart:
-            await self._send_parts(call, receive, send, images, form.transfer_syntax)
+            await self._send_parts(call, receive, send, found, form.transfer_syntax)
         else:
-            await self.send_object(call, receive, send, images[0], form.transfer_syntax)
+            await self.send_object(call, receive, send, found.images[0], form.transfer_syntax)
 
-    def _found(self, scope: Scope, form: Form) -> tuple[list[StoredImage], bytes | bytearray, ObjectParts]:
-        """The objects, and the whole body if it is a small one: of a single object as it is stored."""
-        images, parts = objects_at(self._services, scope), ObjectParts()
-        whole = form.multipart and len(images) == 1 and is_in(images[0], form.transfer_syntax)
-        if not whole or images[0].bytes > PIECE_BYTES:
-            return images, b"", parts
-        return images, next(parts.pieces(images)), parts
+    def _found(self, scope: Scope, form: Form) -> _Found:
+        """The objects, and the whole body if it is a small one: of a single object as it is stored.
+
+        Values are laid over each object of several when its turn comes.
+        """
+        if "image_uid" not in scope["path_params"]:
+            images = images_at(self._services, scope)
+            check_stored(images)
+            views, first = self._services.views, images[0]
+            values = views.values(first.namespace, first.study_uid, view_of(self._services, scope))
+            views.check(images, values)
+            return _Found(images, values)
+        found = _Found(objects_at(self._services, scope))
+        (image,) = found.images
+        if form.multipart and is_in(image, form.transfer_syntax) and image.bytes <= PIECE_BYTES:
+            found.body = next(found.parts.pieces(found.images))
+        else:
+            check_stored(found.images)
+        return found
+
+    async def _made(self, found: _Found, image: StoredImage, transfer_syntax: str) -> StoredImage:
+        """*image* as it is to be sent. Raises as `in_syntax` and `Views.image`."""
+        if found.values:
+            image = await self._services.run(lambda: self._services.views.image(image, found.values))
+        return await self.in_syntax(image, transfer_syntax)
 
     async def send_object(
         self, call: Call, receive: Receive, send: Send, image: StoredImage, transfer_syntax: str
@@ -129,12 +157,12 @@ class RetrieveRoutes:
             return image  # nobody here can decode it: as it is, it is still of use
 
     async def _send_parts(
-        self, call: Call, receive: Receive, send: Send, images: Sequence[StoredImage], transfer_syntax: str
+        self, call: Call, receive: Receive, send: Send, found: _Found, transfer_syntax: str
     ) -> None:
-        first = await self.in_syntax(images[0], transfer_syntax)  # refused, if at all, before the answer
-        parts = ObjectParts()
+        images, parts = found.images, found.parts
+        first = await self._made(found, images[0], transfer_syntax)  # refused, if at all, before the answer
         head = [(b"content-type", parts.content_type)]
-        stored = all(is_in(image, transfer_syntax) for image in images)
+        stored = not found.values and all(is_in(image, transfer_syntax) for image in images)
         if stored:
             head.append((b"content-length", b"%d" % parts.length(images)))
         if call.head:
@@ -146,25 +174,26 @@ class RetrieveRoutes:
             if stored:
                 await self._send_pieces(parts.pieces(images), send, leaving)
             else:
-                await self._send_made(parts, [first, *images[1:]], transfer_syntax, send, leaving)
+                await self._send_made(found, first, transfer_syntax, send, leaving)
             await send({"type": "http.response.body", "body": b""})
         finally:
             leaving.cancel()
 
     async def _send_made(
         self,
-        parts: ObjectParts,
-        images: Sequence[StoredImage],
+        found: _Found,
+        first: StoredImage,
         transfer_syntax: str,
         send: Send,
         leaving: asyncio.Future[None],
     ) -> None:
         """Objects of which some have yet to be made."""
         ready: list[StoredImage] = []
-        for number, image in enumerate(images, 1):
-            ready.append(image if number == 1 else await self.in_syntax(image, transfer_syntax))
-            if sum(each.bytes for each in ready) >= PIECE_BYTES or number == len(images):
-                await self._send_pieces(parts.pieces(ready, last=number == len(images)), send, leaving)
+        for number, image in enumerate(found.images, 1):
+            ready.append(first if number == 1 else await self._made(found, image, transfer_syntax))
+            last = number == len(found.images)
+            if sum(each.bytes for each in ready) >= PIECE_BYTES or last:
+                await self._send_pieces(found.parts.pieces(ready, last=last), send, leaving)
                 ready = []
 
     async def _send_pieces(
