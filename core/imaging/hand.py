@@ -15,8 +15,8 @@ from core.imaging.worker import Answer, Task
 from core.imaging.worker_process import WorkerProcess
 
 START_LIMIT_S = 60.0
-PATIENCE_S, START_PATIENCE_S = 0.5, 5.0
-"""A task that takes longer, the first of a new worker included, has others wait for it no more."""
+PATIENCE_S = 0.5
+"""Behind a task that takes longer nobody waits any more."""
 CRASHED = "The decoder crashed on this picture."
 TOO_SLOW = "This picture takes too long to read."
 
@@ -197,9 +197,8 @@ class Hand:
         for _ in range(2):
             try:
                 self._worker.start()
-                limit = self._time_limit_s if self._worker.used else max(self._time_limit_s, START_LIMIT_S)
                 self._give()
-                if not self._answers(limit):
+                if not (self._worker.starts(START_LIMIT_S) and self._answers()):
                     self._dismiss()
                     return Answer(b"", "NotRenderable", TOO_SLOW)
                 answer = self._worker.answer()
@@ -210,12 +209,12 @@ class Hand:
             return answer
         return Answer(b"", "NotRenderable", CRASHED)
 
-    def _answers(self, limit: float) -> bool:
-        patience = min(limit, PATIENCE_S if self._worker.used else START_PATIENCE_S)
+    def _answers(self) -> bool:
+        patience = min(self._time_limit_s, PATIENCE_S)
         if self._worker.answers(patience):
             return True
         self._let_others()
-        return self._worker.answers(limit - patience)
+        return self._worker.answers(self._time_limit_s - patience)
 
     def _let_others(self) -> None:
         """The first task takes long: what is behind it goes to somebody else."""

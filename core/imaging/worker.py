@@ -28,6 +28,10 @@ MODEL = "model:"
 """Before the address of bulk data in the DICOM JSON model that is wanted of an object."""
 
 
+READY = "ready"
+"""Said once, before the first task."""
+
+
 class VoiSpec(NamedTuple):
     """A window as it crosses the process border."""
 
@@ -66,16 +70,13 @@ def serve(tasks: Connection, memory_bytes: int) -> None:
     keep_freed(KEPT_BYTES, KEPT_BYTES // 2)
     _warm_up()
     _limit_memory(memory_bytes)
-    while True:
-        try:
+    try:
+        tasks.send(READY)
+        while True:
             task = Task(*tasks.recv())
-        except (EOFError, OSError):
-            return
-        answer = perform(task)
-        try:
-            tasks.send(tuple(answer))
-        except (BrokenPipeError, OSError):
-            return
+            tasks.send(tuple(perform(task)))
+    except (EOFError, OSError):
+        return
 
 
 def perform(task: Task) -> Answer:

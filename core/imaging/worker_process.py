@@ -21,8 +21,8 @@ class WorkerProcess:
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
         self.pid: int | None = None
-        self.used = False
-        """Whether it has answered: until then it may still be starting."""
+        self.ready = False
+        """Whether it has said so: until then it is starting."""
 
     def start(self) -> None:
         """Start it unless it is there. Raises OSError."""
@@ -40,7 +40,7 @@ class WorkerProcess:
             raise
         finally:
             theirs.close()
-        self._process, self._pipe, self.used = process, ours, False
+        self._process, self._pipe, self.ready = process, ours, False
         self.pid = process.pid
 
     def give(self, task: Task) -> None:
@@ -56,11 +56,16 @@ class WorkerProcess:
         waiting.register(pipe, select.POLLIN)
         return bool(waiting.poll(limit_s * 1000))
 
+    def starts(self, limit_s: float) -> bool:
+        """Whether it is ready within the time. Raises EOFError, OSError where the process has died."""
+        if not self.ready and self.answers(limit_s):
+            self._there().recv()
+            self.ready = True
+        return self.ready
+
     def answer(self) -> Answer:
         """The answer to the first task without one. Raises EOFError, OSError where the process has died."""
-        answer = Answer(*self._there().recv())
-        self.used = True
-        return answer
+        return Answer(*self._there().recv())
 
     def end(self) -> None:
         """End it, kindly if it is idle, and reap it."""

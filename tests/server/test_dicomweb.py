@@ -193,7 +193,7 @@ def test_an_object_that_is_not_on_the_disk_is_told_before_the_first_byte(
         ):
             answer = client.get(f"/studies/{study.uid}", headers={"accept": accept})
             assert answer.status_code == 507, accept
-            assert "1 of the 3 objects" in error_of(answer)["exception_message"]
+            assert "1 of the 3 objects" in error_of(answer)["message"]
         one = client.get(addresses[1], headers={"accept": "application/dicom; transfer-syntax=*"})
         assert one.status_code == 507 and "read from the disk" in one.text
     there = client.get(addresses[2], headers={"accept": f"{RELATED}; transfer-syntax=*"})
