@@ -33,7 +33,7 @@ def page_count(pdf: Path) -> bytes:
     finally:
         document.close()
     if not 0 < count <= MOST_PAGES:
-        raise NotRenderable(f"A PDF of {count} pages cannot be made into images.")
+        raise NotRenderable(f"The PDF has {count} pages; it must have 1 to {MOST_PAGES}.")
     return b"%d" % count
 
 

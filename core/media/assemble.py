@@ -94,10 +94,10 @@ class Supply:
         self._numbers: dict[str, int] = {}
 
     def adopt(self, ds: Any, study: Mapping[str, Any]) -> None:
-        """What the *study* of the address says, for who says nothing of a patient."""
+        """What the *study* of the address says where *ds* says nothing, unless it names another patient."""
         from pydicom.datadict import tag_for_keyword
 
-        if ds.get("PatientID") or ds.get("PatientName"):
+        if any(_differ(ds.get(name), study.get(name)) for name in ("PatientID", "PatientName")):
             return
         for keyword, value in study.items():
             tag = tag_for_keyword(keyword)
@@ -132,6 +132,10 @@ class Supply:
 
     def _uid(self, *what: str) -> str:
         return self._uids.setdefault(what, fresh_uid("request"))
+
+
+def _differ(said: Any, known: Any) -> bool:
+    return said not in (None, "") and str(said).strip() != str(known or "").strip()
 
 
 def _default(ds: Any, keyword: str, value: Any) -> None:

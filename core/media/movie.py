@@ -34,14 +34,15 @@ class Movie:
 
 
 def read_movie(stream: BinaryIO, size: int) -> Movie:
-    """The first video track. Raises Unsupported with the reason."""
+    """The first video track of a file that is whole. Raises Unsupported with the reason."""
     try:
-        for kind, start, end in _file_boxes(stream, size):
-            if kind == b"moov":
-                if end - start > LARGEST_INDEX:
-                    raise Unsupported("The index of the video is too large.")
-                stream.seek(start)
-                return _movie(stream.read(end - start))
+        boxes = {kind: (start, end) for kind, start, end in _file_boxes(stream, size)}
+        if b"moov" in boxes:
+            start, end = boxes[b"moov"]
+            if end - start > LARGEST_INDEX:
+                raise Unsupported("The index of the video is too large.")
+            stream.seek(start)
+            return _movie(stream.read(end - start))
     except (struct.error, IndexError) as error:
         raise Unsupported("The video is damaged: its index makes no sense.") from error
     raise Unsupported("The video has no index; it may be cut off.", "Save it as an MP4 file anew.")

@@ -73,7 +73,7 @@ class Wrapper:
 
     async def wrap(self, path: Path, order: Order) -> list[StoreResult]:
         """Store the objects made of the file at *path*. Raises Unsupported (415), StorageFault, TooLarge."""
-        kind = await self._run(lambda: kind_of(path))
+        kind = await self.run(lambda: kind_of(path))
         size = path.stat().st_size
         if kind is Kind.PDF:
             pages = await self._pages(path, order.place) if order.pages else []
@@ -90,6 +90,10 @@ class Wrapper:
         """What a frame made of the picture at *path* is, and the frame. Raises Unsupported (415)."""
         head, _, frame = (await self._rendered(path, 0, "raster")).partition(b"\n")
         return json.loads(head), frame
+
+    async def pages(self, path: Path) -> int:
+        """How many pages the PDF at *path* has. Raises Unsupported (415) where it cannot be opened."""
+        return int(await self._rendered(path, 0, "pdf-count"))
 
     async def pdf_of(self, path: Path, charset: str) -> bytes:
         """The HTML page at *path* as a PDF. Raises Unsupported (415)."""
@@ -111,10 +115,10 @@ class Wrapper:
                 ) from error
             return {**found, "StudyInstanceUID": study_uid}
 
-        return await self._run(look)
+        return await self.run(look)
 
     async def _pages(self, path: Path, place: Place) -> list[bytes]:
-        count = int(await self._rendered(path, 0, "pdf-count"))
+        count = await self.pages(path)
         study = {keyword: value for keyword, value in place.study.items() if keyword != "SeriesInstanceUID"}
         place = replace(place, study=study, series=f"{place.series} pages")
         made: list[bytes] = []
@@ -138,7 +142,7 @@ class Wrapper:
                     incoming.write(piece)
                 return self._archive.store(incoming, actor=order.by.actor, silent=order.by.silent)
 
-        return await asyncio.wrap_future(await self._run(put))
+        return await asyncio.wrap_future(await self.run(put))
 
     def _document(self, path: Path, size: int, place: Place) -> Iterator[bytes]:
         with path.open("rb") as stream:
@@ -148,7 +152,8 @@ class Wrapper:
         with path.open("rb") as stream:
             yield from wrap.video(place, read_movie(stream, size), stream, size)
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do blocking work on a worker thread."""
         return await asyncio.get_running_loop().run_in_executor(self._workers, work)
 
 

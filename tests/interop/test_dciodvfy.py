@@ -10,7 +10,9 @@ import httpx
 import pytest
 from imagecodecs import jpeg8_encode
 
-from tests.server.conftest import Served, serving
+from tests.plain_files import every_kind, jpeg, png
+from tests.server.conftest import STUDY, Served, serving, store
+from tests.server.test_attach import add, entry
 from tests.server.test_dicomweb_bulk import (
     GREY,
     JPEG,
@@ -22,6 +24,7 @@ from tests.server.test_dicomweb_bulk import (
     send,
 )
 from tests.server.test_dicomweb_frames_stored import frame_parts, frames_meta
+from tests.server.test_workitems import OPTIONAL
 
 pytestmark = pytest.mark.interop
 
@@ -55,8 +58,30 @@ def test_no_errors(served: Served, tmp_path: Path, name: str, parts: list[PART])
         assert answer.status_code == 200
         address = answer.json()["00081199"]["Value"][0]["00081190"]["Value"][0]
         accept = {"accept": "application/dicom; transfer-syntax=*"}
-        path = tmp_path / f"{name}.dcm"
-        path.write_bytes(client.get(address, headers=accept).content)
+        judge(tmp_path / f"{name}.dcm", client.get(address, headers=accept).content)
+
+
+def judge(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
     judged = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
     errors = [line for line in judged.stderr.splitlines() if line.startswith("Error")]
     assert errors == [], judged.stderr
+
+
+@pytest.mark.parametrize("photographs", ["0", "1"])
+@pytest.mark.parametrize("level", ["study", "entry", "sparse entry"])
+def test_files_that_are_added(served: Served, tmp_path: Path, level: str, photographs: str) -> None:
+    with served.client() as client:
+        if level == "study":
+            store(served, STUDY, "default")
+            place = f"/dicom-web/studies/{STUDY.uid}"
+        else:
+            uid, _ = entry(client, **(dict.fromkeys(OPTIONAL) if level == "sparse entry" else {}))
+            place = f"/dicom-web/workitems/{uid}"
+        files = {**every_kind(), "grey.png": png(GREY), "turned.jpg": jpeg(turned=True)}
+        answer = add(client, place, files, photographs=photographs)
+        assert answer.status_code == 200, answer.text
+        for number, item in enumerate(answer.json()["00081199"]["Value"]):
+            accept = {"accept": "application/dicom; transfer-syntax=*"}
+            data = client.get(item["00081190"]["Value"][0], headers=accept).content
+            judge(tmp_path / f"{number}.dcm", data)

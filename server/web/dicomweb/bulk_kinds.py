@@ -56,7 +56,7 @@ def content_of(path: Path, size: int, media_type: str) -> Content:
             with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 return _still(path, data)
         except (NotRenderable, IndexError) as error:
-            raise Mismatch("A part is called a picture, and its header cannot be read.") from error
+            raise Mismatch("The header of a picture cannot be read.") from error
     return Content(path, 0, size)
 
 
@@ -71,7 +71,7 @@ def frames_of(path: Path, ends: Sequence[int]) -> Content:
             try:
                 each = _still(path, data[start:end])
             except (NotRenderable, IndexError) as error:
-                raise Mismatch("A part is called a picture, and its header cannot be read.") from error
+                raise Mismatch("The header of a picture cannot be read.") from error
             found.append(replace(each, start=start + each.start))
     first = found[0]
     if any((each.syntax, each.says, each.lossy) != (first.syntax, first.says, first.lossy) for each in found):
@@ -134,13 +134,13 @@ def _still(path: Path, data: Data) -> Content:
     with memoryview(data) as view:
         found = inspect(view)
     if found is None or found.components not in (1, 3) or not 2 <= found.bits <= 16:
-        raise Mismatch("A part is called a picture, and is none that can be stored.")
+        raise Mismatch("A picture is none that can be stored.")
     if found.kind is Kind.JPEG_2000:
         start, length = _codestream(data)
         return _jpeg_2000(path, data, start, length, found)
     if found.kind in {Kind.JPEG, Kind.JPEG_LS}:
         return _jpeg(path, data, found)
-    raise Mismatch("A part is called a picture, and is none that can be stored.")
+    raise Mismatch("A picture is none that can be stored.")
 
 
 def _jpeg(path: Path, data: Data, found: Codestream) -> Content:
@@ -196,7 +196,7 @@ def _codestream(data: Data) -> tuple[int, int]:
         if end <= at or end > len(data):
             break
         at = end
-    raise Mismatch("A part is called a JPEG 2000 picture, and holds none.")
+    raise Mismatch("A JPEG 2000 picture is cut off, or holds none.")
 
 
 def _jpeg_2000(path: Path, data: Data, start: int, length: int, found: Codestream) -> Content:

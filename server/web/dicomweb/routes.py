@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server.web.dicomweb.attach import AttachRoutes
 from server.web.dicomweb.bulk import BulkRoutes
 from server.web.dicomweb.capabilities import CapabilityRoutes
 from server.web.dicomweb.frames import FrameRoutes
@@ -22,6 +23,7 @@ def operations(services: Services) -> list[Operation]:
     """Every route of the files named here."""
     found = [
         *StoreRoutes(services).operations(),
+        *AttachRoutes(services).operations(),
         *SearchRoutes(services).operations(),
         *RetrieveRoutes(services).operations(),
         *MetadataRoutes(services).operations(),

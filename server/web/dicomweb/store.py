@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -83,7 +83,7 @@ class StoreRoutes:
             raise BadInput("The body has no object.", "Send at least one DICOM object, or metadata.")
         stored = [each for each in map(_stored, batch.results) if each is not None]
         status = 200 if len(stored) == len(batch.results) else 202 if stored else 409
-        model = _answer(base_url(scope), batch.results)
+        model = response(base_url(scope), batch.results)
         form = _form(call, xml=batch.xml)
         told = as_xml(model) if form == DICOM_XML else encode(model)
         await answer(send, status, told, [(b"content-type", form.encode("ascii")), *_warnings(batch)])
@@ -122,10 +122,14 @@ def _form(call: Call, *, xml: bool) -> str:
 
 
 def _warnings(batch: MixedBatch) -> Headers:
-    """Why objects were not stored, in words (RFC 7234 5.5)."""
-    said = [each.message for each in batch.results if isinstance(each, KnownError)][:MOST_WARNINGS]
-    if batch.unused:
-        said.append(f"{batch.unused} parts with bulk data are named by no metadata")
+    unused = f"{batch.unused} parts with bulk data are named by no metadata" if batch.unused else ""
+    return warnings_of(batch.results, unused)
+
+
+def warnings_of(results: Sequence[Result], more: str = "") -> Headers:
+    """Why objects were not stored, in words (RFC 7234 5.5), and *more*."""
+    said = [each.message for each in results if isinstance(each, KnownError)][:MOST_WARNINGS]
+    said += [more] if more else []
     texts = (each.replace("\\", "/").replace('"', "'") for each in said)
     return [(b"warning", f'299 Filmjacket "{each}"'.encode("ascii", "replace")) for each in texts]
 
@@ -136,7 +140,7 @@ def _stored(result: Result) -> StoreResult | None:
     return None
 
 
-def _answer(base: str, results: list[Result]) -> Model:
+def response(base: str, results: Sequence[Result]) -> Model:
     """The Store Instances Response Module (PS3.18 I.2), in the DICOM JSON model."""
     referenced: list[Model] = []
     failed: list[Model] = []
