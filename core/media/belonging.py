@@ -32,7 +32,6 @@ PERFORMED = {
     "PerformedProcedureStepID": "ScheduledProcedureStepID",
     "PerformedProcedureStepDescription": "ScheduledProcedureStepDescription",
 }
-PATIENT_ID = "PatientID"
 PHOTOGRAPH_BITS = 8
 
 
@@ -56,11 +55,13 @@ class Label:
     photographs: bool = False
 
 
-def of_entry(values: Mapping[str, str], there: Mapping[str, Any] | None, now: datetime) -> Belonging:
+def of_entry(
+    values: Mapping[str, str], now: datetime, there: Mapping[str, Any] | None = None, patient_id: str = ""
+) -> Belonging:
     """What a worklist entry (*values* by keyword) says, and its study where that is *there* already.
 
-    The study is believed where both say something. Raises Conflict where they are of different patients, or
-    where the entry names none.
+    *patient_id* is that of the study as it is shown. The study is believed where both say something. Raises
+    Conflict where they are of different patients, or where the entry names none.
     """
     said = {name: text for name, source in OF_ENTRY.items() if (text := values.get(source, ""))}
     if not said.get("PatientID") and not said.get("PatientName"):
@@ -69,7 +70,7 @@ def of_entry(values: Mapping[str, str], there: Mapping[str, Any] | None, now: da
     if there is None:
         study = {**said, "StudyDate": moment["Date"], "StudyTime": moment["Time"]}
     else:
-        if str(there.get(PATIENT_ID) or "").strip() != said.get(PATIENT_ID, "").strip():
+        if patient_id.strip() != said.get("PatientID", "").strip():
             raise Conflict(
                 "The study of this worklist entry holds images of another patient.",
                 "Compare the Patient IDs of the entry and of the study.",
@@ -80,7 +81,7 @@ def of_entry(values: Mapping[str, str], there: Mapping[str, Any] | None, now: da
     return Belonging(study, series, {name: text for name in REQUEST if (text := values.get(name, ""))})
 
 
-class Filing:
+class FileObjects:
     """Makes the objects of one sending: a new series of its study for each SOP class among them."""
 
     def __init__(self, belonging: Belonging, label: Label, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import sqlite3
 import uuid
@@ -14,11 +15,13 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from core.media.samples import SampleStudy, pdf_report
+from core.media.samples import SampleStudy, ct_slice, part10, pdf_report
 from tests.guards import CANARY
 from tests.plain_files import COLOUR, GREY, every_kind, jp2, jpeg, mp4, png
 from tests.server.conftest import NAMESPACE, PASSWORDS, STUDY, Served, Stored, error_of, raw, store
 from tests.server.test_dicomweb_bulk import JPEG, jpeg_meta, metadata_part, send
+from tests.server.test_ups import made, seen, step
+from tests.server.test_ups import state as change
 from tests.server.test_workitems import NEEDED, OPTIONAL
 
 AE, DICOMWEB = "/dcm4chee-arc/aets/FILMJACKET/rs", "/dicom-web"
@@ -143,18 +146,23 @@ def test_an_entry_lends_patient_and_order(client: httpx.Client, base: str) -> No
         assert request.ScheduledProcedureStepDescription == "Tac"
         assert (ds.PerformedProcedureStepID, ds.PerformedProcedureStepDescription) == ("SPS1", "Tac")
         assert ds.PerformedProcedureStepStartDate == ds.SeriesDate
-    assert state(client, uid) == "IN PROGRESS"
+    assert state(client, uid) == "SCHEDULED"
     assert answer.json()["00081190"]["Value"][0].endswith(f"{base}/studies/{study_uid}")
     later = objects(client, add(client, f"{base}/workitems/{uid}", {"more.pdf": REPORT}))
     assert (later[0].StudyTime, later[0].StudyDate) == (made[0].StudyTime, made[0].StudyDate)
 
 
-def test_a_letter_before_the_examination_does_not_begin_it(client: httpx.Client) -> None:
+def test_an_entry_that_is_begun_is_the_desktops_to_finish(client: httpx.Client) -> None:
     uid, _ = entry(client)
+    desk = f"/api/desktop/v1/namespaces/default/worklist/{uid}"
     assert add(client, f"{DICOMWEB}/workitems/{uid}", {"a.pdf": REPORT}, begin="0").status_code == 200
     assert state(client, uid) == "SCHEDULED"
-    assert add(client, f"{DICOMWEB}/workitems/{uid}", {"a.pdf": REPORT}, begin="1").status_code == 200
-    assert state(client, uid) == "IN PROGRESS"
+    for _ in range(2):
+        assert add(client, f"{DICOMWEB}/workitems/{uid}", {"a.pdf": REPORT}, begin="1").status_code == 200
+        assert state(client, uid) == "IN PROGRESS"
+    assert client.post(f"{desk}/complete").status_code == 200
+    late = add(client, f"{DICOMWEB}/workitems/{uid}", {"a.pdf": REPORT}, begin="1")
+    assert late.status_code == 200 and state(client, uid) == "COMPLETED", "a late report is taken"
 
 
 def test_a_study_that_is_only_announced(client: httpx.Client) -> None:
@@ -162,31 +170,37 @@ def test_a_study_that_is_only_announced(client: httpx.Client) -> None:
     place = f"{DICOMWEB}/studies/{study_uid}"
     (ds,) = objects(client, add(client, place, {"a.pdf": REPORT}))
     assert ds.PatientID == NEEDED["PatientID"] and ds.RequestAttributesSequence
-    assert state(client, uid) == "IN PROGRESS"
+    assert state(client, uid) == "SCHEDULED"
+    twin = {**step(), "0040A370": {"vr": "SQ", "Value": [{"0020000D": {"vr": "UI", "Value": [study_uid]}}]}}
+    other, fresh = entry(client)
+    assert client.post(f"{DICOMWEB}/workitems", json=twin).status_code == 201
+    assert add(client, place, {"b.pdf": REPORT}).status_code == 200, "the study is there by now"
+    twin["0040A370"]["Value"][0]["0020000D"]["Value"] = [fresh]
+    assert client.post(f"{DICOMWEB}/workitems", json=twin).status_code == 201
+    refused = add(client, f"{DICOMWEB}/studies/{fresh}", {"b.pdf": REPORT})
+    assert refused.status_code == 409 and "Several" in error_of(refused)["message"]
+    assert add(client, f"{DICOMWEB}/workitems/{other}", {"b.pdf": REPORT}).status_code == 200
 
 
-def test_an_order_that_is_no_item_becomes_one(client: httpx.Client, served: Served) -> None:
-    order = {
-        "message_id": "1",
-        "patient": {
-            "patient_name": CANARY.name,
-            "patient_mrn": "ORDER-7",
-            "order_id": "ACC7",
-            "order_description": "Skin",
-        },
-        "hl7_raw_message": "MSH",
-    }
+def ordered(client: httpx.Client, patient_id: str) -> str:
+    """The UID of the study that a new V3 order announces."""
+    patient = {"patient_name": CANARY.name, "patient_mrn": patient_id, "order_id": "ACC7"}
+    order = {"message_id": "1", "patient": {**patient, "order_description": "Skin"}, "hl7_raw_message": "MSH"}
     guid = client.post("/api/v3/storage/order/default", json=order).text.strip()
-    study_uid = f"2.25.{uuid.UUID(guid).int}"
+    return f"2.25.{uuid.UUID(guid).int}"
+
+
+def test_an_order_becomes_an_item_when_it_is_begun(client: httpx.Client) -> None:
+    study_uid, begun = ordered(client, "ORDER-7"), ordered(client, "ORDER-8")
     (ds,) = objects(client, add(client, f"{DICOMWEB}/studies/{study_uid}", {"a.jpg": jpeg()}))
     assert (ds.PatientID, ds.AccessionNumber, ds.StudyDescription) == ("ORDER-7", "ACC7", "Skin")
-    (item,) = client.get("/workitems", params={"patientID": "ORDER-7"}).json()
-    assert item["0020000D"]["Value"] == [study_uid]
+    assert client.get("/workitems", params={"patientID": "ORDER-7"}).json() == []
+    assert add(client, f"{DICOMWEB}/studies/{begun}", {"a.jpg": jpeg()}, begin="1").status_code == 200
+    (item,) = client.get("/workitems", params={"patientID": "ORDER-8"}).json()
+    assert item["0020000D"]["Value"] == [begun]
 
 
 def test_an_entry_that_names_no_study_gets_one(client: httpx.Client) -> None:
-    from tests.server.test_ups import made, seen
-
     uid = made(client)
     place = f"{DICOMWEB}/workitems/{uid}"
     first, second = (objects(client, add(client, place, {"a.pdf": REPORT}))[0] for _ in range(2))
@@ -195,9 +209,20 @@ def test_an_entry_that_names_no_study_gets_one(client: httpx.Client) -> None:
     assert named == [first.StudyInstanceUID]
 
 
-def test_a_claimed_entry_stays_its_performers_and_a_finished_one_finished(client: httpx.Client) -> None:
-    from tests.server.test_ups import state as change
+def test_a_study_that_was_filed_under_another_entry_is_not_this_patients(client: httpx.Client) -> None:
+    mine = SampleStudy(seed="filed", patient=CANARY)
+    client.post("/api/v3/storage/namespace/default/image", content=part10(ct_slice(mine)))
+    said = {"StudyInstanceUID": mine.uid, "PatientID": CANARY.patient_id}
+    uid, _ = entry(client, **said)
+    assert add(client, f"{DICOMWEB}/workitems/{uid}", {"a.pdf": REPORT}).status_code == 200
+    other, _ = entry(client, PatientID="SOMEBODY")
+    desk = f"/api/desktop/v1/namespaces/default/worklist/{other}"
+    assert client.post(f"{desk}/start").status_code == 200
+    assert client.post(f"{desk}/studies", json={"study_uids": [mine.uid]}).status_code == 200
+    assert add(client, f"{DICOMWEB}/workitems/{uid}", {"a.pdf": REPORT}).status_code == 409
 
+
+def test_a_claimed_entry_stays_its_performers_and_a_finished_one_finished(client: httpx.Client) -> None:
     uid, _ = entry(client)
     assert change(client, uid, "IN PROGRESS").status_code == 200
     assert add(client, f"{DICOMWEB}/workitems/{uid}", {"a.pdf": REPORT}).status_code == 200
@@ -282,8 +307,6 @@ def test_bodies_that_are_no_such_form(client: httpx.Client, stored: Stored) -> N
 
 
 def test_a_sender_that_hangs_up_leaves_nothing(client: httpx.Client, served: Served, stored: Stored) -> None:
-    import base64
-
     place = f"{OF_NAMESPACE}/studies/{STUDY.uid}"
     before = counted(client, place)
     who = base64.b64encode(f"admin:{PASSWORDS['admin']}".encode()).decode()
@@ -314,13 +337,14 @@ def test_who_may(served: Served, stored: Stored, client: httpx.Client) -> None:
 def test_what_was_done_is_in_the_audit_log(client: httpx.Client, served: Served) -> None:
     uid, study_uid = entry(client)
     with served.client("staff") as staff:
-        assert add(staff, f"{DICOMWEB}/workitems/{uid}", {"a.pdf": REPORT}).status_code == 200
+        place = f"{DICOMWEB}/workitems/{uid}"
+        assert add(staff, place, {"a.pdf": REPORT}, begin="1").status_code == 200
     with sqlite3.connect(served.data / "archive" / "archive.db") as database:
         columns = [row[1] for row in database.execute("pragma table_info(audit)")]
         rows = database.execute("select * from audit where study_uid = ?", (study_uid,)).fetchall()
     said = [dict(zip(columns, row, strict=True)) for row in rows]
-    assert {("files attached", "staff")} <= {(row["action"], row["actor"]) for row in said}
-    assert any(row["actor"] == "staff" and row["action"] != "files attached" for row in said)
+    by_staff = {row["action"] for row in said if row["actor"] == "staff"}
+    assert "workitem in progress" in by_staff and len(by_staff) > 1, by_staff
 
 
 def test_metadata_may_leave_out_what_the_study_knows(client: httpx.Client, stored: Stored) -> None:

@@ -12,19 +12,20 @@ from datetime import datetime
 from core.access.rights import Right
 from core.archive.blobs import Incoming
 from core.archive.nouns import StoreResult
-from core.errors import BadInput, NotFound, Unsupported
-from core.media.belonging import Belonging, Filing, Label, of_entry
+from core.errors import BadInput, Conflict, NotFound, Unsupported
+from core.media.belonging import Belonging, FileObjects, Label, of_entry
 from core.media.wrap import fresh_uid
-from core.worklist.results import Entry
+from core.worklist.announced import Announced, Announcements, announced
+from core.worklist.states import State
 from server.web.auth import Caller
 from server.web.body import chunks
 from server.web.call import FLAGS, Receive, Scope, Send, answer, call_of, caller_of
 from server.web.dicomweb.media import DICOM
 from server.web.dicomweb.model_forms import DICOM_JSON
-from server.web.dicomweb.places import STUDY, at_each, base_url, namespace_of
+from server.web.dicomweb.places import BASES, STUDY, at_each, base_url, namespace_of
 from server.web.dicomweb.store import TAG, response, warnings_of
 from server.web.dicomweb.whole_files import content_in
-from server.web.dicomweb.workitems import ITEM, at_ups_bases
+from server.web.dicomweb.workitems import ITEM
 from server.web.errors import BAD_REQUEST, Refused, encode
 from server.web.many_files import Files, read_files
 from server.web.multipart import Part, boundary_of
@@ -33,7 +34,10 @@ from server.web.streaming import Operation
 from server.web.worklist_rights import PLANNERS, one_of
 from server.web.wrapping import HeldFile
 
+ENTRY = ITEM + "/files"
+"""At the root /workitems is the DICOM Service's."""
 MOST_FILES = 50
+PATIENT_ID = 0x00100020
 FORM = "multipart/form-data"
 FORM_AROUND = 1 << 20
 FIELDS = {"file": True, "description": False, "title": False, "photographs": False, "begin": False}
@@ -46,7 +50,7 @@ class _Target:
     """What the files are for; *entry* None is a study that is there."""
 
     belonging: Belonging
-    entry: Entry | None = None
+    entry: Announced | None = None
 
 
 class AttachRoutes:
@@ -54,6 +58,7 @@ class AttachRoutes:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._announcements = Announcements(services.worklist, services.overview)
 
     def operations(self) -> list[Operation]:
         """Every route of this file."""
@@ -62,7 +67,7 @@ class AttachRoutes:
         answers |= {status: error for status in (400, 404, 409, 413, 415)}
         places = (
             *((path, self.to_study, shown) for path, shown in at_each(STUDY + "/files")),
-            *((path, self.to_entry, shown) for path, shown in at_ups_bases(ITEM + "/files")),
+            *((base + ENTRY, self.to_entry, base == BASES[0]) for base in BASES[:-1]),
         )
         return [
             Operation(path, "POST", handler, TAG, (FORM,), answers, documented=documented, fields=FIELDS)
@@ -85,21 +90,19 @@ class AttachRoutes:
             try:
                 return _Target(Belonging(await self._services.wrapper.study(namespace, study_uid)))
             except NotFound:
-                entry = await self._services.run(
-                    lambda: self._services.results.of_study(namespace, study_uid)
-                )
+                entry = await self._services.run(lambda: self._announcements.of_study(namespace, study_uid))
                 if entry is None:
                     raise NotFound("study") from None
             caller.require(one_of(caller, PLANNERS), namespace)
-            return _Target(of_entry(entry.values, None, datetime.now()), entry)
+            return _Target(of_entry(entry.values, datetime.now()), entry)
 
         await self._take(scope, receive, send, namespace, find)
 
     async def to_entry(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Make files into objects of the study a worklist entry announces: patient and order are the entry's.
 
-        Form fields as for a study; `begin` 0 leaves a scheduled entry scheduled, which otherwise is in
-        progress from then on. 409 for an entry that is canceled, and where its study is another patient's.
+        Form fields as for a study. The entry stays in its state; `begin` 1 starts one that is
+        scheduled, as the desktop does. 409 for one that is canceled, or whose study is another patient's.
         """
         namespace = namespace_of(self._services, scope, Right.STORE)
         caller = caller_of(scope)
@@ -107,14 +110,21 @@ class AttachRoutes:
         uid: str = scope["path_params"]["workitem_uid"]
 
         async def find() -> _Target:
-            entry = await self._services.run(lambda: self._services.results.entry(namespace, uid))
-            there = None
-            if entry.study_uid:
-                with suppress(NotFound):
-                    there = await self._services.wrapper.study(namespace, entry.study_uid)
-            return _Target(of_entry(entry.values, there, datetime.now()), entry)
+            entry = await self._services.run(lambda: self._announcements.entry(namespace, uid))
+            return _Target(await self._of_entry(namespace, entry), entry)
 
         await self._take(scope, receive, send, namespace, find)
+
+    async def _of_entry(self, namespace: str, entry: Announced) -> Belonging:
+        """What an entry and its study, if it is there, say. Raises Conflict."""
+        now, uid = datetime.now(), entry.study_uid
+        try:
+            there = await self._services.wrapper.study(namespace, uid)
+            laid = await self._services.run(lambda: self._services.views.values(namespace, uid, namespace))
+        except NotFound:
+            return of_entry(entry.values, now)
+        shown = laid.get(PATIENT_ID, str(there.get("PatientID") or ""))
+        return of_entry(entry.values, now, there, shown)
 
     async def _take(
         self,
@@ -128,16 +138,14 @@ class AttachRoutes:
         await find()  # what cannot be is refused before the files are sent
         form = await self._form(scope, receive, namespace)
         try:
-            label, begins = _label(form), _flag(form, "begin", default=True)
+            label, begins = _label(form), _flag(form, "begin")
             target = await self._placed(namespace, await find(), caller)  # as things are now
-            made = await self._made(form, Filing(target.belonging, label, datetime.now()), namespace)
+            made = await self._made(form, FileObjects(target.belonging, label, datetime.now()), namespace)
         finally:
             await form.abort()
         results = await self._stored(made, target, caller, silent=call.silent)
-        entry = target.entry
-        if entry is not None and begins:
-            results_of, login = self._services.results, caller.login
-            await self._services.durable(lambda: results_of.begin(namespace, entry, actor=login))
+        if target.entry is not None and begins:
+            await self._begin(namespace, target.entry, caller)
         failed = [error for each in results if isinstance(error := each.exception(), Exception)]
         told = encode(response(base_url(scope), results))
         headers = [(b"content-type", DICOM_JSON.encode("ascii")), *warnings_of(failed)]
@@ -166,19 +174,28 @@ class AttachRoutes:
         entry, services = target.entry, self._services
         if entry is None or entry.study_uid:
             return target
-        item = await services.durable(
-            lambda: services.results.place(namespace, entry, fresh_uid("study"), actor=caller.login)
-        )
-        placed = Entry(item.said, item.uid, item.state)
-        return _Target(of_entry(placed.values, None, datetime.now()), placed)
+        place, uid = self._announcements.place, fresh_uid("study")
+        placed = announced(await services.durable(lambda: place(namespace, entry, uid, actor=caller.login)))
+        return _Target(await self._of_entry(namespace, placed), placed)
 
-    async def _made(self, form: Files, filing: Filing, namespace: str) -> list[Incoming]:
+    async def _begin(self, namespace: str, entry: Announced, caller: Caller) -> None:
+        """Start a scheduled entry, an order as an item; one that has moved or gone meanwhile is left."""
+        desk, login, uid = self._services.desk, caller.login, entry.uid
+        with suppress(Conflict, NotFound):
+            if not uid:
+                study_uid = entry.study_uid
+                item = await self._services.durable(lambda: desk.take_over(namespace, study_uid, actor=login))
+                uid = item.uid
+            if entry.state is State.SCHEDULED:
+                await self._services.durable(lambda: desk.start(namespace, uid, actor=login))
+
+    async def _made(self, form: Files, objects: FileObjects, namespace: str) -> list[Incoming]:
         """Every file as an object on the disk, none of them stored yet. Raises BadInput naming the file."""
         made: list[Incoming] = []
         try:
             for number, (part, held) in enumerate(form.files, 1):
                 try:
-                    made.append(await self._object(part, held, filing, namespace))
+                    made.append(await self._object(part, held, objects, namespace))
                 except BadInput as error:
                     which = f"File {number} of {len(form.files)}: " if len(form.files) > 1 else ""
                     kind = Unsupported if isinstance(error, Unsupported) else BadInput
@@ -190,13 +207,13 @@ class AttachRoutes:
             raise
         return made
 
-    async def _object(self, part: Part, held: HeldFile, filing: Filing, namespace: str) -> Incoming:
+    async def _object(self, part: Part, held: HeldFile, objects: FileObjects, namespace: str) -> Incoming:
         content = await content_in(await held.settle(), held.size, self._services.wrapper)
 
         def written() -> Incoming:
             incoming = self._services.archive.incoming(namespace)
             try:
-                for piece in filing.object(content, part.file_name or "file"):
+                for piece in objects.object(content, part.file_name or "file"):
                     incoming.write(piece)
             except BaseException:
                 incoming.abort()
@@ -228,7 +245,7 @@ def _label(form: Files) -> Label:
     return Label(
         _text(form, "description", LONGEST_DESCRIPTION),
         _text(form, "title", LONGEST_TITLE),
-        _flag(form, "photographs", default=False),
+        _flag(form, "photographs"),
     )
 
 
@@ -241,8 +258,8 @@ def _text(form: Files, name: str, longest: int) -> str:
     return text
 
 
-def _flag(form: Files, name: str, *, default: bool) -> bool:
+def _flag(form: Files, name: str) -> bool:
     value = form.fields.get(name, "").strip().lower()
     if value not in FLAGS:
         raise Refused(BAD_REQUEST, f"The field {name} must be 0 or 1.")
-    return FLAGS[value] if value else default
+    return FLAGS[value]
