@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from core.imaging.workers import RenderPool
     from core.settings import ServeSettings
     from core.worklist.worklist import Worklist
+    from server.dimse.door import Door
     from server.dimse.suboperations import Converter, Sight
     from server.notify import Notifying
     from server.web.call import App
@@ -78,6 +79,7 @@ class Web:
     worklist: ports.Worklist
     workitems: Worklist
     metrics: Metrics
+    door: Door
 
 
 @contextmanager
@@ -120,6 +122,8 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     from core.worklist.steps import Steps
     from core.worklist.watching import Watching
     from core.worklist.worklist import Worklist
+    from server.dimse.door import Door
+    from server.dimse.retrievals import Retrievals
     from server.web.app import build, build_internal
     from server.web.auth import Authenticator
     from server.web.cors import Cors
@@ -138,6 +142,8 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     worklist, orders = Worklist(archive.db, archive.audit, uids), ScheduledOrders(archive.db)
     overview = Overview(worklist, orders, archive.db)
     filing = Filing(Overlays(archive.db, archive.audit))
+    ae_titles = AeTitles(site.ae_title, site.ae_titles)
+    door = Door(site.ae_title)
     with (
         ThreadPoolExecutor(WEB_THREADS, thread_name_prefix="web") as workers,
         closing(Thumbnails(data / "archive" / "thumbnails.db")) as thumbnails,
@@ -145,6 +151,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             Pictures(archive, open_archive.pool, thumbnails, data / "archive" / "pictures", workers)
         ) as pictures,
         notifying(archive, site) as told,
+        closing(Retrievals(archive, door, ae_titles.namespace(site.ae_title))) as retrievals,
     ):
         authenticator = Authenticator(
             accounts,
@@ -174,7 +181,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
                 site.viewer_token_s,
                 site.viewer_token_once,
             ),
-            ae_titles=AeTitles(site.ae_title, site.ae_titles),
+            ae_titles=ae_titles,
             searcher=Searcher(archive.db, LocalBlobs(data / "archive")),
             views=Views(archive, pictures),
             pseudonyms=Pseudonyms(data / "archive" / "pseudonyms.secret"),
@@ -185,6 +192,8 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             desk=Desk(worklist, overview, filing, uids, site.ae_title),
             uids=uids,
             notifying=told,
+            door=door,
+            retrievals=retrievals,
         )
         guard = Guard(site.host, site.allowed_hosts, site.behind_proxy)
         yield Web(
@@ -195,6 +204,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             Joined(worklist, orders, finished=worklist.study_uids),
             services.worklist,
             services.metrics,
+            door,
         )
 
 

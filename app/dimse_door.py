@@ -65,6 +65,7 @@ def _serving(
     from core.worklist.performed import PerformedSteps
     from server.dimse.admission import Admission
     from server.dimse.commitment import Commitment, Prover
+    from server.dimse.door import Where
     from server.dimse.gateway import Gateway, GatewayLimits
     from server.dimse.services import services_of, supported_of
     from server.dimse.worklist import Entries
@@ -77,6 +78,7 @@ def _serving(
     supported = supported_of(chosen)
     archive = open_archive.archive
     searcher = Searcher(archive.db, LocalBlobs(open_archive.data / "archive"))
+    door = web.door
     commitment = Commitment(archive.db, Prover(searcher), admission)
     gateway = Gateway(
         listener.socket,
@@ -92,15 +94,21 @@ def _serving(
             commitment=commitment,
             entries=Entries(web.worklist, lambda entry: entry_model(entry.values)),
             steps=PerformedSteps(archive.db, web.workitems, web.worklist),
+            heard=door.traffic.received,
         ),
         limits=limits,
         tls=tls,
+        traffic=door.traffic,
     )
     with closing(commitment), closing(gateway):
         commitment.start()
         gateway.start()
         web.metrics.show(gateway.figures)
-        yield
+        door.open(Where(listener.host, listener.port, tls is not None, known_only), admission)
+        try:
+            yield
+        finally:
+            door.shut()
 
 
 def _tls_context(tls: Tls | None, authority: str) -> ssl.SSLContext:

@@ -61,6 +61,14 @@ def study_rows(connection: Connection, found: Sequence[Row[Any]]) -> tuple[Study
     return tuple(_study_row(row, modalities.get(row.id, set()), laid.get(row.id, {})) for row in found)
 
 
+def rows_of(connection: Connection, namespace: str, study_uids: Sequence[str]) -> tuple[StudyRow, ...]:
+    """Those of *study_uids* that are there, in no order."""
+    query = select(studies).where(
+        studies.c.namespace == namespace, studies.c.study_uid.in_(study_uids), studies.c.trash_id.is_(None)
+    )
+    return study_rows(connection, connection.execute(query).all())
+
+
 def own_overlays(connection: Connection, study_ids: Sequence[int]) -> Mapping[int, Mapping[str, str]]:
     """What lies over studies for those who ask for no other PHI namespace, by column."""
     query = (

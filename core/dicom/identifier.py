@@ -38,13 +38,18 @@ class Identifier:
         return self.texts.get((tag,), "")
 
 
-def read_identifier(data: bytes, transfer_syntax_uid: str) -> Identifier:
-    """An uncompressed little endian data set. Raises BadInput."""
+def read_identifier(data: bytes, transfer_syntax_uid: str, *, lenient: bool = False) -> Identifier:
+    """An uncompressed little endian data set. Raises BadInput.
+
+    *lenient*: text of which no character set is named is UTF-8 if it can be.
+    """
     from pydicom.filereader import read_dataset
 
     try:
         ds = read_dataset(io.BytesIO(data), transfer_syntax_uid == IMPLICIT_LITTLE_UID, True)
         raw = bytes(ds.get_item(CHARSET).value or b"") if CHARSET in ds else b""
+        if lenient and not raw.strip() and _looks_like_utf_8(ds):
+            raw = UTF_8.encode()
         texts: dict[Path, str] = {}
         _collect(ds, charset.codecs_of(raw), (), texts)
     except Exception as error:  # whatever the library makes of what is none
@@ -53,6 +58,20 @@ def read_identifier(data: bytes, transfer_syntax_uid: str) -> Identifier:
     for path in texts:
         asked.setdefault(path[0], set()).update(path[1:2])
     return Identifier(texts, charset.plain(raw), {tag: frozenset(inner) for tag, inner in asked.items()})
+
+
+def _looks_like_utf_8(ds: Any) -> bool:
+    """Whether there is text beyond ASCII, and all of it is UTF-8: that of another set hardly ever is."""
+    values = [
+        bytes(raw.value or b"")
+        for raw in map(ds.get_item, ds.keys())
+        if isinstance(raw.value, bytes) and dictionary_vr(int(raw.tag)) in TEXT_VRS
+    ]
+    texts = [value for value in values if not value.isascii()]
+    try:
+        return bool([value.decode("utf-8") for value in texts])
+    except UnicodeDecodeError:
+        return False
 
 
 def _collect(ds: Any, encodings: tuple[str, ...], way: Path, texts: dict[Path, str]) -> None:

@@ -35,7 +35,7 @@ class Admission:
 
     def __init__(self, ae_titles: AeTitles, peers: Sequence[DimsePeer], *, known_only: bool) -> None:
         self._ae_titles = ae_titles
-        self._peers = peers
+        self._peers = tuple(peers)
         self._known_only = known_only
 
     def admit(self, proposal: Proposal, address: str) -> Caller | Rejection:
@@ -49,6 +49,10 @@ class Admission:
         if peer is None and self._known_only:
             return CALLING_UNKNOWN
         return Caller(calling, called, namespace, address, peer, self._ae_titles.view(called))
+
+    def allow(self, peer: DimsePeer) -> None:
+        """Let one more in, from now on."""
+        self._peers = (*self._peers, peer)
 
     def destination(self, ae_title: str) -> DimsePeer | None:
         """The peer of this title that takes associations, at one address."""

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from core.net.dimse.link import Link, Patience
-from core.net.dimse.negotiation import TOO_MANY, Proposal, Rejection
-from server.dimse.admission import Admission, Caller
+from core.net.dimse.negotiation import TOO_MANY, Rejection
+from server.dimse.admission import Admission
 from server.dimse.contexts import Supported
 from server.dimse.session import Service, Session
+from server.dimse.traffic import Traffic, Turned
 
 logger = logging.getLogger("filmjacket.dimse")
 
@@ -59,6 +60,7 @@ class Gateway:
         services: Mapping[int, Service],
         limits: GatewayLimits | None = None,
         tls: ssl.SSLContext | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         self._listening = listening
         self._admission = admission
@@ -69,8 +71,7 @@ class Gateway:
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, Link | None] = {}
         self._closing = False
-        self._admitted = self._rejected = 0
-        self._last = ("", 0.0)
+        self.traffic = traffic or Traffic()
         self._thread = threading.Thread(target=self._accept, name="dimse", daemon=True)
 
     def start(self) -> None:
@@ -94,8 +95,9 @@ class Gateway:
 
     def state(self) -> GatewayState:
         """How it stands."""
+        traffic = self.traffic
         with self._lock:
-            return GatewayState(len(self._open), self._admitted, self._rejected, *self._last)
+            return GatewayState(len(self._open), traffic.admissions, traffic.rejections, *traffic.last)
 
     def figures(self) -> dict[str, tuple[str, float]]:
         """Gauges: name -> (help, value)."""
@@ -106,18 +108,6 @@ class Gateway:
             "filmjacket_dimse_rejected_total": ("DICOM associations rejected.", state.rejected),
             "filmjacket_dimse_last_association_seconds": ("When one was accepted last.", state.last_time),
         }
-
-    def admitted(self, caller: Caller) -> None:
-        """An association was accepted."""
-        with self._lock:
-            self._admitted += 1
-            self._last = (caller.calling, time.time())
-
-    def rejected(self, proposal: Proposal, address: str, why: Rejection) -> None:
-        """One was not."""
-        logger.info("an association from %s was rejected: %s", address, why.words)
-        with self._lock:
-            self._rejected += 1
 
     def _accept(self) -> None:
         while not self._closing:
@@ -152,7 +142,7 @@ class Gateway:
     def _run(self, sock: socket.socket, address: str, full: Rejection | None) -> None:
         thread = threading.current_thread()
         try:
-            secured = self._secured(sock)
+            secured = self._secured(sock, address)
             if secured is None:
                 return
             link = Link(secured, self._limits.patience, pdu_bytes=self._limits.pdu_bytes)
@@ -166,7 +156,7 @@ class Gateway:
                 admission=self._admission,
                 supported=self._supported,
                 services=self._services,
-                watch=self,
+                watch=self.traffic,
             ).run(full)
         except Exception as error:  # our bug: this association ends, the others go on
             logger.error("unforeseen error on an association", exc_info=error)
@@ -175,7 +165,7 @@ class Gateway:
                 sock.close()
             self._forget(thread)
 
-    def _secured(self, sock: socket.socket) -> socket.socket | None:
+    def _secured(self, sock: socket.socket, address: str) -> socket.socket | None:
         if self._tls is None:
             return sock
         sock.settimeout(HANDSHAKE_S)
@@ -183,6 +173,7 @@ class Gateway:
             return self._tls.wrap_socket(sock, server_side=True)
         except OSError:
             logger.info("a peer could not be spoken to over TLS")
+            self.traffic.turn(Turned(time.time(), "", "", address, "tls", "it does not speak TLS as we do"))
             return None
 
     def _forget(self, thread: threading.Thread) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from core.archive.archive import Archive
+from core.archive.nouns import StoreResult
 from core.archive.returned import Searcher
 from core.net.dimse.association import Association, Message
 from core.net.dimse.command import Field, response
@@ -52,9 +53,10 @@ def services_of(
     commitment: Commitment,
     entries: Entries,
     steps: PerformedSteps,
+    heard: Callable[[Caller, StoreResult], None],
 ) -> Mapping[int, Service]:
-    """Who answers which command; *admission* knows where peers are found."""
-    storing, finding = Storing(archive), Finding(searcher, entries)
+    """Who answers which command; *admission* knows where peers are found, *heard* is told what came."""
+    storing, finding = Storing(archive, heard), Finding(searcher, entries)
     performing = Performing(steps)
     retrieving = Retrieving(archive, searcher, admission, convert, see)
 

@@ -44,8 +44,14 @@ class Watch(Protocol):
     def admitted(self, caller: Caller) -> None:
         """One was accepted."""
 
+    def serving(self, caller: Caller, field: int) -> None:
+        """It gives a command."""
+
+    def ended(self, caller: Caller) -> None:
+        """It is over."""
+
     def rejected(self, proposal: Proposal, address: str, why: Rejection) -> None:
-        """One was not."""
+        """One was not accepted."""
 
 
 class Session:
@@ -92,6 +98,7 @@ class Session:
             raise
         found = full or self._admission.admit(proposal, self._address)
         if isinstance(found, Rejection):
+            logger.info("an association from %s was rejected: %s", self._address, found.words)
             self._watch.rejected(proposal, self._address, found)
             self._link.send(reject(found))
             self._link.linger(REJECTED_S)
@@ -104,7 +111,6 @@ class Session:
             if each.answer is Answer.ACCEPTED
         }
         self._link.send(accept(proposal, acceptance))
-        self._watch.admitted(found)
         association = Association(
             self._link,
             contexts,
@@ -115,15 +121,19 @@ class Session:
         return association, found
 
     def _serve(self, association: Association, caller: Caller) -> None:
+        self._watch.admitted(caller)
         try:
             while True:
-                self._answer(association, association.receive(), caller)
+                message = association.receive()
+                self._watch.serving(caller, message.command.field)
+                self._answer(association, message, caller)
         except PeerReleases:
             association.released()
         except Violation as error:
             association.abort(error.reason)
             raise
         finally:
+            self._watch.ended(caller)
             association.close()
 
     def _answer(self, association: Association, message: Message, caller: Caller) -> None:

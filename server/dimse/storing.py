@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from core.archive.archive import Archive
 from core.archive.blobs import Incoming
-from core.archive.nouns import Routing, Via
+from core.archive.nouns import Routing, StoreResult, Via
 from core.archive.store import Said, Sending
 from core.dicom.maker import opening
 from core.errors import KnownError, MissingElement
@@ -22,8 +23,10 @@ logger = logging.getLogger("filmjacket.dimse")
 class Storing:
     """Stores what C-STORE brings, for all associations."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, heard: Callable[[Caller, StoreResult], None]) -> None:
+        """*heard* is told of every object that is on disk."""
         self._archive = archive
+        self._heard = heard
 
     def store(self, association: Association, message: Message, caller: Caller) -> Status:
         """One C-STORE: success is answered once the object is on disk. Raises LinkLost, Violation."""
@@ -46,7 +49,7 @@ class Storing:
         try:
             with self._archive.incoming(caller.namespace) as incoming:
                 arriving.into(incoming, said)
-                self._archive.receive(incoming, sending).result()
+                result = self._archive.receive(incoming, sending).result()
         except (LinkLost, Violation):
             raise
         except KnownError as error:
@@ -56,6 +59,7 @@ class Storing:
             logger.error("unforeseen error while storing", exc_info=error)
             arriving.skip()
             return Status.PROCESSING_FAILURE, ""
+        self._heard(caller, result)
         return Status.SUCCESS, ""
 
 

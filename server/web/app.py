@@ -11,6 +11,8 @@ from server.web import docs
 from server.web.call import App
 from server.web.cors import Cors
 from server.web.desktop import routes as desktop
+from server.web.desktop.gateway import GatewayRoutes
+from server.web.desktop.pacs import PacsRoutes
 from server.web.desktop.together import TogetherRoutes
 from server.web.desktop.worklist import WorklistRoutes
 from server.web.dicomweb import routes as dicomweb
@@ -44,6 +46,8 @@ def build(services: Services, guard: Guard, cors: Cors | None = None) -> App:
         *StudyServiceRoutes(services).operations(),
         *TogetherRoutes(services).operations(),
         *WorklistRoutes(services).operations(),
+        *PacsRoutes(services).operations(),
+        *GatewayRoutes(services).operations(),
         *dicomweb.operations(services),
         *service.operations(services),
         *OperationRoutes(services).operations(),

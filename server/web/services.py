@@ -21,6 +21,8 @@ from core.worklist.overview import Overview
 from core.worklist.steps import Steps
 from core.worklist.watching import Watching
 from core.worklist.worklist import Worklist
+from server.dimse.door import Door
+from server.dimse.retrievals import Retrievals
 from server.notify import Notifying
 from server.web.auth import Authenticator
 from server.web.body import Limits
@@ -82,6 +84,10 @@ class Services:
     jobs: Jobs = field(default_factory=Jobs)
     notifying: Notifying | None = None
     """Whoever tells others of changes, if anybody does."""
+    door: Door = field(default_factory=lambda: Door("FILMJACKET"))
+    """The DICOM network door, which may be shut."""
+    retrievals: Retrievals | None = None
+    """Whoever fetches studies from elsewhere, if anybody does."""
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do blocking work on a worker thread."""

@@ -31,9 +31,12 @@ from core.worklist.performed import PerformedSteps
 from core.worklist.worklist import Worklist as Items
 from server.dimse.admission import Admission
 from server.dimse.commitment import Commitment, Prover
+from server.dimse.contexts import Supported
 from server.dimse.gateway import Gateway, GatewayLimits
 from server.dimse.services import services_of, supported_of
+from server.dimse.session import Service
 from server.dimse.suboperations import Converter
+from server.dimse.traffic import Traffic
 from server.dimse.worklist import Entries
 from server.node import Listener
 from server.web.views import Views
@@ -52,6 +55,7 @@ class Running:
     gateway: Gateway
     archive: Archive
     port: int
+    admission: Admission
 
     def connect(self, timeout: float = 10) -> socket.socket:
         """A plain connection."""
@@ -72,6 +76,18 @@ class Running:
         finally:
             if association.is_established:
                 association.release()
+
+    @contextmanager
+    def answering(self, instead: Mapping[int, Service], *offered: str) -> Iterator[None]:
+        """Answer some commands otherwise, and offer *offered* alone if it is given, until the block ends."""
+        before = self.gateway._services, self.gateway._supported
+        self.gateway._services = {**before[0], **instead}
+        if offered:
+            self.gateway._supported = Supported(offered, pdu_bytes=128 << 10)
+        try:
+            yield
+        finally:
+            self.gateway._services, self.gateway._supported = before
 
     def store(self, ds: Dataset, **who: str) -> int:
         """Store one object by pynetdicom; the status."""
@@ -103,6 +119,7 @@ def gateway(
         admission = Admission(AeTitles(AET, ae_titles or {}), peers, known_only=known_only)
         searcher = Searcher(archive.db, LocalBlobs(data / "archive"))
         commitment = Commitment(archive.db, Prover(searcher), admission)
+        traffic = Traffic()
         door = Gateway(
             listener.socket,
             admission=admission,
@@ -117,14 +134,16 @@ def gateway(
                 commitment=commitment,
                 steps=PerformedSteps(archive.db, worklist_of(archive), worklist or Nothing()),
                 entries=Entries(worklist or Nothing(), lambda entry: entry_model(entry.values)),
+                heard=traffic.received,
             ),
             limits=limits or GatewayLimits(patience=Patience(10, 10)),
             tls=tls,
+            traffic=traffic,
         )
         with closing(commitment), closing(door):
             commitment.start()
             door.start()
-            yield Running(door, archive, listener.port)
+            yield Running(door, archive, listener.port, admission)
 
 
 def worklist_of(archive: Archive) -> Items:

@@ -213,7 +213,7 @@ def test_move_to_nowhere(running: Running) -> None:
     status, failed = move(running, "GONE")
     assert counts(status) == (0xA702, 0, 0, 4)
     assert failed is not None and len(failed.FailedSOPInstanceUIDList) == 4
-    assert "cannot be reached" in status.ErrorComment
+    assert "refuses the connection" in status.ErrorComment
 
 
 def test_a_destination_that_hangs_up_half_way(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ import json
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 import httpx
 
@@ -24,10 +25,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(folder: Path, dicom_port: int = 0) -> Iterator[str]:
-    """Its address, until the block ends; DIMSE as ORTHANC on *dicom_port*, 0 = none."""
+def running(folder: Path, dicom_port: int = 0, more: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """Its address, until the block ends; DIMSE as ORTHANC on *dicom_port*, 0 = none; *more* settings."""
     port = free_port()
-    settings = {
+    settings: dict[str, Any] = {
         "StorageDirectory": str(folder / "store"),
         "IndexDirectory": str(folder / "store"),
         "HttpPort": port,
@@ -39,6 +40,7 @@ def running(folder: Path, dicom_port: int = 0) -> Iterator[str]:
         "AuthenticationEnabled": False,
         "Plugins": [PLUGIN],
         "DicomWeb": {"Enable": True},
+        **(more or {}),
     }
     (folder / "orthanc.json").write_text(json.dumps(settings))
     program = shutil.which("Orthanc") or "/usr/sbin/Orthanc"

@@ -16,10 +16,11 @@ import httpx
 import pytest
 
 from app import compose
+from app.dimse_door import dimse_door
 from core.access.rights import Right
 from core.log import SafeFormatter
 from core.media.samples import SampleStudy, colour_photo, ct_slice, part10, ultrasound_cine
-from core.settings import ServeSettings
+from core.settings import ServeSettings, Settings
 from server.node import Listener, Node
 from tests.guards import CANARY, assert_canary_free
 
@@ -41,6 +42,7 @@ class Served:
     internal: str
     data: Path
     token: str
+    dimse: str = "off"
 
     @property
     def port(self) -> int:
@@ -58,7 +60,13 @@ class Served:
 
 @contextmanager
 def serving(
-    data: Path, *, token: str = "", no_auth: bool = False, settle_after_s: float = 60, **site_options: Any
+    data: Path,
+    *,
+    token: str = "",
+    no_auth: bool = False,
+    settle_after_s: float = 60,
+    dimse_port: int = -1,
+    **site_options: Any,
 ) -> Iterator[Served]:
     """Serve *data* on free ports until the block ends; *site_options* are more of `compose.Site`."""
     data.mkdir(mode=0o700, exist_ok=True)
@@ -71,14 +79,17 @@ def serving(
                 limits = {"namespaces": [NAMESPACE], "rights": [Right.DELETE]} if login == "limited" else {}
                 accounts.add(login, PASSWORDS[login], role, **limits)
         site = compose.Site("127.0.0.1", "TESTS", no_auth=no_auth, token=token, **site_options)
-        with compose.web(archive, site) as web:
+        with (
+            compose.web(archive, site) as web,
+            dimse_door(archive, site, Settings(), dimse_port, tls=None, web=web) as dimse,
+        ):
             public, internal = Listener("127.0.0.1", 0), Listener("127.0.0.1", 0)
             sites = [(public, web.public), (internal, web.internal)]
             thread = threading.Thread(target=node.run, args=(sites, ready.set), name="node")
             thread.start()
             try:
                 assert ready.wait(20)
-                yield Served(public.url, internal.url, data, token)
+                yield Served(public.url, internal.url, data, token, dimse)
             finally:
                 node.stop()
                 thread.join(30)

@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from core.dicom.identifier import UTF_8, Identifier, read_identifier
 from core.dicom.syntaxes import EXPLICIT_LITTLE_UID, IMPLICIT_LITTLE_UID
 from core.errors import KnownError
+from core.net.dimse import statuses
 from core.net.dimse.association import Association, Context, Message
 from core.net.dimse.command import DATA_SET, NO_DATA_SET, RESPONSE, Element, Field, Value, response
 from core.net.dimse.faults import LinkLost, PeerReleases
 from core.net.dimse.negotiation import unexpected
 from core.net.dimse.requestor import Wish
+from core.net.dimse.statuses import CANCELLED, PENDING, SUCCESS
 
 VERIFICATION = "1.2.840.10008.1.1"
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 COMMITMENT = "1.2.840.10008.1.20.1"
 COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1.1"
 SYNTAXES = (EXPLICIT_LITTLE_UID, IMPLICIT_LITTLE_UID)
-PENDING = (0xFF00, 0xFF01)
 MOST_ANSWER_BYTES = 1 << 20
 MOST_ANSWERS = 100_000
+TICK_S = 0.2
+SILENCE_S = 120.0
+"""So long a peer may search before it gives its next answer."""
 REPORT_S = 15.0
 """So long a report of commitment is waited for; peers may send it later, over an association of their own."""
+
+
+class Stopped(KnownError):
+    """Whoever asked does not want to know any more."""
+
+
+def never() -> bool:
+    """Whether to stop: no."""
+    return False
 
 
 def wish(sop_class_uid: str) -> Wish:
@@ -49,25 +63,72 @@ def echo(association: Association, context: Context) -> None:
 
 
 def find(
-    association: Association, context: Context, level: str, keys: Mapping[str, str]
+    association: Association,
+    context: Context,
+    level: str,
+    keys: Mapping[str, Any],
+    *,
+    charset: str = UTF_8,
+    most: int | None = None,
+    stopped: Callable[[], bool] = never,
 ) -> Iterator[Identifier]:
-    """The matches of a C-FIND; *keys* are values by keyword, "" = to be returned.
+    """The matches of a C-FIND; *keys* are values by keyword, "" = to be returned, lists of such as sequences.
 
-    Raises LinkLost, Violation, BadInput, KnownError if the peer does not end with success.
+    After *most* of them, or when *stopped* says so, it is cancelled. *level* "" is that of a worklist. Raises
+    LinkLost, Violation, BadInput, KnownError if the peer does not end with success.
     """
-    request = _request(association, Field.C_FIND, context.abstract_syntax, DATA_SET)
-    data = _encoded({"QueryRetrieveLevel": level, **keys}, context.transfer_syntax)
-    association.send(context.id, request, data)
-    for _ in range(MOST_ANSWERS):
-        answer = _answer(association, request)
-        status = answer.command.status
-        if status not in PENDING:
-            association.whole_data_set(answer, MOST_ANSWER_BYTES)
-            if status != 0:
-                raise KnownError(f"{association.called} could not search (status 0x{status:04X}).")
+    leveled = {"QueryRetrieveLevel": level, **keys} if level else keys
+    request, body = encoded_request(association, context, Field.C_FIND, leveled, charset)
+    association.send(context.id, request, body)
+    for _ in range(MOST_ANSWERS if most is None else most):
+        if (data := _match(association, context, request, stopped)) is None:
             return
-        yield read_identifier(association.whole_data_set(answer, MOST_ANSWER_BYTES), context.transfer_syntax)
-    raise KnownError(f"{association.called} gives more answers than can be.")
+        yield read_identifier(data, context.transfer_syntax, lenient=True)
+    association.send(context.id, cancel(request))
+    for _ in range(0 if most is None else MOST_ANSWERS):
+        if _match(association, context, request, stopped) is None:
+            return
+    raise KnownError(f"{association.called} gives more answers than can be.", "Narrow the search.")
+
+
+def _match(
+    association: Association, context: Context, request: Mapping[Element, Value], stopped: Callable[[], bool]
+) -> bytes | None:
+    """The identifier of the next match, None after the last one."""
+    began = time.monotonic()
+    while True:
+        if stopped():
+            association.send(context.id, cancel(request))
+            raise Stopped("The search was stopped.")
+        if association.wait(TICK_S):
+            break
+        if time.monotonic() - began > SILENCE_S:
+            raise LinkLost(f"{association.called} does not answer.", "Try again, or narrow the search.")
+    answer = _answer(association, request)
+    status = answer.command.status
+    data = association.whole_data_set(answer, MOST_ANSWER_BYTES)
+    if status in PENDING:
+        return data
+    if status not in (SUCCESS, CANCELLED):
+        raise statuses.not_found(association.called, status)
+    return None
+
+
+def encoded_request(
+    association: Association, context: Context, field: Field, keys: Mapping[str, Any], charset: str = UTF_8
+) -> tuple[dict[Element, Value], bytes]:
+    """The command and identifier of a request that has one."""
+    request = _request(association, field, context.abstract_syntax, DATA_SET)
+    return request, _encoded(keys, context.transfer_syntax, charset)
+
+
+def cancel(request: Mapping[Element, Value]) -> dict[Element, Value]:
+    """C-CANCEL of what was asked for (PS3.7 9.3.2.3)."""
+    return {
+        Element.COMMAND_FIELD: Field.C_CANCEL,
+        Element.MESSAGE_ID_RESPONDED_TO: request[Element.MESSAGE_ID],
+        Element.DATA_SET_TYPE: NO_DATA_SET,
+    }
 
 
 def commit(
@@ -139,7 +200,7 @@ def _request(association: Association, field: Field, sop_class: str, kind: int) 
     }
     if sop_class:
         values[Element.AFFECTED_SOP_CLASS_UID] = sop_class
-    if field is Field.C_FIND:
+    if field in (Field.C_FIND, Field.C_GET, Field.C_MOVE):
         values[Element.PRIORITY] = 0
     return values
 
@@ -155,8 +216,16 @@ def _answer(association: Association, request: Mapping[Element, Value]) -> Messa
     return message
 
 
-def _encoded(values: Mapping[str, Any], transfer_syntax_uid: str) -> bytes:
-    """A data set of values by keyword, lists of mappings as sequences."""
+def is_ascii(values: Mapping[str, Any]) -> bool:
+    """Whether they need no Specific Character Set."""
+    return all(
+        all(map(is_ascii, value)) if isinstance(value, list) else str(value).isascii()
+        for value in values.values()
+    )
+
+
+def _encoded(values: Mapping[str, Any], transfer_syntax_uid: str, charset: str = UTF_8) -> bytes:
+    """A data set of values by keyword, lists of mappings as sequences; *charset* if they are not ASCII."""
     from pydicom.dataset import Dataset
     from pydicom.filebase import DicomBytesIO
     from pydicom.filewriter import write_dataset
@@ -168,8 +237,8 @@ def _encoded(values: Mapping[str, Any], transfer_syntax_uid: str) -> bytes:
         return ds
 
     ds = filled(values)
-    if not all(str(value).isascii() for value in values.values() if isinstance(value, str)):
-        ds.SpecificCharacterSet = UTF_8
+    if not is_ascii(values):
+        ds.SpecificCharacterSet = charset
     out = DicomBytesIO()
     out.is_little_endian, out.is_implicit_VR = True, transfer_syntax_uid == IMPLICIT_LITTLE_UID
     write_dataset(out, ds)

@@ -125,6 +125,15 @@ class Association:
         """Whether something of the peer can be read."""
         return self._at < len(self._body) or self._link.waiting()
 
+    def wait(self, seconds: float) -> bool:
+        """Whether something of the peer can be read, now or within *seconds*."""
+        return self._at < len(self._body) or self._link.wait(seconds)
+
+    @property
+    def own_address(self) -> str:
+        """The address of this machine that the peer sees, "" if there is none."""
+        return self._link.own_address
+
     # Sending
 
     def new_message_id(self) -> int:

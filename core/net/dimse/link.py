@@ -91,6 +91,23 @@ class Link:
         except (OSError, ValueError):
             return True  # what is wrong shows when it is read
 
+    def wait(self, seconds: float) -> bool:
+        """Whether something of the peer can be read, now or within *seconds*."""
+        if self.waiting():
+            return True
+        try:
+            return _readable(self._socket, seconds)
+        except (OSError, ValueError):
+            return True  # as above
+
+    @property
+    def own_address(self) -> str:
+        """The address of this machine that the peer sees, "" if there is none."""
+        try:
+            return str(self._socket.getsockname()[0])
+        except (OSError, IndexError):
+            return ""
+
     def send(self, data: bytes | bytearray | memoryview) -> None:
         """All of *data*. Raises LinkLost when the peer has gone or does not take it."""
         rest = memoryview(data)
@@ -162,9 +179,9 @@ class Link:
                 self._socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
 
 
-def _readable(sock: socket.socket) -> bool:
+def _readable(sock: socket.socket, seconds: float = 0.0) -> bool:
     if hasattr(select, "poll"):  # `select` knows only the first thousand descriptors
         poller = select.poll()
         poller.register(sock, select.POLLIN)
-        return bool(poller.poll(0))
-    return bool(select.select([sock], [], [], 0)[0])
+        return bool(poller.poll(int(seconds * 1000)))
+    return bool(select.select([sock], [], [], seconds)[0])

@@ -12,9 +12,12 @@ from core.net.dimse.association import Association, Context
 from core.net.dimse.faults import LinkLost, Refused, Violation
 from core.net.dimse.link import ABORT, ASSOCIATE_AC, ASSOCIATE_RJ, Link, Patience
 from core.net.dimse.negotiation import (
+    CALLED_UNKNOWN,
+    CALLING_UNKNOWN,
     Answer,
     Proposal,
     Proposed,
+    Rejection,
     Roles,
     read_acceptance,
     read_rejection,
@@ -77,11 +80,24 @@ def associate(
 
 
 def _connected(peer: Peer) -> socket.socket:
+    where = f"{peer.host}:{peer.port}"
     try:
         sock = socket.create_connection((peer.host, peer.port), timeout=CONNECT_S)
-    except (OSError, UnicodeError) as error:
+    except ConnectionRefusedError as error:
         raise Unreachable(
-            f"{peer.host}:{peer.port} cannot be reached.", "Check address, port and that it is running."
+            f"{where} refuses the connection: nothing takes associations at this port.",
+            "Check the port, and that the other side is running.",
+        ) from error
+    except TimeoutError as error:
+        raise Unreachable(
+            f"{where} does not answer within {CONNECT_S:.0f} seconds.",
+            "Check the address, the network and firewalls between.",
+        ) from error
+    except (socket.gaierror, UnicodeError) as error:
+        raise Unreachable(f"The network does not know the name {peer.host}.", "Check the address.") from error
+    except OSError as error:
+        raise Unreachable(
+            f"{where} cannot be reached.", "Check address, port and that it is running."
         ) from error
     if peer.tls is None:
         return sock
@@ -95,16 +111,9 @@ def _connected(peer: Peer) -> socket.socket:
 
 
 def _negotiated(link: Link, peer: Peer, proposal: Proposal, answer_s: float) -> Association:
-    link.send(request(proposal))
-    kind, content = link.read(answer_s)
+    kind, content = _answer(link, peer, proposal, answer_s)
     if kind == ASSOCIATE_RJ:
-        why = read_rejection(bytes(content))
-        raise Refused(
-            f"{peer.called} rejects the association: {why.words}.",
-            "Check both AE titles, and that the other side knows ours."
-            if why.lasting
-            else "Try again later.",
-        )
+        raise _refused(peer, read_rejection(bytes(content)))
     if kind == ABORT:
         raise LinkLost(f"{peer.called} aborted the association.", "Try again.")
     if kind != ASSOCIATE_AC:
@@ -125,6 +134,32 @@ def _negotiated(link: Link, peer: Peer, proposal: Proposal, answer_s: float) -> 
         association.release()
         raise Refused(f"{peer.called} takes none of what was proposed.", "Ask what it supports.")
     return association
+
+
+def _answer(link: Link, peer: Peer, proposal: Proposal, answer_s: float) -> tuple[int, memoryview]:
+    """What comes back. Raises LinkLost, which says what kind of peer behaves so."""
+    try:
+        link.send(request(proposal))
+        return link.read(answer_s)
+    except LinkLost as error:
+        raise LinkLost(
+            f"{peer.host}:{peer.port} is there, but does not answer as a DICOM node. {error.message}",
+            "Check the port, and whether the other side wants TLS or knows this machine.",
+        ) from error
+
+
+def _refused(peer: Peer, why: Rejection) -> Refused:
+    """The error for a rejection, with what to do about it."""
+    code = (why.source, why.reason)
+    if code == (CALLED_UNKNOWN.source, CALLED_UNKNOWN.reason):
+        remedy = f"Ask for the AE title of the node at {peer.host}:{peer.port}; {peer.called} is wrong."
+    elif code == (CALLING_UNKNOWN.source, CALLING_UNKNOWN.reason):
+        remedy = f"Have its administrator enter our AE title, {peer.calling}."
+    elif why.lasting:
+        remedy = "Check both AE titles, and that the other side knows ours."
+    else:
+        remedy = "Try again later."
+    return Refused(f"{peer.called} rejects the association: {why.words}.", remedy)
 
 
 def contexts_of(association: Association, abstract_syntax: str) -> Iterable[Context]:
