@@ -129,6 +129,7 @@ class MainWindow(QMainWindow):
             self.keeper.start()
         self.transfers.look_back(self._offer_to_go_on)
         self.status.measure()
+        self.imports.get_ready()
 
     def _offer_to_go_on(self, left: Sequence[Transfer]) -> None:
         if not left:

@@ -24,7 +24,7 @@ from core.dicom.tree import Patient, Series, Study
 from ui.importing.scan_page import ScanPage
 from ui.importing.session import ScanSession, Stage
 from ui.importing.start_page import StartPage
-from ui.importing.study_views import view_of
+from ui.importing.study_views import get_ready, view_of
 from ui.messages import Kind, Message, MessageBar, announce, framed
 from ui.models.study_node import Node
 from ui.models.study_view import StudyView
@@ -113,6 +113,10 @@ class ImportPage(QWidget):
             action.setShortcut(QKeySequence(keys))
             action.triggered.connect(lambda _on=False, slot=slot: slot())
             self.addAction(action)
+
+    def get_ready(self) -> None:
+        """Load ahead, in the background, what the first disc will need."""
+        self._services.tasks.call(get_ready, done=lambda _loaded: None, failed=lambda _told_when_needed: None)
 
     # -- the source
 

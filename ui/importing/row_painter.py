@@ -8,9 +8,10 @@ Qt's own, painted once and kept.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from PySide6.QtCore import QPoint, QRect, QSize, QSizeF, Qt
-from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPixmap
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QStyle, QStyleOptionViewItem, QTreeView
 
 from core.dicom.tree import Series
@@ -33,8 +34,19 @@ _KEPT = 2000
 """So many shortened titles are remembered."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where the parts of a row of one kind lie, relative to the top of the row; alike for all such rows."""
+
+    branch: QRect
+    cell: QRect
+    texts: tuple[tuple[int, QRect, int], ...]
+    """Column, box and alignment flags of every column that is shown."""
+
+
 class RowPainter:
-    """What the rows of one view need to be painted. `forget` it when the style or the colours change."""
+    """What the rows of one view need to be painted. `begin` before each painting of the view's window;
+    `forget` when the style or the colours change."""
 
     def __init__(self, view: QTreeView, model: StudyTree) -> None:
         self._view = view
@@ -42,12 +54,21 @@ class RowPainter:
         self._pixmaps: dict[tuple[object, ...], QPixmap] = {}
         self._boxes: dict[tuple[int, int, int], QRect] = {}
         self._cut: dict[tuple[str, int], str] = {}
+        self._places: dict[tuple[bool, int], _Places] = {}
+        self._ratio = 1.0
+        self._pen = QPen()
 
     def forget(self) -> None:
         """Paint branch and check box anew, and ask again where the text goes."""
         self._pixmaps.clear()
         self._boxes.clear()
         self._cut.clear()
+
+    def begin(self) -> None:
+        """Columns may have moved since the window was painted last; until it is done they stay."""
+        self._places.clear()
+        self._ratio = self._view.devicePixelRatioF()
+        self._pen = QPen(QColor(tokens().text))
 
     def paint(
         self,
@@ -58,33 +79,48 @@ class RowPainter:
         hovered: bool,
     ) -> None:
         """Paint the row of *index*, which fills `option.rect`."""
-        view, row, node = self._view, option.rect, self._model.node(index)
-        now = tokens()
+        row, node = option.rect, self._model.node(index)
         if selected or hovered:
+            now = tokens()
             painter.fillRect(row, QColor(now.selection if selected else now.hover))
-        painter.setPen(QColor(now.text))
+        leaf, high, top = isinstance(node.item, Series), row.height(), row.top()
+        places = self._places.get((leaf, high))
+        if places is None:
+            places = self._places[leaf, high] = self._placed(option, leaf, high)
+        painter.setPen(self._pen)
         painter.setFont(option.font)
-        painter.setLayoutDirection(view.layoutDirection())
-        top, high = row.top(), row.height()
+        painter.setLayoutDirection(self._view.layoutDirection())
+        painter.translate(0, top)
+        try:
+            if not leaf:  # a series has nothing to unfold, and there are no lines between the rows
+                self._branch(painter, places.branch, index, selected)
+            self._tick_box(painter, option, places.cell, node)
+            for column, box, flags in places.texts:
+                text = cell(node, column)
+                if column == _NAME:
+                    text = self._shortened(text, box.width(), option)
+                painter.drawText(box, flags, text)
+        finally:
+            painter.translate(0, -top)
+
+    def _placed(self, option: QStyleOptionViewItem, leaf: bool, high: int) -> _Places:
+        view = self._view
+        side = view.layoutDirection()
+        texts, beside, name = [], QRect(), QRect()
         for column in _COLUMNS:
             wide = view.columnWidth(column)
             if not wide:  # hidden
                 continue
-            cell_box = QRect(view.columnViewportPosition(column), top, wide, high)
+            box = QRect(view.columnViewportPosition(column), 0, wide, high)
             if column == _NAME:
-                branch = view.indentation() * (3 if isinstance(node.item, Series) else 2)
-                beside = QRect(cell_box.left(), top, branch, high)
-                inside = cell_box.adjusted(branch, 0, 0, 0)
-                side = view.layoutDirection()
-                self._branch(painter, QStyle.visualRect(side, cell_box, beside), index, node, selected)
-                cell_box = QStyle.visualRect(side, cell_box, inside)
-                self._tick_box(painter, option, cell_box, node)
-            text = self._text_box(option, column, cell_box.size()).translated(cell_box.topLeft())
-            self._text(painter, option, text, cell(node, column), column)
+                branch = view.indentation() * (3 if leaf else 2)
+                beside = QStyle.visualRect(side, box, QRect(box.left(), 0, branch, high))
+                box = name = QStyle.visualRect(side, box, box.adjusted(branch, 0, 0, 0))
+            text = self._text_box(option, column, box.size()).translated(box.topLeft())
+            texts.append((column, text, _LINE | int(QStyle.visualAlignment(side, ALIGNMENTS[column]))))
+        return _Places(beside, name, tuple(texts))
 
-    def _branch(self, painter: QPainter, box: QRect, index: Index, node: Node, selected: bool) -> None:
-        if isinstance(node.item, Series):
-            return  # nothing to unfold, and no lines between the rows
+    def _branch(self, painter: QPainter, box: QRect, index: Index, selected: bool) -> None:
         key = ("branch", box.width(), box.height(), self._view.isExpanded(index), selected)
         self._put(painter, box, key, lambda onto, area: self._view.drawBranches(onto, area, index))
 
@@ -117,7 +153,7 @@ class RowPainter:
         draw: Callable[[QPainter, QRect], None],
     ) -> None:
         """Paint what is kept under *key*, or have it drawn once."""
-        ratio = self._view.devicePixelRatioF()
+        ratio = self._ratio
         kept = self._pixmaps.get((ratio, *key))
         if kept is None:
             kept = QPixmap((QSizeF(box.size()) * ratio).toSize())
@@ -152,18 +188,11 @@ class RowPainter:
             box = self._boxes[key] = box.adjusted(margin, 0, -margin, 0)
         return box
 
-    def _text(
-        self, painter: QPainter, option: QStyleOptionViewItem, box: QRect, text: str, column: int
-    ) -> None:
-        if column == _NAME:
-            key = (text, box.width())
-            cut = self._cut.get(key)
-            if cut is None:
-                if len(self._cut) >= _KEPT:
-                    self._cut.clear()
-                metrics = QFontMetrics(option.font)
-                cut = self._cut[key] = metrics.elidedText(text, Qt.TextElideMode.ElideRight, box.width())
-            text = cut
-        painter.drawText(
-            box, _LINE | int(QStyle.visualAlignment(self._view.layoutDirection(), ALIGNMENTS[column])), text
-        )
+    def _shortened(self, text: str, wide: int, option: QStyleOptionViewItem) -> str:
+        cut = self._cut.get((text, wide))
+        if cut is None:
+            if len(self._cut) >= _KEPT:
+                self._cut.clear()
+            metrics = QFontMetrics(option.font)
+            cut = self._cut[text, wide] = metrics.elidedText(text, Qt.TextElideMode.ElideRight, wide)
+        return cut

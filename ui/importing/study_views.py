@@ -82,6 +82,14 @@ def _attachment(path: Path) -> AttachmentView:
     return AttachmentView(str(path), path.name, "application/pdf", size)
 
 
+def get_ready() -> tuple[object, ...]:
+    """Load what the first thumbnail needs: amid the reading of a disc, loading it held the window up."""
+    from core.dicom import details, encapsulated
+    from core.imaging import render, stack
+
+    return details, encapsulated, render, stack
+
+
 def _thumbnail(scan: Scan, found: Found) -> bytes:
     from core.imaging.render import thumbnail
 

@@ -219,6 +219,7 @@ class DiscTree(QTreeView):
         if self.viewport().underMouse():
             under = self.indexAt(self.viewport().mapFromGlobal(QCursor.pos()))
             self._hovered = self._model.node(under) if under.isValid() else None
+        self._rows.begin()
         super().paintEvent(event)
 
     def drawRow(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
