@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ui.archive.archives import Archives
     from ui.models.study_view import StudyView
     from ui.viewer.viewers import Viewers
+    from ui.worklist.page import WorklistPage
 
 FIRST_SIZE = (1280, 800)
 SMALLEST = (960, 640)
@@ -56,6 +57,7 @@ class MainWindow(QMainWindow):
         self.viewers: Viewers | None = None
         self._leaving = False
         self._archive: Archives | None = None
+        self._worklist: WorklistPage | None = None
         self.setWindowTitle(self.tr("Filmjacket"))
         self.setWindowIcon(application_icon())
         self.setMinimumSize(*SMALLEST)
@@ -179,9 +181,7 @@ class MainWindow(QMainWindow):
                 sent.cancelAsked.connect(self.ask_to_cancel)
                 return sent
             case Page.WORKLIST:
-                from ui.worklist.page import WorklistPage
-
-                return WorklistPage(self.services, self.keeper)
+                return self._make_worklist()
             case Page.SETTINGS:
                 from ui.settings.page import SettingsPage
 
@@ -195,6 +195,19 @@ class MainWindow(QMainWindow):
         self._archive.openViewer.connect(self.open_viewer)
         self._archive.sendOrder.connect(self.ask_to_send)
         return self._archive
+
+    def _make_worklist(self) -> QWidget:
+        from ui.worklist.page import WorklistPage
+
+        self._worklist = WorklistPage(self.services, self.keeper)
+        self._worklist.showStudy.connect(self.show_study)
+        return self._worklist
+
+    def show_study(self, words: str) -> None:
+        """Look for a study in the local archive."""
+        self.search()
+        if self._archive is not None:
+            self._archive.find_here(words)
 
     def show_page(self, page: Page) -> None:
         """Bring *page* to the front."""
@@ -271,6 +284,8 @@ class MainWindow(QMainWindow):
         """The archive came, went or got something new: the page looks again when it is seen."""
         if self._archive is not None:
             self._archive.refresh()
+        if self._worklist is not None:
+            self._worklist.refresh()
 
     def _start_again(self) -> None:
         self.messages.put_away()

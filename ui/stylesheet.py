@@ -90,10 +90,10 @@ QToolButton[role="chip"]:hover, QPushButton[role="chip"]:hover { background: $ho
 QToolButton[role="chip"]:checked, QPushButton[role="chip"]:checked { background: $selection;
   border-color: $primary; font-weight: 600; }
 
-QLineEdit, QPlainTextEdit, QTextEdit, QSpinBox, QDateEdit, QComboBox {
+QLineEdit, QPlainTextEdit, QTextEdit, QSpinBox, QDateEdit, QTimeEdit, QComboBox {
   background: $surface; border: 1px solid $field_border; border-radius: 6px; padding: 5px 8px;
   selection-background-color: $primary; selection-color: $on_primary; min-height: 20px; }
-QLineEdit:disabled, QSpinBox:disabled, QComboBox:disabled, QDateEdit:disabled {
+QLineEdit:disabled, QSpinBox:disabled, QComboBox:disabled, QDateEdit:disabled, QTimeEdit:disabled {
   background: $background; color: $faded; border-color: $border; }
 QAbstractSpinBox QLineEdit { border: none; background: transparent; padding: 0 0 0 8px; min-height: 0; }
 QComboBox::drop-down { border: none; width: 26px; }
@@ -101,9 +101,10 @@ QComboBox::down-arrow, QDateEdit::down-arrow { image: url($caret); width: 12px; 
 QDateEdit::drop-down { border: none; width: 26px; }
 QComboBox QAbstractItemView { background: $surface; border: 1px solid $border; padding: 4px;
   selection-background-color: $selection; selection-color: $text; }
-QSpinBox::up-button, QSpinBox::down-button { border: none; background: transparent; width: 22px; }
-QSpinBox::up-arrow { image: url($caret_up); width: 10px; height: 10px; }
-QSpinBox::down-arrow { image: url($caret); width: 10px; height: 10px; }
+QSpinBox::up-button, QSpinBox::down-button, QTimeEdit::up-button, QTimeEdit::down-button {
+  border: none; background: transparent; width: 22px; }
+QSpinBox::up-arrow, QTimeEdit::up-arrow { image: url($caret_up); width: 10px; height: 10px; }
+QSpinBox::down-arrow, QTimeEdit::down-arrow { image: url($caret); width: 10px; height: 10px; }
 
 QCheckBox, QRadioButton { spacing: 8px; padding: 2px; background: transparent; }
 QCheckBox::indicator, QTreeView::indicator, QTableView::indicator, QListView::indicator {

@@ -18,7 +18,7 @@ DESKTOP = "/api/desktop/v1/namespaces"
 class EntryRow:
     """One entry; *fields* by DICOM keyword, *state* a Procedure Step State.
 
-    *uid* "": an order that is no entry yet. *ours*: it was begun at the desktop. *studies* belong to it
+    *uid* "": an order that is no entry yet. *ours*: in progress, ours to finish. *studies* belong to it
     beside its own *study_uid*.
     """
 

@@ -1,7 +1,8 @@
 """The worklist at the desktop: entries are made, edited, begun, finished, given up, removed, and filled.
 
 Whoever begins an entry claims it with a transaction UID (PS3.4 CC.1.1). The desktop's is kept here, so that
-an entry begun today can be completed tomorrow, whatever became of the window.
+an entry begun today can be completed tomorrow, whatever became of the window. What nobody claimed although it
+is in progress (a modality performs it, by MPPS, or files were added) people may finish, too.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ SENTENCES = {
     Status.ALREADY_COMPLETED: "This entry was completed already.",
     Status.COMPLETED_BEFORE: "This entry is completed: it cannot be cancelled.",
 }
-ELSEWHERE = "A modality or another station performs it, and is the one to finish it."
+ELSEWHERE = "Whoever claimed it is the one to finish it."
 
 
 class Filing(Protocol):
@@ -204,11 +205,9 @@ class Desk:
 
     def _check(self, connection: Connection, item: Workitem, act: Act) -> None:
         """Raises Conflict where the table of states forbids it, in a person's words."""
-        ours = claimed_since(connection, item) is not None
-        rightly = True if item.state is State.SCHEDULED else ours
+        ours = not item.transaction_uid or claimed_since(connection, item) is not None
+        rightly = item.state is not State.IN_PROGRESS or ours
         status = status_of(item.state, act, locked_rightly=rightly)
-        if item.state in (State.COMPLETED, State.CANCELED):
-            status = status_of(item.state, act, locked_rightly=True)
         if status is not Status.DONE:
             remedy = ELSEWHERE if status is Status.WRONG_LOCK else ""
             raise Conflict(SENTENCES.get(status, str(status)), remedy)

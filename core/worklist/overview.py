@@ -40,7 +40,7 @@ class Wanted:
 class Entry:
     """One line: an item, or an order that is none yet (*uid* "").
 
-    *ours*: the desktop claimed it. *studies* were filed under it.
+    *ours*: it is in progress and the desktop's to finish. *studies* were filed under it.
     """
 
     uid: str
@@ -106,7 +106,7 @@ class Overview:
 
 
 def _entry(item: Workitem, ours: Collection[str], studies: Mapping[str, str]) -> Entry:
-    mine = item.state is State.IN_PROGRESS and item.transaction_uid in ours
+    mine = item.state is State.IN_PROGRESS and item.transaction_uid in {"", *ours}
     return Entry(item.uid, item.study_uid, item.said, item.state, item.revision, mine, sorted(studies))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from datetime import date
 from typing import Any
 
 import httpx
@@ -14,21 +13,9 @@ from core.media.samples import SampleStudy
 from core.net.credentials import Credentials, Token
 from core.net.v3_client import V3Client
 from core.net.worklist_client import EntryRow, WorklistClient
+from tests.core.worklist_entries import SAID, TODAY
 from tests.server.conftest import CANARY, PASSWORDS, TOKEN, Served, error_of, store
 
-TODAY = f"{date.today():%Y%m%d}"
-SAID = {
-    "PatientName": "Änderung^Karl=山田^太郎",
-    "PatientID": "W-1",
-    "PatientBirthDate": "19700102",
-    "PatientSex": "M",
-    "AccessionNumber": "ACC-77",
-    "Modality": "CT",
-    "ScheduledStationAETitle": "CT1",
-    "ScheduledProcedureStepStartDate": TODAY,
-    "ScheduledProcedureStepStartTime": "0930",
-    "ScheduledProcedureStepDescription": "CT Abdomen",
-}
 LIST = "/api/desktop/v1/namespaces/default/worklist"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from core.errors import Unreachable
 from core.media import samples
 from core.net.records import AttachmentRow
 from core.upload.nouns import Failure, StudyReceipt, UploadReceipt
+from tests.core.worklist_entries import SAID
 from tests.ui import fakes
 from tests.ui.test_send import order_of
 from tests.ui.viewing import FakeClient, mixed_study, row
@@ -34,6 +36,9 @@ from ui.uploads.page import SentPage
 from ui.uploads.transfers import State, Transfer
 from ui.viewer.keys_dialog import KeysDialog
 from ui.viewer.window import ViewerWindow
+from ui.worklist.entry_form import EntryForm
+from ui.worklist.page import WorklistPage
+from ui.worklist.reason import ReasonDialog
 
 Screen = Callable[[], QWidget]
 
@@ -47,6 +52,7 @@ class Screens:
         self._folder = folder
         self.client = FakeClient([row(n) for n in range(3)])
         self.client.trashed = [row(7)]
+        self.client.session = WorklistSession()
         pdf = AttachmentRow("g1", "v1", "Befund.pdf", "application/pdf", 9, "desk", "2024-05-01T10:00:00Z")
         self.client.attachments["1.2.2"] = [(pdf, b"")]
         failed = (Failure("1.2.3", "IM7", "REASON"),)
@@ -165,6 +171,40 @@ class Screens:
         remote.panel.show_study(view_of_source(mixed_study(samples.SampleStudy(patient=fakes.ANNA))))
         return self.window
 
+    def worklist(self) -> QWidget:
+        """An entry in progress with a study."""
+        page = self._worklist()
+        page.list.table.choose("1.2")
+        self._qtbot.waitUntil(lambda: len(page._studies) == 1, timeout=5000)
+        return self.window
+
+    def entry_form(self) -> QWidget:
+        """With everything shown and something wrong."""
+        page = self._worklist()
+        page.list.table.choose("1.1")
+        page.edit()
+        form = page.findChild(EntryForm)
+        assert form is not None
+        form.more.setChecked(True)
+        form.fields["PatientName"].more.setChecked(True)  # type: ignore[attr-defined]  # the name's field
+        form.fields["PatientID"].show_value("")
+        form.save()
+        return form
+
+    def reason(self) -> QWidget:
+        page = self._worklist()
+        page.panel.cancel_button.click()
+        dialog = page.findChild(ReasonDialog)
+        assert dialog is not None
+        return dialog
+
+    def _worklist(self) -> WorklistPage:
+        self.window.show_page(Page.WORKLIST)
+        page = self.window.page(Page.WORKLIST)
+        assert isinstance(page, WorklistPage)
+        self._qtbot.waitUntil(lambda: page.model.rowCount() == 3, timeout=5000)
+        return page
+
     def settings(self) -> QWidget:
         self.window.show_page(Page.SETTINGS)
         return self.window
@@ -213,6 +253,21 @@ class Screens:
         return path
 
 
+class WorklistSession:
+    """Answers the worklist's questions with three entries, one of them an order."""
+
+    def request(self, method: str, path: str, **_: Any) -> Any:
+        """The answer, whatever is asked."""
+        states = (("1.1", "SCHEDULED", False), ("1.2", "IN PROGRESS", True), ("", "SCHEDULED", False))
+        rows = [
+            {"uid": uid, "study_uid": f"1.3.{n}", "state": state, "revision": 1, "ours": ours,
+             "studies": ["1.2.2"] if ours else [], "fields": {**SAID, "PatientID": f"W-{n}"}}
+            for n, (uid, state, ours) in enumerate(states)
+        ]  # fmt: skip
+        answer = {"version": "1", "same": False, "entries": rows, "more": False}
+        return SimpleNamespace(object=lambda: answer, json=lambda: rows[0])
+
+
 class Archive(fakes.FakeArchive):
     """A local archive that runs, with a made-up client."""
 
@@ -228,7 +283,7 @@ class Archive(fakes.FakeArchive):
 NAMES = (
     "start", "scanned", "details", "attachments", "skipped", "sent_here", "archive", "deleted",
     "remote", "sent", "settings", "sheet", "destination", "receipt", "help", "decision", "viewer",
-    "viewer_keys",
+    "viewer_keys", "worklist", "entry_form", "reason",
 )  # fmt: skip
 
 

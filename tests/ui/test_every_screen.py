@@ -157,7 +157,7 @@ def marked(qapp: QApplication) -> Iterator[None]:
 
 
 DATA = re.compile(
-    r"M(Ü|UE?)LLER|Mueller|YAMADA|山田|Anna|Tarou|12345|JP-77|RAD_CD|older\.zip|Befund|Clinic|joan|FILMJACKET|Filmjacket"
+    r"M(Ü|UE?)LLER|Mueller|ÄNDERUNG|ACC-77|ECG\b|YAMADA|山田|Anna|Tarou|12345|JP-77|RAD_CD|older\.zip|Befund|Clinic|joan|FILMJACKET|Filmjacket"
     r"|CT\b|MR\b|US\b|CR\b|Abdomen|Knee|Thorax|Schädel|axial|desk|ID00|AUTORUN|DICOMDIR|127\.0\.0\.1|archive\.example"
     r"|v3:|MESSAGE|REMEDY|REASON|IM7|application/pdf|\bkB\b|\bMB\b|GB\b|OT\b|SR\b|PDF$|pytest"
 )

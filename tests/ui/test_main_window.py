@@ -125,7 +125,7 @@ def test_an_archive_held_by_another_process_is_said_with_a_way_on(qtbot: QtBot, 
     ],
 )
 def test_pages_by_key(qtbot: QtBot, make: Any, keys_: str, page: Page) -> None:
-    window = make()
+    window = make(settings=fakes.FakeSettings(Settings(desktop=DesktopSettings(local_archive=False))))
     window.show_page(Page.SENT if page is not Page.SENT else Page.IMPORT)
     _press(qtbot, window, keys_)
     assert window.stack.currentIndex() == page
@@ -244,7 +244,7 @@ def test_every_control_has_a_name(qtbot: QtBot, make: Any, tmp_path: Path) -> No
     qtbot.waitUntil(lambda: window.imports.session.stage is Stage.DONE, timeout=3000)
     order = order_of("Yamada", "Müller")
     window.transfers.begin(order)
-    for page in (Page.IMPORT, Page.SENT, Page.WORKLIST, Page.SETTINGS):
+    for page in (Page.IMPORT, Page.SENT, Page.SETTINGS):
         window.show_page(page)
     done = Transfer("t", State.DONE, job=fakes.FakeJob())
     tops = [

@@ -176,6 +176,7 @@ class FakeClient:
     calls: list[str] = field(default_factory=list)
     threads: set[str] = field(default_factory=set)
     source: MemorySource | None = None
+    session: Any = None
 
     def _called(self, name: str) -> None:
         self.calls.append(name)

@@ -71,6 +71,13 @@ class Archives(QWidget):
         """The local archive came, went or got something new."""
         self.local.refresh()
 
+    def find_here(self, words: str) -> None:
+        """Look for *words* in the local archive, on any day."""
+        self.chooser.setCurrentIndex(0)
+        self.local.search.clear()
+        self.local.search.text.setText(words)
+        self.local.search.now()
+
     def refresh_names(self) -> None:
         """List what is saved now; the chosen one stays chosen if it is still there."""
         chosen = self.chooser.currentData() or ""

@@ -28,6 +28,7 @@ def keys() -> list[tuple[str, str]]:
         ("Ctrl+,", _tr("Settings")),
         ("Ctrl+F", _tr("Search the archive")),
         ("Ctrl+O", _tr("Open a folder")),
+        ("Ctrl+N", _tr("A new entry, on the Worklist page")),
         ("Space", _tr("Tick or untick the chosen row")),
         ("Enter", _tr("Open the chosen series in the viewer")),
         ("Ctrl+Enter", _tr("Send what is ticked")),
