@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from core.dicom.refs import Found
 from core.dicom.tree import Tree
 from core.errors import BadInput, NotFound
+from core.net.adding import Adding, Naming, of_study
 from ui.archive.search_line import Search
 from ui.services import Archived, Order, Picked
 
@@ -55,6 +56,10 @@ class Calls:
         if not picked:
             raise NotFound("study", "This study has no images any more.")
         return Order(Archived(namespace, study_uid), picked, {study_uid: names}, destination="")
+
+    def adding(self, namespace: str, study_uid: str, files: Sequence[Path], naming: Naming) -> Adding:
+        """Files on their way to the images of a study; it runs by itself, as a task."""
+        return Adding(self._archive.client, of_study(namespace, study_uid), files, naming)
 
     def attach(self, namespace: str, study_uid: str, path: Path, uploaded_by: str) -> str:
         """Add a PDF; gives back its name. Raises BadInput if it is none."""

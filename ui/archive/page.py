@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import KnownError, Unreachable
+from ui.archive.adding import AddingFiles
 from ui.archive.calls import Calls
 from ui.archive.deleting import Deleting, who_of
 from ui.archive.search_line import SearchLine
@@ -75,7 +76,7 @@ class ArchivePage(QWidget):
         self.send_button = QPushButton(
             icon("ph.paper-plane-tilt", before_text=True), self.tr("Send to…"), self
         )
-        self.attach_button = QPushButton(icon("ph.paperclip", before_text=True), self.tr("Attach PDF…"), self)
+        self.attach_button = QPushButton(icon("ph.paperclip", before_text=True), self.tr("Attach…"), self)
         self.open_button = QPushButton(icon("ph.eye", "on_primary", before_text=True), self.tr("Open"), self)
         self._deleting = Deleting(
             self._calls,
@@ -84,6 +85,7 @@ class ArchivePage(QWidget):
             lambda: services.settings.now.serve.trash_days,
             self,
         )
+        self._adding = AddingFiles(self._calls, services.jobs, self.messages, self)
         self.trash_button = QPushButton(icon("ph.trash", before_text=True), self.tr("Deleted…"), self)
         self.trash = TrashView(self._calls, self._tasks, self)
         self.front = QWidget(self)
@@ -139,9 +141,12 @@ class ArchivePage(QWidget):
         self.panel.openAttachment.connect(self.open_attachment)
         self.panel.addPdf.connect(lambda path: self.attach(Path(path)))
         self.open_button.clicked.connect(lambda: self.open())
-        self.attach_button.clicked.connect(lambda: self.panel.attachments.choose())
+        self.attach_button.clicked.connect(lambda: self.add_files())
+        self.panel.take_files()
+        self.panel.filesDropped.connect(self.add_files)
         self.send_button.clicked.connect(lambda: self.send())
         self.delete_button.clicked.connect(lambda: self.delete())
+        self._adding.added.connect(lambda _row: self._added())
         self._deleting.deleted.connect(self._deleted)
         self._deleting.restored.connect(self._restored)
         self._deleting.failed.connect(self._fail)
@@ -326,8 +331,18 @@ class ArchivePage(QWidget):
                 failed=self._fail,
             )
 
+    def add_files(self, files: Sequence[Path] = ()) -> None:
+        """Let the person add files to the images of the chosen study, *files* to begin with."""
+        if self._chosen is not None:
+            self._adding.ask(self._chosen, files)
+
+    def _added(self) -> None:
+        self.panel.tabs.setCurrentIndex(0)
+        self._detail = None
+        self._look()
+
     def attach(self, path: Path) -> None:
-        """Add a PDF to the chosen study."""
+        """Attach a PDF beside the images of the chosen study."""
         row = self._chosen
         if row is None:
             return

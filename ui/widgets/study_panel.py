@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QModelIndex, QSize, Qt, Signal
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QLabel,
@@ -21,6 +22,7 @@ from ui.models.study_view import StudyView
 from ui.tasks import Tasks
 from ui.widgets.attachments_tab import AttachmentsTab
 from ui.widgets.banner import StudyBanner
+from ui.widgets.chosen_files import dropped
 from ui.widgets.details_tab import DetailsTab
 from ui.widgets.series_card import SeriesCard
 from ui.widgets.skipped_tab import SkippedTab
@@ -34,11 +36,13 @@ class StudyPanel(QWidget):
         openSeries(str): UID of the series to look at (double click, Enter).
         openAttachment(str): id of the attachment to open.
         addPdf(str): path of a PDF to attach to the shown study.
+        filesDropped(list): paths of files to add to its images; only after `take_files`.
     """
 
     openSeries = Signal(str)
     openAttachment = Signal(str)
     addPdf = Signal(str)
+    filesDropped = Signal(list)
 
     def __init__(self, tasks: Tasks, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -115,6 +119,18 @@ class StudyPanel(QWidget):
 
     def sizeHint(self) -> QSize:
         return QSize(480, 560)
+
+    def take_files(self) -> None:
+        """From now on files may be dropped here; on the tab of attachments a PDF stays one."""
+        self.setAcceptDrops(True)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if self.study is not None and dropped(event):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        self.filesDropped.emit(dropped(event))
+        event.acceptProposedAction()
 
     def show_study(self, view: StudyView | None) -> None:
         """Show *view*, or the hint if there is none."""

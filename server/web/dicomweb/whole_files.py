@@ -7,18 +7,11 @@ from pathlib import Path
 
 from core.errors import BadInput, Unsupported
 from core.media.assemble import Content, Mismatch
-from server.web.dicomweb.bulk_kinds import JPEG_OF, PDF, PNG, content_of, of_raster
+from core.media.kinds import JPEG, JPEG_2000, PDF, PNG, media_type_of
+from server.web.dicomweb.bulk_kinds import JPEG_OF, content_of, of_raster
 from server.web.wrapping import Wrapper
 
-JPEG, JPEG_2000, MP4, MPEG = "image/jpeg", "image/jp2", "video/mp4", "video/mpeg"
-NONE_OF_THEM = "The file is no PDF, no JPEG, PNG or JPEG 2000 picture, and no MPEG-2 or MP4 video."
-PDF_WITHIN = 1024
-"""A PDF may have other bytes before its header (ISO 32000-1, implementation note 13)."""
 LAST_BYTES = 4096
-HEAD = 2 << 10
-PHOTO_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif")
-PACKET = 188
-DICOM_AT = 128
 SYCC, ENUMERATED = 18, 1
 """Of the colour specification box of JP2 (ISO 15444-1 I.5.3.3)."""
 METHOD_OF_JPEG = "ISO_10918_1"
@@ -38,34 +31,6 @@ async def content_in(path: Path, size: int, wrapper: Wrapper) -> Content:
     if kind == JPEG_2000:
         return await wrapper.run(lambda: _jpeg_2000(path, size))
     return await wrapper.run(lambda: _looked_into(path, size, kind))
-
-
-def media_type_of(path: Path) -> str:
-    """By first bytes, whatever name it has. Raises Unsupported."""
-    with path.open("rb") as stream:
-        head = stream.read(HEAD)
-    starts: tuple[tuple[bytes, str], ...] = (
-        (b"\xff\xd8\xff", JPEG),
-        (b"\x89PNG\r\n\x1a\n", PNG),
-        (b"\0\0\0\x0cjP  ", JPEG_2000),
-        (b"\xff\x4f\xff\x51", JPEG_2000),
-        (b"\0\0\1\xba", MPEG),
-        (b"\0\0\1\xb3", MPEG),
-    )
-    found = next((kind for start, kind in starts if head.startswith(start)), "")
-    if found:
-        return found
-    if head[DICOM_AT : DICOM_AT + 4] == b"DICM":
-        raise Unsupported("The file is a DICOM object already: store it as it is, or import it.")
-    if head[4:8] == b"ftyp":
-        if head[8:12] in PHOTO_BRANDS:
-            raise Unsupported("HEIC and AVIF pictures cannot be stored: save it as a JPEG picture.")
-        return MP4
-    if head[:1] == b"\x47" and head[PACKET : PACKET + 1] == b"\x47":
-        return MPEG
-    if b"%PDF-" in head[:PDF_WITHIN]:
-        return PDF
-    raise Unsupported(NONE_OF_THEM, "Save it as one of those.")
 
 
 async def _document(path: Path, size: int, wrapper: Wrapper) -> Content:
