@@ -16,12 +16,14 @@ from core.media import samples
 from core.net.records import AttachmentRow
 from core.upload.nouns import Failure, StudyReceipt, UploadReceipt
 from tests.core.worklist_entries import SAID
+from tests.plain_files import every_kind
 from tests.ui import fakes
 from tests.ui.test_send import order_of
 from tests.ui.viewing import FakeClient, mixed_study, row
 from tests.ui.viewing import view_of as view_of_source
 from ui.archive.archives import Archives
 from ui.archive.page import ArchivePage
+from ui.dialogs.add_files import AddFilesDialog
 from ui.dialogs.decision import Decision
 from ui.dialogs.destination import DestinationDialog
 from ui.dialogs.help import HelpDialog
@@ -229,6 +231,20 @@ class Screens:
         assert found is not None
         return found
 
+    def adding(self) -> QWidget:
+        """Files of each kind about to be added to a study."""
+        self.archive()
+        files = []
+        for name, data in every_kind().items():
+            files.append(self._folder / name)
+            files[-1].write_bytes(data)
+        self._archive().add_files(files)
+        found = self._archive().findChild(AddFilesDialog)
+        assert found is not None
+        self._qtbot.waitUntil(lambda: len(found.chosen.files) == len(files), timeout=5000)
+        found.chosen.list.setCurrentRow(0)
+        return found
+
     def viewer(self) -> QWidget:
         source = mixed_study(samples.SampleStudy(patient=fakes.ANNA))
         view = view_of_source(source)
@@ -282,7 +298,7 @@ class Archive(fakes.FakeArchive):
 
 NAMES = (
     "start", "scanned", "details", "attachments", "skipped", "sent_here", "archive", "deleted",
-    "remote", "sent", "settings", "sheet", "destination", "receipt", "help", "decision", "viewer",
+    "remote", "sent", "settings", "sheet", "destination", "receipt", "help", "decision", "adding", "viewer",
     "viewer_keys", "worklist", "entry_form", "reason",
 )  # fmt: skip
 

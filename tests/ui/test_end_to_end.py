@@ -22,7 +22,10 @@ from app.commands.desktop import services
 from app.paths import prepare
 from core import log
 from core.media import samples
+from tests.plain_files import jpeg, mp4
 from ui.archive.archives import Archives
+from ui.archive.page import ArchivePage
+from ui.dialogs.add_files import AddFilesDialog
 from ui.dialogs.send_sheet import SendSheet
 from ui.importing.session import Stage
 from ui.main_window import MainWindow, Page
@@ -102,6 +105,27 @@ def look_and_close(qtbot: QtBot, window: MainWindow) -> None:
     qtbot.waitUntil(lambda: window.viewers is not None and not window.viewers.windows, timeout=5000)
 
 
+def add_to_images(qtbot: QtBot, archive: ArchivePage, folder: Path) -> None:
+    """A document, a picture and a film, chosen at the page, are series of the study afterwards."""
+    files = [folder / "letter.pdf", folder / "wound.jpg", folder / "clip.mp4"]
+    for path, data in zip(files, (samples.pdf_report(["Letter"]), jpeg(), mp4()), strict=True):
+        path.write_bytes(data)
+    archive.add_files(files)
+    dialog = archive.findChild(AddFilesDialog)
+    assert dialog is not None and "CANARY, Phi" in dialog.banner.text()
+    qtbot.waitUntil(lambda: dialog.chosen.files == files)
+    dialog.title.setText("Brought along")
+    dialog.add_button.click()
+    qtbot.waitUntil(lambda: archive.messages.isVisible(), timeout=20_000)
+    assert archive.messages.text.text().startswith("3 files were added to the images of CANARY, Phi")
+    qtbot.waitUntil(
+        lambda: archive.panel.study is not None and archive.panel.study.images == 9, timeout=20_000
+    )
+    assert archive.panel.study is not None
+    new = [each for each in archive.panel.study.series if each.description == "Brought along"]
+    assert sorted(each.modality for each in new) == ["DOC", "OT", "XC"]
+
+
 def test_from_a_disc_to_the_archive_to_the_screen(
     qtbot: QtBot, window: MainWindow, disc: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -152,6 +176,8 @@ def test_from_a_disc_to_the_archive_to_the_screen(
     assert [a.name for a in archive.panel.study.attachments] == ["Befund.pdf"]
     archive.open()
     look_and_close(qtbot, window)
+
+    add_to_images(qtbot, archive, tmp_path)
     said = caplog.text + "".join(p.read_text("utf-8") for p in (tmp_path / "data").rglob("*.log"))
     assert "CANARY" not in said.upper()
     assert "19451224" not in said

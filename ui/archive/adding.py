@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 
 
 class AddingFiles(QObject):
-    """Says what was done in *messages*; *jobs* does the sending.
+    """Says in *messages* what was done.
 
     Signals: `added(object)` with the row.
     """
 
     added = Signal(object)
 
-    def __init__(self, calls: Calls, jobs: Tasks, messages: MessageBar, parent: QWidget) -> None:
+    def __init__(self, calls: Calls, tasks: Tasks, messages: MessageBar, parent: QWidget) -> None:
         super().__init__(parent)
         self._calls = calls
-        self._jobs = jobs
+        self._tasks = tasks
         self._messages = messages
         self._window = parent
 
     def ask(self, row: StudyRowLike, files: Sequence[Path] = ()) -> None:
         """Let the person choose files, *files* to begin with, and add them."""
-        dialog = AddFilesDialog(self._target(row), self._jobs, files, self._window)
+        dialog = AddFilesDialog(self._target(row), self._tasks, files, self._window)
         dialog.added.connect(partial(self._added, row))
         dialog.open()
 

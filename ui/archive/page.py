@@ -85,7 +85,7 @@ class ArchivePage(QWidget):
             lambda: services.settings.now.serve.trash_days,
             self,
         )
-        self._adding = AddingFiles(self._calls, services.jobs, self.messages, self)
+        self._adding = AddingFiles(self._calls, services.tasks, self.messages, self)
         self.trash_button = QPushButton(icon("ph.trash", before_text=True), self.tr("Deleted…"), self)
         self.trash = TrashView(self._calls, self._tasks, self)
         self.front = QWidget(self)

@@ -12,7 +12,7 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
-    QFormLayout,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -124,16 +124,21 @@ class AddFilesDialog(QDialog):
         hint.setWordWrap(True)
         return hint
 
-    def _fields(self) -> QFormLayout:
+    def _fields(self) -> QGridLayout:
         self.title.setMaxLength(LONGEST_TITLE)
         self.title.setPlaceholderText(self.tr("As the file is called"))
         self.pictures.addItem(self.tr("Scans or screenshots"), False)
         self.pictures.addItem(self.tr("Photographs"), True)
-        form = QFormLayout()
+        form = QGridLayout()
         form.setHorizontalSpacing(12)
         form.setVerticalSpacing(8)
-        form.addRow(self.tr("&Title"), self.title)
-        form.addRow(self.tr("&Pictures are"), self.pictures)
+        form.setColumnStretch(1, 1)
+        fields = ((self.tr("&Title"), self.title), (self.tr("&Pictures are"), self.pictures))
+        for row, (words, field) in enumerate(fields):
+            label = QLabel(words, self)
+            label.setBuddy(field)
+            form.addWidget(label, row, 0)
+            form.addWidget(field, row, 1)
         return form
 
     def _foot(self) -> QVBoxLayout:
@@ -152,7 +157,8 @@ class AddFilesDialog(QDialog):
         self.cancel_button.clicked.connect(self.reject)
         line = QHBoxLayout()
         line.setSpacing(8)
-        line.addWidget(self.numbers, 1)
+        line.addWidget(self.numbers)
+        line.addStretch(1)
         line.addWidget(self.stop_button)
         line.addWidget(self.cancel_button)
         line.addWidget(self.add_button)

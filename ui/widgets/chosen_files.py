@@ -57,7 +57,7 @@ class ChosenFiles(QWidget):
         self._tasks = tasks
         self.list = QListWidget(self)
         self.choose_button = QPushButton(icon("ph.plus", before_text=True), self.tr("Choose &files…"), self)
-        self.remove_button = QPushButton(icon("ph.x", before_text=True), self.tr("Take &off"), self)
+        self.remove_button = QPushButton(icon("ph.x", before_text=True), self.tr("&Remove"), self)
         self._build()
 
     def _build(self) -> None:
