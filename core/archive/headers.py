@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Row, select
 
 from core.archive.blobs import Blobs
@@ -81,7 +82,7 @@ class Headers:
         packed = self._connection.execute(query).scalar()
         if packed is None:
             return {}
-        described = json.loads(gzip.decompress(packed))
+        described = msgspec.json.decode(gzip.decompress(packed))
         return {(each["sop_uid"], each["version"]): each["attributes"] for each in described}
 
     def _read(self, row: Row[Any]) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Row, bindparam, func, select
 
 from core.archive.blobs import Blobs
@@ -233,8 +234,8 @@ class _Writer:
     def _load_studies(self, ids: set[int]) -> None:
         """Modalities of studies, and what their images have in common."""
         for study_id, modalities, common in _OF_STUDIES(self._connection, {"ids": json.dumps(sorted(ids))}):
-            found = sorted(set(filter(None, json.loads(modalities))))
-            self._studies[study_id] = found, json.loads(common) if common else {}
+            found = sorted(set(filter(None, msgspec.json.decode(modalities))))
+            self._studies[study_id] = found, msgspec.json.decode(common) if common else {}
 
     def _count(self, series_id: int) -> int:
         if series_id not in self._images:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from core import errors
 from core.dicom.inside import NotPdf, NotVideo
 
@@ -117,5 +119,8 @@ def document(
 
 
 def encode(value: object) -> bytes:
-    """Compact JSON in UTF-8."""
-    return COMPACT.encode(value).encode("utf-8", "replace")
+    """Compact JSON in UTF-8; a number that is none is null, half a surrogate pair a question mark."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return COMPACT.encode(value).encode("utf-8", "replace")

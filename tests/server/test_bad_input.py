@@ -11,7 +11,7 @@ import pytest
 
 from core.errors import SourceFault
 from core.media.samples import SampleStudy, ct_slice, part10
-from server.web.errors import kind_of
+from server.web.errors import encode, kind_of
 from tests.server.conftest import CANARY, NAMESPACE, PASSWORDS, Served, Stored, error_of, raw
 
 pytestmark = pytest.mark.usefixtures("caplog")  # the archive warns of such callers, as it should
@@ -316,3 +316,10 @@ def test_many_at_once(served: Served) -> None:
 @pytest.mark.parametrize(("lasting", "status"), [(True, 415), (False, 507)])
 def test_a_stored_object_that_cannot_be_read_is_no_fault_of_ours(lasting: bool, status: int) -> None:
     assert kind_of(SourceFault("A stored object cannot be read.", lasting=lasting)).status == status
+
+
+def test_what_utf_8_or_json_cannot_say_is_written_all_the_same() -> None:
+    assert (
+        encode({"name": "a\ud800b", "sum": 10**30}) == b'{"name":"a?b","sum":1000000000000000000000000000000}'
+    )
+    assert encode([1.5, float("nan"), "M\u00fcller"]) == b'[1.5,null,"M\xc3\xbcller"]'
