@@ -20,6 +20,8 @@ from core.net.v3_client import V3Client
 BASE = "/api/v3/storage/dicomweb"
 PIECE = 1 << 20
 EVERY_S = 0.1
+ANSWER_S, SLOWEST_DISK = 120.0, 10_000_000
+"""The archive makes objects of the files before it answers: seconds, and bytes a second."""
 SAYS = " It says: "
 NUMBERED = re.compile(r"File (\d+) of \d+: ")
 
@@ -122,7 +124,8 @@ class Adding:
         headers = {"Content-Type": f"multipart/form-data; boundary={self._boundary}"}
         try:
             session = self._client().session
-            answer = session.post_pieces(self._place, lambda: self._pieces(sizes), headers)
+            patience = ANSWER_S + sum(sizes) / SLOWEST_DISK
+            answer = session.post_pieces(self._place, lambda: self._pieces(sizes), headers, answer_s=patience)
         except Stopped:
             raise
         except KnownError as error:

@@ -62,23 +62,31 @@ class Poster:
 
         return self._post(path, pieces, {"Content-Length": str(size), **headers})
 
-    def post_pieces(self, path: str, pieces: Pieces, headers: Mapping[str, str]) -> Answer:
-        """The same for a body whose size is not known beforehand: it goes in chunks (RFC 9112 7.1)."""
+    def post_pieces(
+        self, path: str, pieces: Pieces, headers: Mapping[str, str], *, answer_s: float | None = None
+    ) -> Answer:
+        """The same for a body whose size is not known beforehand: it goes in chunks (RFC 9112 7.1).
+
+        *answer_s* is more, or less, patience with the answer than usual.
+        """
 
         headers = {"Transfer-Encoding": "chunked", **headers}
-        return self._post(path, lambda: _chunked(pieces()), headers)
+        return self._post(path, lambda: _chunked(pieces()), headers, answer_s)
 
-    def _post(self, path: str, pieces: Pieces, headers: Mapping[str, str]) -> Answer:
+    def _post(
+        self, path: str, pieces: Pieces, headers: Mapping[str, str], answer_s: float | None = None
+    ) -> Answer:
+        answer_s = self._times.answer_s if answer_s is None else answer_s
         try:
             connection, kept = self._take()
             try:
-                return self._send_over(connection, path, pieces(), headers)
+                return self._send_over(connection, path, pieces(), headers, answer_s=answer_s)
             except HUNG_UP:
                 if not kept:
                     raise
             # a kept connection that was just being closed says nothing of the peer
             connection = self._admit(self._connect())
-            return self._send_over(connection, path, pieces(), headers)
+            return self._send_over(connection, path, pieces(), headers, answer_s=answer_s)
         except TimeoutError as error:
             raise TookTooLong(*too_slow(self._address.peer)) from error
         except ssl.SSLError as error:
@@ -104,10 +112,12 @@ class Poster:
         path: str,
         pieces: Iterator[bytes],
         headers: Mapping[str, str],
+        *,
+        answer_s: float,
     ) -> Answer:
         reusable = False
         try:
-            answer, reusable = self._exchange(connection, path, pieces, headers)
+            answer, reusable = self._exchange(connection, path, pieces, headers, answer_s=answer_s)
             return answer
         finally:
             self._give_back(connection, reusable=reusable)
@@ -118,13 +128,15 @@ class Poster:
         path: str,
         pieces: Iterator[bytes],
         headers: Mapping[str, str],
+        *,
+        answer_s: float,
     ) -> tuple[Answer, bool]:
         connection.putrequest("POST", self._address.prefix + path, skip_accept_encoding=True)
         for name, value in headers.items():
             connection.putheader(name, value)
         complete = self._send(connection, pieces)
         if connection.sock is not None:
-            connection.sock.settimeout(self._times.answer_s)
+            connection.sock.settimeout(answer_s)
         response = connection.getresponse()
         content = response.read(LARGEST_ANSWER + 1)
         if len(content) > LARGEST_ANSWER:

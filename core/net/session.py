@@ -75,11 +75,15 @@ class Session:
 
         return self._welcome(exchange)
 
-    def post_pieces(self, path: str, pieces: Pieces, headers: Mapping[str, str]) -> Answer:
+    def post_pieces(
+        self, path: str, pieces: Pieces, headers: Mapping[str, str], *, answer_s: float | None = None
+    ) -> Answer:
         """POST a body piece by piece, 2xx only. Raises KnownError, and what *pieces* raises."""
-        return self._welcome(
-            lambda authorization: self.poster.post_pieces(path, pieces, {**authorization, **headers})
-        )
+
+        def exchange(authorization: Mapping[str, str]) -> Answer:
+            return self.poster.post_pieces(path, pieces, {**authorization, **headers}, answer_s=answer_s)
+
+        return self._welcome(exchange)
 
     @contextmanager
     def stream(self, path: str, *, headers: Mapping[str, str] | None = None) -> Iterator[Iterator[bytes]]:
