@@ -73,7 +73,7 @@ def run(options: Options) -> int:
         raise Usage("Attributes are for pictures, documents and videos: DICOM files are sent as they are.")
     if not files:
         raise Usage("There is nothing to send here.", f"It sends DICOM files and {' '.join(MEDIA_TYPES)}.")
-    bulk = _described(options, others) if others else ([], "")
+    bulk = _described(options, others, resource.partition("/studies/")[2]) if others else ([], "")
     report, started = Report(options.url), time.monotonic()
     with closing(DicomWebClient(options.url, from_environment(os.environ))) as client:
         sender = _Sender(client, resource, options.form, report)
@@ -129,10 +129,13 @@ def _requests(files: Sequence[Path]) -> Iterator[list[Path]]:
         yield some
 
 
-def _described(options: Options, files: Sequence[tuple[Path, str]]) -> tuple[list[Part], str]:
-    """Parts with metadata and bulk data, and the media type of the former. Raises Usage."""
+def _described(options: Options, files: Sequence[tuple[Path, str]], study_uid: str) -> tuple[list[Part], str]:
+    """Parts with metadata and bulk data, and the media type of the former. Raises Usage.
+
+    *study_uid* is that of the address, "" if it names no study.
+    """
     try:
-        describer = Describer(options.attributes, photographs=options.photographs)
+        describer = Describer(options.attributes, photographs=options.photographs, study_uid=study_uid)
         models = [describer.metadata(kind, f"bulk{number}") for number, (_, kind) in enumerate(files, 1)]
     except BadInput as error:
         raise Usage(error.message, error.remedy) from error

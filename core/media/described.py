@@ -31,13 +31,13 @@ NO_KEY = "An attribute is given as KEY=VALUE, the key a keyword or a tag of eigh
 class Describer:
     """Makes the metadata of one sending: one study and one series of each class, unless *attributes* say so.
 
-    Raises BadInput for an attribute that cannot be understood.
+    The study is *study_uid*, else a new one. Raises BadInput for an attribute that cannot be understood.
     """
 
-    def __init__(self, attributes: Sequence[str], *, photographs: bool) -> None:
+    def __init__(self, attributes: Sequence[str], *, photographs: bool, study_uid: str = "") -> None:
         self._given = [_parsed(each) for each in attributes]
         self._photographs = photographs
-        self._study = fresh_uid("study")
+        self._study = study_uid or fresh_uid("study")
         self._series: dict[str, str] = {}
         self._number = 0
 

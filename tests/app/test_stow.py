@@ -97,6 +97,20 @@ def test_a_mixed_folder_as_xml(url: str, folder: Path, capsys: pytest.CaptureFix
     assert {m["00400275"]["Value"][0]["00400009"]["Value"][0] for m in metadata_of(document)} == {"7"}
 
 
+def test_files_for_a_study_that_is_there_need_no_attributes(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["stow", "-u", url, "object1.dcm", "--json"]) == 0
+    told(capsys)
+    assert cli.main(["stow", "-u", f"{url}/{STUDY.uid}", "img.jpeg", "report.pdf", "--json"]) == 0
+    document = told(capsys)
+    assert document["complete"] and len(document["stored"]) == 2
+    found = {model["00080018"]["Value"][0]: model for model in metadata_of(document)}
+    for sop_uid in document["stored"]:
+        assert found[sop_uid]["00100020"]["Value"] == ["CANARY-3"]
+        assert found[sop_uid]["00080050"]["Value"] == [STUDY.accession_number]
+
+
 def test_some_stored_and_some_not(url: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "broken.jpg").write_bytes(b"no picture")
     assert cli.main(["stow", "-u", url, "img.jpeg", "broken.jpg", "--json"]) == 1
