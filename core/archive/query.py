@@ -105,24 +105,33 @@ class Search:
         self._below = [test for test in tests if _level(test) > query.level]
         alone = len(self._below) == 1 and query.level is Level.STUDY and not self.laid.any
         self._certain = alone and _certain(self._below[0])
+        self._left = [test for test in self._own if self.laid.any or not _exact(test)]
         self._order = _order(query)
 
     def page(self) -> tuple[Sequence[Row[Any]], bool]:
         """The rows asked for, columns prefixed `s_`, `e_`, `i_`, and whether there are more."""
         first, limit = self._query.offset, self._query.limit
-        if self._own or self._below:
+        if self._left or self._below:
             found = list(islice(self._matches(), first, first + limit + 1))
         else:
-            statement = self._candidates().limit(limit + 1).offset(first)
+            statement = self.candidates().limit(limit + 1).offset(first)
             found = list(self._connection.execute(statement))
         return found[:limit], len(found) > limit
 
     def count(self) -> int:
         """How many there are."""
-        if self._own or self._below:
+        if self._left or self._below:
             return sum(1 for _ in self._matches())
-        counted = select(func.count()).select_from(self._candidates().order_by(None).subquery())
+        counted = select(func.count()).select_from(self.candidates().order_by(None).subquery())
         return self._connection.execute(counted).scalar_one()
+
+    def of_rows(self) -> list[Test] | None:
+        """What candidates must still be tested for, if their own columns tell; None if more is needed."""
+        if self.laid.any or (self._below and not self._certain):
+            return None
+        tags = [path[0] for test in self._left for path in test.paths if len(path) == 1]
+        known = all(tag in COLUMNS and COLUMNS[tag][0] <= self._query.level for tag in tags)
+        return self._left if known and len(tags) == sum(len(test.paths) for test in self._left) else None
 
     def first_image(self, row: Row[Any]) -> Row[Any] | None:
         """The image that came first, for what a study or series says on its own."""
@@ -132,8 +141,8 @@ class Search:
         return self._connection.execute(_first_of(self._query.level), {"own": own}).first()
 
     def _matches(self) -> Iterator[Row[Any]]:
-        for row in self._connection.execute(self._candidates()):
-            if all(test.matches(lambda path, row=row: self._values(row, path)) for test in self._own) and (  # type: ignore[misc] # bound now
+        for row in self._connection.execute(self.candidates()):
+            if all(test.matches(lambda path, row=row: self._values(row, path)) for test in self._left) and (  # type: ignore[misc] # bound now
                 not self._below or self._certain or self._holds(row)
             ):
                 yield row
@@ -173,7 +182,8 @@ class Search:
         found = _OF_ALL_IMAGES[tag](self._connection, {"study_id": study_id})
         return sorted(value for (value,) in found)
 
-    def _candidates(self) -> Select[Any]:
+    def candidates(self) -> Select[Any]:
+        """Rows among which all matches are, in the order of the answer."""
         query = self._query
         statement = _select(query.level)
         few = any(not key.empty and key.path in FEW for key in query.keys)
@@ -240,7 +250,7 @@ def _first_of(level: Level) -> Select[Any]:
 @cache
 def _select(level: Level) -> Select[Any]:
     """Rows of a level with those above; only what is current, and each image where it came to first."""
-    statement = select(*_columns(level))
+    statement = select(*_columns(level)).select_from(studies)
     if level is Level.STUDY:
         return statement.where(studies.c.images > 0)
     if level is Level.SERIES:
@@ -278,6 +288,15 @@ def _certain(test: Test) -> bool:
     if isinstance(test, Moments) or test.empty or test.path not in {(0x0020000E,), (0x00080060,)}:
         return False
     return not any("*" in each or "?" in each for each in test.wanted)
+
+
+def _exact(test: Test) -> bool:
+    """Whether every row the catalog's condition leaves is a match."""
+    if isinstance(test, Moments) or test.empty:
+        return False
+    if test.path == (MODALITIES,):
+        return not any("*" in each or "?" in each for each in test.wanted)
+    return test.path in UIDS
 
 
 def _shown() -> ColumnElement[bool]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, Row, bindparam, func, select
 
 from core.archive.blobs import Blobs
 from core.archive.headers import plain
+from core.archive.listed import SERIES_IMAGES, Listed, listed
 from core.archive.nouns import StoredImage
 from core.archive.query import AVAILABILITY, COLUMNS, MODALITY, OF_ALL_IMAGES, TABLES, Level, Query, Search
 from core.archive.schema import instances, phi_sets, series
@@ -28,7 +30,6 @@ COMMON_OF_STUDY = (0x00080090, 0x00200010)
 """Referring physician and Study ID, which the catalog keeps for each image."""
 COMMON_OF_SERIES = (0x00080201, 0x00400244, 0x00400245)
 COMMON_OF_IMAGE = (0x00080201, 0x00280008, 0x00280010, 0x00280011, 0x00280100)
-SERIES_IMAGES = 0x00201209
 TEXT_VRS = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "LT", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
 STUDY_TAGS = (
     *(0x00080020, 0x00080030, 0x00080050, 0x00080051, 0x00080090, 0x00080096, 0x00080201, 0x00081030),
@@ -112,6 +113,13 @@ class Searcher:
             rows = search.page()[0]
             for row, model in zip(rows, _Writer(connection, search, query, fields).models(rows), strict=True):
                 yield _uids(row, query.level), model
+
+    @contextmanager
+    def listed(self, query: Query, tags: Collection[int]) -> Iterator[Listed | None]:
+        """All answers as rows of the catalog, of a snapshot held meanwhile; None where *tags*, or keys, want
+        more than the catalog knows. Raises as `answers`."""
+        with self._database.read() as connection:
+            yield listed(connection, Search(connection, self._blobs, query), query, tags)
 
     def images(self, query: Query) -> list[StoredImage]:
         """The images that match, a query of images, as they can be read. Raises as `answers`."""

@@ -88,7 +88,7 @@ class Database:
         try:
             with self.engine.connect() as connection:
                 yield connection
-        except DBAPIError as error:
+        except (DBAPIError, sqlite3.Error) as error:  # the latter of cursors that are the driver's own
             fault = storage_fault(error)
             if fault is None:
                 raise

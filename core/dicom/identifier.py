@@ -114,9 +114,9 @@ class Answering:
         self, identifier: Identifier, transfer_syntax_uid: str, *, explicit_tags: Iterable[int] = ()
     ) -> None:
         """*explicit_tags* are written beside those asked for."""
-        self._explicit = transfer_syntax_uid != IMPLICIT_LITTLE_UID
+        self.explicit = transfer_syntax_uid != IMPLICIT_LITTLE_UID
         self._asked = {tag: inner for tag, inner in identifier.asked.items() if tag != CHARSET}
-        self._tags = sorted({*self._asked, *explicit_tags})
+        self.tags = sorted({*self._asked, *explicit_tags})
         wanted = [identifier.charset] if identifier.charset else []
         self._charsets = [*wanted, *(each for each in (LATIN, UTF_8) if each not in wanted)]
 
@@ -125,7 +125,7 @@ class Answering:
         for terms in ("", *self._charsets):
             encodings = charset.codecs_of(terms.encode())
             try:
-                body = [(tag, self._element(tag, model.get(f"{tag:08X}"), encodings)) for tag in self._tags]
+                body = [(tag, self._element(tag, model.get(f"{tag:08X}"), encodings)) for tag in self.tags]
             except _Unfit:
                 continue
             if terms:
@@ -133,8 +133,20 @@ class Answering:
             return b"".join(part for _, part in sorted(body))
         raise BadInput("An answer cannot be written in any character set.")
 
+    def element(self, tag: int, element: Mapping[str, Any] | None) -> bytes:
+        """One element in ASCII, empty for None. Raises BadInput for other characters."""
+        try:
+            return self._element(tag, element, charset.codecs_of(b""))
+        except _Unfit as error:
+            raise BadInput("An element cannot be written in ASCII.") from error
+
+    def head(self, tag: int, vr: str) -> bytes:
+        """Of an element, what comes before its length; *vr* is one with a length of 16 bits."""
+        name = vr.encode() if self.explicit else b""
+        return struct.pack("<HH", tag >> 16, tag & 0xFFFF) + name
+
     def _element(self, tag: int, element: Mapping[str, Any] | None, encodings: tuple[str, ...]) -> bytes:
-        vr = str(element["vr"]) if element else _vr(tag)
+        vr = str(element["vr"]) if element else vr_of(tag)
         values = element.get("Value", ()) if element else ()
         if vr == "SQ":
             items = [self._item(tag, item, encodings) for item in values]
@@ -152,7 +164,7 @@ class Answering:
         if len(value) % 2:
             value += b"\0" if vr == "UI" else b" "
         group, element = tag >> 16, tag & 0xFFFF
-        if not self._explicit:
+        if not self.explicit:
             return struct.pack("<HHL", group, element, len(value)) + value
         name = vr.encode()
         if name in LONG_VRS:
@@ -167,7 +179,8 @@ class _Unfit(Exception):
 
 
 @lru_cache(maxsize=1024)
-def _vr(tag: int) -> str:
+def vr_of(tag: int) -> str:
+    """The VR PS3.6 gives an element."""
     return dictionary_vr(tag).decode()
 
 

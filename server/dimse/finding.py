@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from core.archive.matching_keys import NO_KEY_VRS, Key, key_of
 from core.archive.query import Level, Query
 from core.archive.returned import Fields, Searcher
+from core.dicom.answer_rows import AnswerRows, writable
 from core.dicom.elements import tag_text
 from core.dicom.identifier import Answering, Identifier, read_identifier
 from core.dicom.json_model import CHARSET, Model, element_of
@@ -97,10 +98,23 @@ class Finding:
         wanted = wanted_of(identifier, caller, patient_root=patient_root)
         writer = Answering(identifier, context.transfer_syntax, explicit_tags=(QUERY_LEVEL, RETRIEVE_AE))
         pending = Status.PENDING_WITH_UNSUPPORTED_KEYS if wanted.unsupported else Status.PENDING
-        level, title = element_of("CS", [wanted.level]), element_of("AE", [caller.called])
-        models = self._models(wanted)
-        more = {"00080052": level, "00080054": title}
-        return _told(association, message, pending, (writer.data_set(model | more) for model in models))
+        always = {
+            f"{QUERY_LEVEL:08X}": element_of("CS", [wanted.level]),
+            f"{RETRIEVE_AE:08X}": element_of("AE", [caller.called]),
+        }
+        with self._answers(wanted, writer, always) as answers:
+            return _told(association, message, pending, answers)
+
+    @contextmanager
+    def _answers(self, wanted: Wanted, writer: Answering, always: Model) -> Iterator[Iterator[bytes]]:
+        """The data sets of the answers: of rows of the catalog where these have all, else of models."""
+        tags = sorted(wanted.fields.tags)
+        if wanted.level != PATIENT and all(map(writable, tags)):
+            with self._searcher.listed(wanted.query, tags) as found:
+                if found is not None:
+                    yield map(AnswerRows(writer, found.tags, always).data_set, found.rows)
+                    return
+        yield (writer.data_set(model | always) for model in self._models(wanted))
 
     def _models(self, wanted: Wanted) -> Iterator[Model]:
         found = (model for _, model in self._searcher.each(wanted.query, wanted.fields))
@@ -110,8 +124,9 @@ class Finding:
 def _told(association: Association, message: Message, pending: Status, answers: Iterator[bytes]) -> Status:
     """Send every answer until it is cancelled; the last status. Raises as `receive` and *answers* do."""
     command = response(message.command, pending) | {Element.DATA_SET_TYPE: DATA_SET}
+    send = association.repeating(message.context.id, command)
     for number, data in enumerate(answers, 1):
-        association.send(message.context.id, command, data, more=True)
+        send(data)
         if number % CHECK_EVERY == 0 and cancelled(association, message):
             return Status.CANCEL
     return Status.SUCCESS

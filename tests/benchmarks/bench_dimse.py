@@ -58,7 +58,7 @@ def orthanc(folder: Path) -> Iterator[int]:
     """A fresh Orthanc with its defaults; its DICOM port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     configuration = {
         "DicomAet": AET, "DicomPort": port, "HttpServerEnabled": False, "DicomServerEnabled": True,
         "StorageDirectory": str(folder), "IndexDirectory": str(folder), "Plugins": [],
@@ -180,7 +180,7 @@ def told(name: str, wanted: float, ours: float, theirs: float, unit: str) -> Non
     """One line; *unit* "/s" is better when more."""
     ratio = ours / theirs if unit == "/s" else theirs / ours
     print(
-        f"{name:32} {ours:9.1f} {unit}, Orthanc {theirs:9.1f} {unit}: {ratio:6.2f}x, wanted {wanted:g}x, "
+        f"{name:32} {ours:9.2f} {unit}, Orthanc {theirs:9.2f} {unit}: {ratio:6.2f}x, wanted {wanted:g}x, "
         f"{'met' if ratio >= wanted else 'NOT MET'}; load {os.getloadavg()[0]:.1f}",
         flush=True,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -29,6 +29,8 @@ BY_USER, BY_PROVIDER = 0, 2
 
 _PDU = struct.Struct(">BxL")
 _PDV = struct.Struct(">LBB")
+_WHOLE = struct.Struct(">BxLLBB")
+"""Heads of a PDU with one value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +148,33 @@ class Association:
         context_id: int,
         command: Mapping[Element, Value],
         data: bytes | None = None,
-        *,
-        more: bool = False,
     ) -> None:
-        """One message; with *more* it may wait for the next one. Raises LinkLost."""
-        out = self._waiting
-        self._put(out, context_id, COMMAND, encode(command))
+        """One message, and what has waited for it. Raises LinkLost."""
+        self._put(self._waiting, context_id, COMMAND, encode(command))
         if data is not None:
-            self._put(out, context_id, 0, data)
-        if not more or len(out) >= GATHERED_BYTES:
-            self._waiting = bytearray()
-            self._link.send(out)
+            self._put(self._waiting, context_id, 0, data)
+        self._send_waiting()
+
+    def repeating(self, context_id: int, command: Mapping[Element, Value]) -> Callable[[bytes], None]:
+        """Sends the same command with one data set after the other; each may wait for the next one.
+
+        What it gives raises LinkLost.
+        """
+        head = bytearray()
+        self._put(head, context_id, COMMAND, encode(command))
+
+        def send(data: bytes) -> None:
+            out = self._waiting
+            out += head
+            if len(data) <= self._most:
+                out += _WHOLE.pack(P_DATA, len(data) + PDV_HEAD, len(data) + 2, context_id, LAST)
+                out += data
+            else:
+                self._put(out, context_id, 0, data)
+            if len(out) >= GATHERED_BYTES:
+                self._send_waiting()
+
+        return send
 
     def send_file(self, context_id: int, command: Mapping[Element, Value], file: BinaryIO, size: int) -> None:
         """One message whose data set is the next *size* bytes of *file*. Raises LinkLost, SourceFault.
@@ -218,6 +236,10 @@ class Association:
         """Abort it if it is not over, and close the connection."""
         self.abort()
         self._link.close()
+
+    def _send_waiting(self) -> None:
+        out, self._waiting = self._waiting, bytearray()
+        self._link.send(out)
 
     def _pdv(self, idle_s: float | None) -> tuple[int, int, memoryview]:
         """Context, control and data of the next presentation data value."""
