@@ -192,9 +192,10 @@ class DimseDestination:
             context = asking.context_for(association, asking.STUDY_ROOT_FIND)
             if context is not None:
                 keys = dict.fromkeys(STUDY_KEYS, "") | {"StudyInstanceUID": study_uid}
-                for found in asking.find(association, context, "STUDY", keys):
-                    if found.text(STUDY_KEYS["StudyInstanceUID"]) == study_uid:
-                        return _model_of_answer(found)
+                answers = asking.find(association, context, "STUDY", keys)
+                mine = [found for found in answers if found.text(STUDY_KEYS["StudyInstanceUID"]) == study_uid]
+                if mine:  # all were read: an association is not released with answers under way
+                    return _model_of_answer(mine[0])
                 raise KnownError(f"{self._peer.called} does not show the study yet.", "Try again.")
         with self._lock:
             header = next((h for h in self._sent.values() if h.study_instance_uid == study_uid), None)

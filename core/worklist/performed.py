@@ -21,6 +21,8 @@ from core.worklist.states import State
 from core.worklist.worklist import Workitem, Worklist
 
 TABLE = "performed_steps"
+MOST_KEPT, MOST_KEPT_LETTERS = 100, 8 << 20
+"""Data sets of one step, and their letters in Base64: the first and the latest are kept."""
 
 
 class Status(StrEnum):
@@ -64,13 +66,17 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Performed:
-    """One message of a modality: *status* None leaves it; *data* is its data set as it came."""
+    """One message of a modality: *status* None leaves it; *data* is its data set as it came.
+
+    *patient_id* is "" where it does not say whose step it is.
+    """
 
     namespace: str
     uid: str
     status: Status | None
     references: Sequence[Reference]
     data: bytes
+    patient_id: str = ""
 
 
 def status_of(text: str) -> Status:
@@ -94,7 +100,8 @@ class PerformedSteps:
     def create(self, said: Performed, actor: str) -> Future[Sequence[Workitem]]:
         """A step has begun; the items that moved.
 
-        Raises BadInput unless it is in progress, Conflict where its UID is taken.
+        Raises BadInput unless it is in progress, and of the patient it was scheduled for; Conflict where its
+        UID is taken.
         """
         status = said.status
         if status is None or not TRANSITIONS[None, status]:
@@ -119,12 +126,16 @@ class PerformedSteps:
             for item in orders:
                 if not self._worklist.in_study(connection, said.namespace, item.study_uid):
                     self._worklist.add(connection, item, actor)
+            self._check_patient(connection, said, said.references)
             return self._move(connection, said.namespace, said.references, status, actor)
 
         return self._worklist.written(work)
 
     def set(self, said: Performed, actor: str) -> Future[Sequence[Workitem]]:
-        """More is said of a step; the items that moved. Raises NotFound("step"), NoLonger."""
+        """More is said of a step; the items that moved.
+
+        Raises NotFound("step"), NoLonger, BadInput where it is not of the patient it was scheduled for.
+        """
 
         def work(connection: Connection) -> Sequence[Workitem]:
             table = Documents(self._database, connection).table(TABLE)
@@ -136,12 +147,25 @@ class PerformedSteps:
             after = said.status or before
             if not TRANSITIONS[before, after]:
                 raise NoLonger
-            changed = {"status": str(after), "data": [*row["data"], _text(said.data)]}
-            table.update(changed, doc_ids=[row.doc_id])
             references = [Reference(each[0], each[1]) for each in row["references"]]
+            self._check_patient(connection, said, references)
+            changed = {"status": str(after), "data": _kept([*row["data"], _text(said.data)])}
+            table.update(changed, doc_ids=[row.doc_id])
             return self._move(connection, said.namespace, references, after, actor)
 
         return self._worklist.written(work)
+
+    def _check_patient(
+        self, connection: Connection, said: Performed, references: Iterable[Reference]
+    ) -> None:
+        """Raises BadInput where somebody else is scheduled for a study that is said to be performed."""
+        for study_uid in {each.study_uid for each in references}:
+            for item in self._worklist.in_study(connection, said.namespace, study_uid):
+                scheduled = item.said.get("PatientID", "").strip()
+                if said.patient_id and scheduled and scheduled != said.patient_id:
+                    raise BadInput(
+                        "The Patient ID is not that of the worklist.", "Pick the patient's entry anew."
+                    )
 
     def _move(
         self,
@@ -178,6 +202,15 @@ class PerformedSteps:
 
 def _mine(namespace: str, uid: str) -> Any:
     return (Query().namespace == namespace) & (Query().uid == uid)
+
+
+def _kept(data: list[str]) -> list[str]:
+    """The first data set and the latest, as many as there is room for."""
+    first, *rest = data
+    rest = rest[1 - MOST_KEPT :]
+    while len(rest) > 1 and len(first) + sum(map(len, rest)) > MOST_KEPT_LETTERS:
+        rest = rest[1:]
+    return [first, *rest]
 
 
 def _text(data: bytes) -> str:

@@ -18,6 +18,7 @@ logger = logging.getLogger("filmjacket.dimse")
 PERFORMED_STEP = "1.2.840.10008.3.1.2.3.3"
 STEP_STATUS = 0x00400252
 SCHEDULED_STEPS = 0x00400270
+PATIENT_ID = 0x00100020
 STUDY_UID, STEP_ID = 0x0020000D, 0x00400009
 MAY_NO_LONGER = 0xA710
 """Error ID (0000,0903) of PS3.4 F.7.2.2.3."""
@@ -81,4 +82,5 @@ def said_of(data: bytes, syntax: str, namespace: str, uid: str) -> Performed:
         status_of(text) if text else None,
         [each for each in references if each.study_uid],
         data,
+        texts.get(PATIENT_ID, "").strip(),
     )

@@ -22,6 +22,7 @@ from core.imaging.recoder import Recoder
 from core.imaging.transcode import transcode
 from core.media.attached import encapsulate
 from core.media.samples import SampleStudy, ct_slice, part10, pdf_report
+from core.net.dimse import asking
 from core.net.dimse.asking import COMMITMENT, STUDY_ROOT_FIND, VERIFICATION
 from core.net.dimse.link import Patience
 from core.net.dimse.requestor import Peer
@@ -307,6 +308,63 @@ def test_a_peer_that_reports_commitment_elsewhere_is_asked_by_c_find() -> None:
     with other(contexts, handlers) as port, destination(port, "OTHER", wait_s=0.2) as to:
         send(to, header, data)
         assert to.held(STUDY.uid, [header.sop_instance_uid, "1.2"]) == {header.sop_instance_uid: ""}
+
+
+def test_reports_of_others_do_not_hold_up_a_commitment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The peer says yes, and then only reports what was asked before; C-STORE's answers must do."""
+    monkeypatch.setattr(asking, "MOST_REPORTS", 20)
+    told: list[int] = []
+
+    def act(event: Any) -> tuple[int, None]:
+        report = Dataset()
+        report.TransactionUID = "1.2.3"
+        report.ReferencedSOPSequence = []
+
+        def tell() -> None:
+            while event.assoc.is_established and len(told) < 500:
+                event.assoc.send_n_event_report(report, 1, COMMITMENT, "1.2.840.10008.1.20.1.1")
+                told.append(1)
+
+        threading.Timer(0.05, tell).start()
+        return 0x0000, None
+
+    handlers: Handlers = [(evt.EVT_C_STORE, lambda _event: 0), (evt.EVT_N_ACTION, act)]
+    with (
+        other([(CT, [EXPLICIT]), (COMMITMENT, [IMPLICIT])], handlers) as port,
+        destination(port, "OTHER", wait_s=30) as to,
+    ):
+        header, data = files(1)[0]
+        send(to, header, data)
+        assert to.held(STUDY.uid, [header.sop_instance_uid]) == {header.sop_instance_uid: ""}
+        assert 19 <= len(told) < 50
+
+
+def test_all_answers_are_read_before_the_association_is_released(tmp_path: Path) -> None:
+    """A peer that heeds no key gives every study; the right one is not the last."""
+    ended: list[int] = []
+
+    def find(event: Any) -> Iterator[tuple[int, Dataset | None]]:
+        for number in range(5):
+            answer = Dataset()
+            answer.QueryRetrieveLevel, answer.StudyInstanceUID = "STUDY", f"1.2.{number}"
+            if number == 1:
+                answer.StudyInstanceUID, answer.PatientID = STUDY.uid, STUDY.patient.patient_id
+            yield 0xFF00, answer
+        ended.append(1)
+
+    pdf = tmp_path / "report.pdf"
+    pdf.write_bytes(pdf_report(["Findings"]))
+    got: list[Dataset] = []
+
+    def store(event: Any) -> int:
+        got.append(event.dataset)
+        return 0
+
+    handlers: Handlers = [(evt.EVT_C_STORE, store), (evt.EVT_C_FIND, find)]
+    with other([(PDF, [EXPLICIT]), (STUDY_ROOT_FIND, [IMPLICIT])], handlers) as port:
+        with destination(port, "OTHER") as to:
+            to.attach(STUDY.uid, pdf, "report.pdf", "application/pdf")
+        assert ended == [1] and got[0].PatientID == STUDY.patient.patient_id
 
 
 def test_a_file_that_is_not_what_it_was_is_said_to_be(running: Running) -> None:

@@ -11,7 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from core.dicom.ports import Scheduled
-from core.worklist.performed import TRANSITIONS, Status
+from core.worklist.performed import MOST_KEPT, MOST_KEPT_LETTERS, TRANSITIONS, Status, _kept
 from core.worklist.states import State
 from core.worklist.worklist import Worklist
 from tests.dimse.gateways import IMPLICIT, Running, gateway, worklist_of
@@ -103,6 +103,38 @@ def test_an_order_becomes_an_item_when_it_is_performed(tmp_path: Path) -> None:
         assert association.send_n_create(step("IN PROGRESS"), MPPS, "1.9.1")[0].Status == 0
         (item,) = worklist_of(running.archive).of_study("default", "1.2.77")
         assert item.state is State.IN_PROGRESS and item.said["PatientName"] == "Probe^Paula"
+
+
+def test_a_step_of_another_patient_is_refused_and_moves_nothing(tmp_path: Path) -> None:
+    with gateway(tmp_path) as running, modality(running) as association:
+        items = worklist_of(running.archive)
+        items.create("default", ENTRY, actor="rita").result(9)
+        wrong, right, silent = step("IN PROGRESS"), step("IN PROGRESS"), step("IN PROGRESS")
+        wrong.PatientID, right.PatientID, silent.PatientID = "P2", "P1", ""
+        assert association.send_n_create(wrong, MPPS, "1.9.1")[0].Status == 0x0106
+        assert states(items) == [State.SCHEDULED]
+        assert association.send_n_create(right, MPPS, "1.9.1")[0].Status == 0, "nothing was kept of it"
+        assert association.send_n_create(silent, MPPS, "1.9.2")[0].Status == 0
+        done = step("COMPLETED")
+        done.PatientID = "P2"
+        assert association.send_n_set(done, MPPS, "1.9.1")[0].Status == 0x0106
+        assert states(items) == [State.IN_PROGRESS]
+        done.PatientID = "P1"
+        assert association.send_n_set(done, MPPS, "1.9.1")[0].Status == 0
+        assert states(items) == [State.COMPLETED]
+
+
+def test_of_many_updates_the_first_and_the_latest_are_kept() -> None:
+    texts = [str(number) for number in range(500)]
+    kept: list[str] = []
+    for text in texts:
+        kept = _kept([*kept, text])
+    assert kept == [texts[0], *texts[-MOST_KEPT + 1 :]]
+    large = "x" * (MOST_KEPT_LETTERS // 3)
+    assert _kept(["first", large, "old", large, "new", large]) == [
+        "first", "old", large, "new", large,
+    ]  # fmt: skip
+    assert _kept(["first", large * 4]) == ["first", large * 4]
 
 
 def test_only_the_step_that_is_named(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ MOST_ANSWERS = 100_000
 TICK_S = 0.2
 SILENCE_S = 120.0
 """So long a peer may search before it gives its next answer."""
+MOST_REPORTS = 100
+"""Messages while one report is waited for: those of earlier requests may come first."""
 REPORT_S = 15.0
 """So long a report of commitment is waited for; peers may send it later, over an association of their own."""
 
@@ -151,9 +153,10 @@ def commit(
     association.send(context.id, request, _encoded(asked, context.transfer_syntax))
     committed: frozenset[str] | None = None
     answered = False
-    while committed is None or not answered:
+    until = time.monotonic() + wait_s
+    for _ in range(MOST_REPORTS):
         try:
-            message = association.receive(wait_s)
+            message = association.receive(max(0.0, until - time.monotonic()))
         except (PeerReleases, LinkLost):
             if answered:
                 return committed
@@ -162,13 +165,15 @@ def commit(
             association.whole_data_set(message, MOST_ANSWER_BYTES)
             if message.command.status != 0:
                 raise KnownError(f"{association.called} does not take requests for commitment now.")
-            answered = True
+            answered, until = True, time.monotonic() + wait_s
         elif message.command.field == Field.N_EVENT_REPORT:
             report = _reported(association, message, transaction_uid)
             committed = committed if report is None else report
         else:
             raise unexpected()
-    return committed
+        if answered and committed is not None:
+            return committed
+    raise KnownError(f"{association.called} reports everything but what was asked.")
 
 
 def _reported(association: Association, message: Message, transaction_uid: str) -> frozenset[str] | None:

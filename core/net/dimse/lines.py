@@ -18,6 +18,8 @@ MOST_OPEN = 8
 BESIDE_S = 5.0
 """So long a peer may take to answer while it serves an association of ours; some serve one at a time."""
 
+GROW_S = 30.0
+"""So long a peer that refused one more association is taken to serve no more than it had then."""
 AGAIN_S, SOON_S = 0.2, 2.0
 """A peer that refuses is asked again after so long, if one of ours ended no longer ago than that."""
 
@@ -32,14 +34,18 @@ class Kind(NamedTuple):
 class Lines:
     """The associations of one peer; for any number of threads. One that failed is not used again."""
 
-    def __init__(self, peer: Peer, patience: Patience, *, beside_s: float = BESIDE_S) -> None:
+    def __init__(
+        self, peer: Peer, patience: Patience, *, beside_s: float = BESIDE_S, grow_s: float = GROW_S
+    ) -> None:
         self._peer = peer
         self._patience = patience
         self._beside_s = beside_s
+        self._grow_s = grow_s
         self._changed = threading.Condition()
         self._idle: list[tuple[Association, frozenset[Kind]]] = []
         self._open = 0
         self._most = MOST_OPEN
+        self._refused = 0.0
         self._ended = -SOON_S
 
     @contextmanager
@@ -84,9 +90,9 @@ class Lines:
             with self._changed:
                 found = next((each for each in reversed(self._idle) if kind in each[1]), None)
                 if found is None:
-                    if self._idle or self._open < self._most:
+                    if self._idle or self._room():
                         return None
-                    self._changed.wait()
+                    self._changed.wait(self._grow_s)
                     continue
                 self._idle.remove(found)
             if not found[0].waiting():
@@ -98,8 +104,8 @@ class Lines:
         """A new one. A peer that serves no more beside those it has is asked again when one is free."""
         while True:
             with self._changed:
-                while self._open >= self._most and not self._idle:
-                    self._changed.wait()
+                while not self._room() and not self._idle:
+                    self._changed.wait(self._grow_s)
                 others = self._open
                 spare = self._idle.pop(0)[0] if self._idle else None
                 self._open += spare is None
@@ -122,7 +128,15 @@ class Lines:
                         raise
                     if beside:
                         self._most = max(1, min(self._most, self._open))
+                        self._refused = monotonic()
                     self._changed.wait(AGAIN_S)
+
+    def _room(self) -> bool:
+        """Whether one more may be open; a peer that took no more is asked for one more after a while."""
+        if self._open == self._most < MOST_OPEN and monotonic() - self._refused > self._grow_s:
+            self._most += 1
+            self._refused = monotonic()
+        return self._open < self._most
 
     def _spare(self) -> Association | None:
         with self._changed:

@@ -1,0 +1,38 @@
+"""Associations kept to one peer: fewer where it takes fewer, and more again when it does."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from pathlib import Path
+from time import monotonic, sleep
+
+from core.net.dimse.lines import Kind, Lines
+from core.net.dimse.link import Patience
+from core.net.dimse.requestor import Peer
+from server.dimse.gateway import GatewayLimits
+from tests.dimse.gateways import AET, CT, EXPLICIT, VERIFICATION, gateway, opened
+
+
+def test_a_peer_that_took_no_more_associations_is_asked_again_later(tmp_path: Path) -> None:
+    limits = GatewayLimits(associations=2, patience=Patience(10, 10))
+    kind = Kind(CT, EXPLICIT)
+    with gateway(tmp_path / "data", limits=limits) as found:
+        lines = Lines(Peer(AET, "127.0.0.1", found.port), Patience(10, 10), grow_s=0.2)
+        second = threading.Event()
+
+        def take() -> None:
+            with lines.taken(kind, [kind]):
+                second.set()
+
+        thread = threading.Thread(target=take)
+        with closing(opened(found, VERIFICATION)) as other_peer, lines.taken(kind, [kind]):
+            thread.start()
+            until = monotonic() + 10
+            while not found.gateway.state().rejected and monotonic() < until:
+                sleep(0.01)
+            assert found.gateway.state().rejected and not second.is_set()
+            other_peer.close()
+            assert second.wait(10), "one more is asked for, while the first is in use"
+        thread.join()
+        lines.close()
