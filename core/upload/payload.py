@@ -6,11 +6,13 @@ import io
 import os
 import zlib
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 from zipfile import BadZipFile
 
 from core.dicom.digest import Hash, new_hash, version_of
 from core.errors import KnownError, SourceFault
+
+T = TypeVar("T")
 
 PIECE = 256 * 1024
 READ_AGAIN = "Clean the disc or try another drive, then go on with the upload."
@@ -68,6 +70,21 @@ class Payload(io.BufferedIOBase):
             raise changed()
         return piece
 
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # it is always given one
+        """As `read`, into memory of the caller."""
+        if self._stopped():
+            raise Stopped
+        view = buffer[: self._size - self._done]
+        count = self._reading(lambda: self._data.readinto(view)) or 0  # type: ignore[attr-defined]  # every binary file has it
+        if not count and view:
+            raise changed()
+        self._hash.update(view[:count])
+        self._done += count
+        self._moved(count)
+        if count and self._done == self._size and self._read(1):
+            raise changed()
+        return count
+
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Back to the start, to be read again; nothing else is possible."""
         if offset or whence != os.SEEK_SET:
@@ -92,8 +109,12 @@ class Payload(io.BufferedIOBase):
         return self.version
 
     def _read(self, size: int) -> bytes:
+        return self._reading(lambda: self._data.read(size)) if size else b""
+
+    def _reading(self, read: Callable[[], T]) -> T:
+        """What *read* gives. Raises SourceFault."""
         try:
-            return self._data.read(size) if size else b""
+            return read()
         except KnownError as error:
             raise SourceFault(error.message, error.remedy, lasting=True) from error
         except (OSError, EOFError, BadZipFile, zlib.error, ValueError) as error:

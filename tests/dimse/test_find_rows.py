@@ -73,7 +73,7 @@ def both(searcher: Searcher, identifier: Identifier, syntax: str) -> tuple[list[
     charset=st.sampled_from(("", "ISO_IR 100", "ISO_IR 192")),
 )
 def test_both_ways_lead_to_the_same_bytes(
-    searcher: Searcher, level: str, asked: set[int], keys: dict[int, int], syntax: str, charset: str
+    searcher: Searcher, *, level: str, asked: set[int], keys: dict[int, int], syntax: str, charset: str
 ) -> None:
     texts = {(tag,): "" for tag in asked} | {
         (tag,): KEYS[tag][number % len(KEYS[tag])] for tag, number in keys.items()

@@ -73,6 +73,7 @@ class Association:
         self._at = 0
         self._ended = False
         self._waiting = bytearray()
+        self._outgoing = bytearray()
         self._next_message_id = 0
 
     # Receiving
@@ -183,25 +184,20 @@ class Association:
         """
         out, self._waiting = self._waiting, bytearray()
         self._put(out, context_id, COMMAND, encode(command))
-        used, left = len(out), size
-        step = self._most
-        out.extend(bytes(min(SEND_BYTES, size + (size // step + 1) * (PDU_HEAD + PDV_HEAD))))
-        view = memoryview(out)
+        pieces = [memoryview(out)]
+        view = memoryview(self._read_buffer(size))
+        most, left = self._most, size
+        count = min(left, most)  # little at first: the peer has something to do while more is read
         while True:
-            count = min(step, left)
-            left -= count
-            if used + PDU_HEAD + PDV_HEAD + count > len(out):
-                self._link.send(view[:used])
-                used = 0
-            _PDU.pack_into(out, used, P_DATA, count + PDV_HEAD)
-            _PDV.pack_into(out, used + PDU_HEAD, count + 2, context_id, 0 if left else LAST)
-            used += PDU_HEAD + PDV_HEAD
-            if _read_into(file, view[used : used + count]) < count:
+            if _read_into(file, view[:count]) < count:
                 raise SourceFault("The object is shorter than it was.", "Send it again.")
-            used += count
+            left -= count
+            pieces += self._values(context_id, view[:count], ends=not left)
+            self._link.send_pieces(pieces)
             if not left:
-                self._link.send(view[:used])
                 return
+            pieces = []
+            count = min(left, len(view))
 
     # Ending
 
@@ -270,6 +266,21 @@ class Association:
             return self.contexts[context_id]
         except KeyError:
             raise Violation("The peer uses a presentation context that was not accepted.") from None
+
+    def _read_buffer(self, size: int) -> bytearray:
+        """Room for as many whole PDUs as are read and sent at once, or for all of *size* bytes."""
+        wanted = min(max(1, SEND_BYTES // self._most) * self._most, size)
+        if len(self._outgoing) < wanted:
+            self._outgoing = bytearray(wanted)
+        return self._outgoing
+
+    def _values(self, context_id: int, data: memoryview, *, ends: bool) -> Iterator[memoryview]:
+        """*data* as P-DATA-TF PDUs, not put together; *ends*: nothing comes after it."""
+        for start in range(0, max(len(data), 1), self._most):
+            part = data[start : start + self._most]
+            last = LAST if ends and start + self._most >= len(data) else 0
+            yield memoryview(_WHOLE.pack(P_DATA, len(part) + PDV_HEAD, len(part) + 2, context_id, last))
+            yield part
 
     def _put(self, out: bytearray, context_id: int, control: int, data: bytes) -> None:
         """Append *data* as P-DATA-TF PDUs."""

@@ -13,7 +13,10 @@ import socket
 import ssl
 import struct
 import time
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from core.net.dimse.faults import AbortReason, LinkLost, Violation
 
@@ -28,6 +31,8 @@ LEAST_ROOM = 64 << 10
 TICK_S = 5.0
 SLOWEST = 1024
 """Bytes a second: a peer that lets a PDU drip in slower than this does not hold a thread for ever."""
+MOST_PIECES = 256
+"""Of one call; systems take 1,024, or at least 16."""
 QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
 _HEAD = struct.Struct(">BxL")
@@ -57,6 +62,7 @@ class Link:
         self._view = memoryview(self._buffer)
         self._start = self._end = self._next = 0
         self._tls = isinstance(sock, ssl.SSLSocket)
+        self._gathers = hasattr(sock, "sendmsg") and not self._tls
         sock.settimeout(min(TICK_S, patience.stall_s))
         with contextlib.suppress(OSError):  # not everything with a socket's face is TCP
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -110,17 +116,16 @@ class Link:
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
         """All of *data*. Raises LinkLost when the peer has gone or does not take it."""
-        rest = memoryview(data)
+        self.send_pieces([memoryview(data)])
+
+    def send_pieces(self, pieces: Iterable[memoryview]) -> None:
+        """All of *pieces*, one behind the other, without putting them together. Raises as `send`."""
+        rest = deque(piece for piece in pieces if piece)
         until = time.monotonic() + self._patience.stall_s
         while rest:
-            try:
-                sent = self._socket.send(rest)
-            except (TimeoutError, ssl.SSLWantWriteError):
-                sent = 0
-            except OSError as error:
-                raise LinkLost("The connection to the peer broke.", "Try again.") from error
+            sent = self._send_some(rest)
             if sent:
-                rest = rest[sent:]
+                _drop(rest, sent)
                 until = time.monotonic() + self._patience.stall_s
             elif time.monotonic() > until:
                 raise LinkLost("The peer does not take what is sent.", "Try again.")
@@ -146,6 +151,17 @@ class Link:
         """Let go of the socket; calling it again does nothing."""
         with contextlib.suppress(OSError):
             self._socket.close()
+
+    def _send_some(self, pieces: Sequence[memoryview]) -> int:
+        """How many bytes of *pieces* the system takes; 0 if none for a while. Raises LinkLost."""
+        try:
+            if len(pieces) == 1 or not self._gathers:
+                return self._socket.send(pieces[0])
+            return self._socket.sendmsg(islice(pieces, MOST_PIECES))
+        except (TimeoutError, ssl.SSLWantWriteError):
+            return 0
+        except OSError as error:
+            raise LinkLost("The connection to the peer broke.", "Try again.") from error
 
     def _fill(self, wanted: int, patience_s: float) -> None:
         """Have *wanted* bytes in the buffer. Raises LinkLost."""
@@ -177,6 +193,14 @@ class Link:
         if QUICKACK is not None:
             with contextlib.suppress(OSError):
                 self._socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
+
+
+def _drop(pieces: deque[memoryview], count: int) -> None:
+    """Take the first *count* bytes away."""
+    while pieces and count >= len(pieces[0]):
+        count -= len(pieces.popleft())
+    if count:
+        pieces[0] = pieces[0][count:]
 
 
 def _readable(sock: socket.socket, seconds: float = 0.0) -> bool:

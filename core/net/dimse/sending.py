@@ -28,8 +28,8 @@ from core.net.dimse.link import Patience
 from core.net.dimse.requestor import Peer, Wish
 from core.net.dimse.store_scu import PLAIN, answered, send
 
-HEAD_BYTES = 64 << 10
-"""Read before it is known where the data set begins; file meta need a few hundred bytes."""
+HEAD_BYTES, LONGEST_HEAD = 4 << 10, 64 << 10
+"""Read before it is known where the data set begins; file meta need a few hundred bytes, seldom more."""
 PATIENCE = Patience(idle_s=120.0, stall_s=30.0)
 _WRITTEN = {
     EXPLICIT_LITTLE: EXPLICIT_LITTLE_UID,
@@ -53,8 +53,14 @@ class Body(io.RawIOBase):
 
     def __init__(self, data: BinaryIO, size: int) -> None:
         """Reads the file meta. Raises SourceFault, and what *data* raises."""
-        head = _head(data, min(size, HEAD_BYTES))
-        view = View(head, size, lambda _position, _count: b"")
+        head = bytearray(_head(data, min(size, HEAD_BYTES)))
+
+        def more(position: int, count: int) -> bytes:
+            wanted = min(size, position + count, LONGEST_HEAD)
+            head.extend(_head(data, max(0, wanted - len(head))))
+            return bytes(head[position : position + count])
+
+        view = View(bytes(head), size, more)
         meta: Raw = {}
         try:
             start = read_file_meta(view, meta)
