@@ -2,8 +2,8 @@
 
 DCMTK's storescu sends 600 CT slices (525 KB) over one association and over four, with TCP_NODELAY=1 and as it
 is installed, and 2,000 small images; each round into a fresh archive, by turns. Then both hold the same
-studies: a bare client of ours asks by C-FIND, getscu fetches 300 slices. Needs the Debian packages orthanc
-and dcmtk. Everything lies in a temporary folder.
+study of 300 slices, which getscu and movescu fetch. Needs the Debian packages orthanc and dcmtk. Everything
+lies in a temporary folder. C-FIND has a benchmark of its own, bench_dimse_find.
 """
 
 from __future__ import annotations
@@ -12,32 +12,31 @@ import argparse
 import json
 import os
 import signal
-import socket
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.media.samples import UID_ROOT, SampleStudy, ct_slice, part10
-from core.net.dimse.command import DATA_SET, Element, Field
-from core.net.dimse.requestor import Peer, Wish, associate
 from tests.benchmarks.bench_upload import ORTHANC, ROOT
+from tests.interop.orthanc import free_port
 
-AET = "FILMJACKET"
+AET, MOVER = "FILMJACKET", "MOVER"
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 IMPLICIT = "1.2.840.10008.1.2"
-PENDING = 0xFF00
 
 
 @contextmanager
-def filmjacket(folder: Path) -> Iterator[int]:
-    """A fresh archive; its DICOM port."""
+def filmjacket(folder: Path, mover: int = 0) -> Iterator[int]:
+    """A fresh archive, which knows a destination on the port *mover*; its DICOM port."""
+    folder.mkdir(exist_ok=True)
+    peer = f'[[dimse.peers]]\nae_title = "{MOVER}"\nhost = "127.0.0.1"\nport = {mover}\n'
+    (folder / "settings.toml").write_text(peer if mover else "")
     process = subprocess.Popen(
         [sys.executable, "-m", "app", "serve", "--data", str(folder), "--port", "0", "--internal-port", "0",
          "--dimse-port", "0", "--no-auth"],
@@ -54,15 +53,15 @@ def filmjacket(folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def orthanc(folder: Path) -> Iterator[int]:
-    """A fresh Orthanc with its defaults; its DICOM port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+def orthanc(folder: Path, mover: int = 0) -> Iterator[int]:
+    """A fresh Orthanc with its defaults, which knows the same destination; its DICOM port."""
+    port = free_port()
     folder.mkdir(exist_ok=True)
     configuration = {
         "DicomAet": AET, "DicomPort": port, "HttpServerEnabled": False, "DicomServerEnabled": True,
         "StorageDirectory": str(folder), "IndexDirectory": str(folder), "Plugins": [],
         "DicomAlwaysAllowStore": True, "DicomAlwaysAllowFind": True, "DicomAlwaysAllowGet": True,
+        "DicomModalities": {"mover": [MOVER, "127.0.0.1", mover]} if mover else {},
     }  # fmt: skip
     (folder / "orthanc.json").write_text(json.dumps(configuration))
     with (folder / "log").open("wb") as log:
@@ -138,41 +137,24 @@ def store(port: int, folder: Path, associations: int, *, nodelay: bool) -> float
     return count / (time.monotonic() - began)
 
 
-def find(port: int, *keys: tuple[int, str]) -> float:
-    """Milliseconds of a query at study level."""
-    elements = sorted([(0x00080052, "STUDY "), (0x0020000D, ""), (0x00080020, ""), (0x00100020, ""), *keys])
-    kept = {tag: text for tag, text in elements}
-    data = b"".join(
-        struct.pack("<HHL", tag >> 16, tag & 0xFFFF, len(text)) + text.encode() for tag, text in kept.items()
-    )
-    association = associate(Peer(AET, "127.0.0.1", port), [Wish(STUDY_ROOT_FIND, (IMPLICIT,))])
-    command: dict[Element, int | str] = {
-        Element.AFFECTED_SOP_CLASS_UID: STUDY_ROOT_FIND, Element.COMMAND_FIELD: Field.C_FIND,
-        Element.MESSAGE_ID: 1, Element.PRIORITY: 0, Element.DATA_SET_TYPE: DATA_SET,
-    }  # fmt: skip
-    began = time.monotonic()
-    association.send(1, command, data)
-    while True:
-        message = association.receive()
-        for _ in association.data_set(message):
-            pass
-        if message.command.status != PENDING:
-            break
-    took = 1000 * (time.monotonic() - began)
-    association.release()
-    association.close()
-    return took
+def fetch(port: int, study: str) -> float:
+    """Milliseconds of getscu for a study, which it does not keep."""
+    return _took(["getscu", "--ignore", "-S", "-aec", AET, *_keys(study), "127.0.0.1", str(port)])
 
 
-def fetch(port: int, study: str, folder: Path) -> float:
-    """Milliseconds of getscu for a study."""
-    place = Path(tempfile.mkdtemp(dir=folder))
-    keys = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={study}")
+def move(port: int, study: str, to: int) -> float:
+    """Milliseconds of movescu for a study, to itself."""
+    where = ["-aet", MOVER, "-aem", MOVER, "+P", str(to)]
+    return _took(["movescu", "--ignore", "-S", "-aec", AET, *where, *_keys(study), "127.0.0.1", str(port)])
+
+
+def _keys(study: str) -> list[str]:
+    return ["-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={study}"]
+
+
+def _took(line: Sequence[str]) -> float:
     began = time.monotonic()
-    subprocess.run(
-        ["getscu", "-S", "-aec", AET, "-od", place, *keys, "127.0.0.1", str(port)],
-        check=True, env={**os.environ, "TCP_NODELAY": "1"},
-    )  # fmt: skip
+    subprocess.run(line, check=True, env={**os.environ, "TCP_NODELAY": "1"})
     return 1000 * (time.monotonic() - began)
 
 
@@ -199,30 +181,26 @@ def measure_stores(folder: Path, rows: Sequence[Row], rounds: int) -> None:
         told(row.name, row.wanted, *(statistics.median(rates[name]) for name in PEERS), "/s")
 
 
-def measure_queries(folder: Path, rounds: int, studies: int) -> None:
-    """Both hold the same."""
-    write_images(folder / "studies", studies, 8, per_study=1)
+def measure_retrieval(folder: Path, rounds: int, wanted: str) -> None:
+    """Both hold the same 300 slices, and send them to DCMTK."""
     write_images(folder / "big", 300, 512)
-    queries: dict[str, tuple[tuple[int, str], ...]] = {
-        "C-FIND all studies": (),
-        "C-FIND by Patient ID": ((0x00100020, f"P{studies // 2}".ljust(8)),),
-        "C-FIND by the start of a name": ((0x00100010, "Family12* "),),
-    }
+    study = f"{UID_ROOT}90.0.512.0"
     with ExitStack() as stack:
-        ports = {name: stack.enter_context(start(folder / f"q {name}")) for name, start in PEERS.items()}
+        to = free_port()
+        ports = {name: stack.enter_context(start(folder / f"q {name}", to)) for name, start in PEERS.items()}
         for port in ports.values():
-            for each in ("studies", "big"):
-                store(port, folder / each, 4, nodelay=True)
-        time.sleep(5)  # ours settles
-        works = {name: (5.0, lambda port, keys=keys: find(port, *keys)) for name, keys in queries.items()} | {
-            "C-GET of 300 slices": (1.0, lambda port: fetch(port, f"{UID_ROOT}90.0.512.0", folder))
+            store(port, folder / "big", 4, nodelay=True)
+        time.sleep(8)  # ours settles
+        works: dict[str, Callable[[int], float]] = {
+            "C-GET of 300 slices": lambda port: fetch(port, study),
+            "C-MOVE of 300 slices": lambda port: move(port, study, to),
         }
-        for name, (wanted, work) in works.items():
+        for name in (each for each in works if wanted in each):
             times: dict[str, list[float]] = {peer: [] for peer in PEERS}
-            for _ in range(rounds + 1):
-                for peer, port in ports.items():
-                    times[peer].append(work(port))
-            told(name, wanted, *(statistics.median(times[peer][1:]) for peer in PEERS), "ms")
+            for number in range(rounds + 1):
+                for peer in PEERS if number % 2 else reversed(PEERS):
+                    times[peer].append(works[name](ports[peer]))
+            told(name, 1.0, *(statistics.median(times[peer][1:]) for peer in PEERS), "ms")
 
 
 def main() -> None:
@@ -231,7 +209,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--slices", type=int, default=600)
     parser.add_argument("--small", type=int, default=2000)
-    parser.add_argument("--studies", type=int, default=20_000)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
     rows = [row for row in ROWS if options.only in row.name]
@@ -241,8 +218,8 @@ def main() -> None:
         write_images(folder / "few", options.slices // 6, 512)
         write_images(folder / "small", options.small, 64)
         measure_stores(folder, rows, options.rounds)
-        if options.only in "C-FIND C-GET":
-            measure_queries(folder, options.rounds, options.studies)
+        if any(options.only in name for name in ("C-GET of 300 slices", "C-MOVE of 300 slices")):
+            measure_retrieval(folder, options.rounds, options.only)
 
 
 if __name__ == "__main__":
