@@ -17,6 +17,7 @@ from core.media.attached import encapsulate
 from core.net.credentials import Access, Credentials, Token
 from core.net.dicomweb_client import DicomWebClient
 from core.net.http import Timeouts
+from core.net.own_addresses import addresses
 from core.net.v3_client import V3Client
 from core.scan.scanner import Scan
 from core.scan.zip_files import ZipFiles
@@ -83,6 +84,7 @@ class LocalArchive:
         self._archive = EmbeddedArchive(data, _wishes(found))
         self._client: tuple[str, V3Client] | None = None
         self._lock = threading.Lock()
+        self._doors: dict[str, str] = {}
 
     @property
     def state(self) -> ports.ArchiveState:
@@ -91,13 +93,19 @@ class LocalArchive:
 
     @property
     def where(self) -> str:
-        """`FILMJACKET @ 127.0.0.1:8500`, "" while it does not run."""
+        """`FILMJACKET @ 192.0.2.10:11112`, its DICOM door or else its web door; "" while it does not run."""
         ready = self._archive.ready
-        return f"{self._ae_title} @ {ready.http_url.partition('//')[2]}" if ready else ""
+        if ready is None:
+            return ""
+        return self._doors.get(ready.dimse) or f"{self._ae_title} @ {ready.http_url.partition('//')[2]}"
 
     def start(self) -> None:
         """Start or adopt it. Raises KnownError."""
-        self._archive.start()
+        dimse = self._archive.start().dimse
+        title, _, where = dimse.rpartition("@")
+        host, _, port = where.rpartition(":")
+        if where:  # looked up here, where it may take its time
+            self._doors[dimse] = f"{title} @ {addresses(host.strip('[]'))[0]}:{port}"
 
     def stop(self) -> None:
         """Stop it, or let it go on if the settings say so."""

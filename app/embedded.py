@@ -36,7 +36,7 @@ CREATION_FLAGS: int = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(
     subprocess, "CREATE_NEW_PROCESS_GROUP", 0
 )
 """A group of its own, so that Ctrl-C in a terminal reaches the desktop alone; no console window."""
-READY = re.compile(r"ready http=(\S+) internal=(\S+) dimse=(\S+)")
+READY = re.compile(r"ready http=(\S+) internal=(\S+) dimse=(.+)")
 
 
 class State(StrEnum):
@@ -50,12 +50,16 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Where a running local archive is and what lets its desktop in; *adopted* if it ran before."""
+    """Where a running local archive is and what lets its desktop in; *adopted* if it ran before.
+
+    *dimse* is AET@HOST:PORT of its DICOM door, "" if that is shut.
+    """
 
     http_url: str
     token: str
     pid: int
     adopted: bool = False
+    dimse: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,12 +205,12 @@ class EmbeddedArchive:
                 process.stdin.flush()
         except OSError:
             pass  # it ended at once; what it said on stderr tells why
-        url = said.wait(START_TIMEOUT_S)
+        url, dimse = said.wait(START_TIMEOUT_S)
         if not url:
             _kill(process)
             raise said.failure()
         self._process = process
-        return Ready(url, secret, process.pid)
+        return Ready(url, secret, process.pid, dimse=dimse)
 
     def _watch(self, ready: Ready) -> None:
         """Notice that it has gone without being asked to."""
@@ -239,7 +243,7 @@ class _Said:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self._url = ""
+        self._url = self._dimse = ""
         self._errors: list[str] = []
         self._event = threading.Event()
         self._threads = [
@@ -249,10 +253,10 @@ class _Said:
         for thread in self._threads:
             thread.start()
 
-    def wait(self, seconds: float) -> str:
-        """The address it is ready at, "" if it ended or took too long."""
+    def wait(self, seconds: float) -> tuple[str, str]:
+        """The address it is ready at, "" if it ended or took too long; and that of its DICOM door."""
         self._event.wait(seconds)
-        return self._url
+        return self._url, self._dimse
 
     def failure(self) -> KnownError:
         """Why it did not become ready."""
@@ -270,7 +274,7 @@ class _Said:
             with self._process.stdout as out:
                 for line in out:
                     if match := READY.match(line.decode("utf-8", "replace")):
-                        self._url = match[1]
+                        self._url, self._dimse = match[1], _dimse_of(match[3])
                         self._event.set()
         self._event.set()
 
@@ -305,7 +309,12 @@ def read_entry(file: Path) -> Ready | None:
     loopback = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost") and parts.port
     if not (loopback and isinstance(pid, int) and pid > 0 and isinstance(token, str) and len(token) >= 16):
         return None
-    return Ready(url, token, pid, adopted=True)
+    return Ready(url, token, pid, adopted=True, dimse=_dimse_of(value.get("dimse")))
+
+
+def _dimse_of(said: object) -> str:
+    """AET@HOST:PORT, "" for a door that is shut."""
+    return said.strip() if isinstance(said, str) and "@" in said else ""
 
 
 def _answers(entry: Ready) -> bool:

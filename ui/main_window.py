@@ -98,6 +98,7 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         self.rail.chosen.connect(lambda number: self.show_page(Page(number)))
+        self.status.gatewayWanted.connect(self.show_gateway)
         self.imports.openViewer.connect(self.open_viewer)
         self.imports.sendOrder.connect(self.ask_to_send)
         self.imports.cancelAsked.connect(self.ask_to_cancel)
@@ -185,7 +186,9 @@ class MainWindow(QMainWindow):
             case Page.SETTINGS:
                 from ui.settings.page import SettingsPage
 
-                return SettingsPage(self.services, self.keeper, self._theme)
+                settings = SettingsPage(self.services, self.keeper, self._theme)
+                settings.gatewayWanted.connect(self.show_gateway)
+                return settings
         return self.imports
 
     def _make_archive(self) -> QWidget:
@@ -229,6 +232,18 @@ class MainWindow(QMainWindow):
         from ui.dialogs.help import HelpDialog
 
         HelpDialog(self.services.version, self).open()
+
+    def show_gateway(self) -> None:
+        """Show how the archive's DICOM door stands; once, however often it is asked for."""
+        from ui.gateway.dialog import GatewayDialog
+
+        dialog = next(iter(self.findChildren(GatewayDialog)), None)
+        if dialog is None:
+            dialog = GatewayDialog(self.services, self)
+            dialog.settingsWanted.connect(lambda: self.show_page(Page.SETTINGS))
+        dialog.show()
+        dialog.raise_()
+        dialog.activateWindow()
 
     def open_paths(self, paths: Sequence[Path]) -> None:
         """Read *paths* on the Import page."""

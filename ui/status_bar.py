@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt, QTimer
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QStatusBar, QWidget
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QStatusBar, QWidget
 
 from ui.keeper import ArchiveKeeper
 from ui.picture import Picture
@@ -14,7 +14,6 @@ from ui.services import ArchiveState
 from ui.tasks import Tasks
 from ui.uploads.transfers import State, Transfers
 from ui.uploads.words import free_text, sending_text
-from ui.widgets.banner import ElidedLabel
 
 LOOK_EVERY_MS = 15_000
 LOW = 5_000_000_000
@@ -29,7 +28,12 @@ _DOTS = {
 
 
 class StatusBar(QStatusBar):
-    """One quiet line below every page."""
+    """One quiet line below every page.
+
+    Signals: `gatewayWanted()`: the person wants to see how the archive's DICOM door stands.
+    """
+
+    gatewayWanted = Signal()
 
     def __init__(
         self, keeper: ArchiveKeeper, transfers: Transfers, tasks: Tasks, data: Path, parent: QWidget
@@ -44,7 +48,10 @@ class StatusBar(QStatusBar):
         }
         self._dot = Picture(12, self)
         self.archive = QLabel(self)
-        self.where = ElidedLabel(self)
+        self.where = QPushButton(self)
+        self.where.setProperty("role", "link")
+        self.where.setToolTip(self.tr("How the DICOM gateway stands, and what to tell a modality's engineer"))
+        self.where.clicked.connect(self.gatewayWanted)
         self.sending = QLabel(self)
         self.free = QLabel(self)
         line = QWidget(self)
@@ -54,7 +61,8 @@ class StatusBar(QStatusBar):
         layout.addWidget(self._dot)
         layout.addWidget(self.archive)
         layout.addSpacing(8)
-        layout.addWidget(self.where, 1)
+        layout.addWidget(self.where)
+        layout.addStretch(1)
         layout.addWidget(self.sending)
         layout.addSpacing(16)
         layout.addWidget(self.free)
@@ -77,6 +85,8 @@ class StatusBar(QStatusBar):
         self._dot.show_icon(name, role)
         self.archive.setText(self._words[state])
         self.where.setText(self._keeper.where)
+        self.where.setVisible(bool(self._keeper.where))
+        self.where.setAccessibleName(self.tr("DICOM gateway: {where}").format(where=self._keeper.where))
         self.archive.setAccessibleName(self._words[state])
 
     def _show_sending(self) -> None:

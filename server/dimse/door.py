@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 from dataclasses import dataclass
 
+from core.net.own_addresses import EVERYWHERE, is_loopback
 from core.settings import DimsePeer
 from server.dimse.admission import Admission
 from server.dimse.traffic import Traffic
-
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  they are compared with, not bound to
-ELSEWHERE = ("192.0.2.1", 9)
-"""An address nobody has (RFC 5737): nothing is sent there, the system only says by which way it would go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,31 +55,4 @@ class Door:
             return False
         if self.where.host in EVERYWHERE or self.where.host == own_address:
             return True
-        return not _is_loopback(self.where.host) or _is_loopback(own_address)
-
-
-def addresses(host: str) -> list[str]:
-    """The addresses by which others find what listens on *host*, the likeliest first."""
-    if host not in EVERYWHERE:
-        return [host]
-    found: dict[str, None] = {}
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(ELSEWHERE)
-            found[str(probe.getsockname()[0])] = None
-        except OSError:
-            pass
-    try:
-        own = socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET, socket.SOCK_STREAM)
-    except OSError:
-        own = []
-    found |= dict.fromkeys(str(each[4][0]) for each in own)
-    outside = [each for each in found if not _is_loopback(each)]
-    return outside or list(found) or ["127.0.0.1"]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return host == "localhost"
+        return not is_loopback(self.where.host) or is_loopback(own_address)

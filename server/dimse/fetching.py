@@ -24,8 +24,9 @@ from core.net.dimse.retrieving import (
     Retrieval,
     wishes_to_get,
 )
+from core.net.own_addresses import addresses
 from server.dimse.admission import Caller
-from server.dimse.door import Door, addresses
+from server.dimse.door import Door
 from server.dimse.statuses import Status
 from server.dimse.storing import Storing
 

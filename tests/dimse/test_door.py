@@ -10,9 +10,10 @@ import pytest
 from core.archive.nouns import Outcome, StoreResult
 from core.net.dimse.command import Field
 from core.net.dimse.negotiation import CALLED_UNKNOWN, CALLING_UNKNOWN, NO_REASON, TOO_MANY, Proposal
+from core.net.own_addresses import addresses
 from core.settings import DimsePeer
 from server.dimse.admission import Caller
-from server.dimse.door import Door, Where, addresses
+from server.dimse.door import Door, Where
 from server.dimse.traffic import MOST_RECEIVED, MOST_REFUSED, Traffic
 from tests.core.archive_help import tiny
 from tests.dimse.gateways import CT, EXPLICIT, VERIFICATION, gateway

@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from core.errors import Unreachable
 from core.media import samples
+from core.net.pacs_client import Arrival, Gateway, Refusal, Today, Visit
 from core.net.records import AttachmentRow
 from core.upload.nouns import Failure, StudyReceipt, UploadReceipt
 from tests.core.worklist_entries import SAID
@@ -29,6 +30,7 @@ from ui.dialogs.destination import DestinationDialog
 from ui.dialogs.help import HelpDialog
 from ui.dialogs.receipt import ReceiptDialog
 from ui.dialogs.send_sheet import SendSheet
+from ui.gateway.dialog import GatewayDialog
 from ui.importing.session import Stage
 from ui.main_window import MainWindow, Page
 from ui.services import ArchiveState, DestinationText, PastJob
@@ -207,6 +209,24 @@ class Screens:
         self._qtbot.waitUntil(lambda: page.model.rowCount() == 3, timeout=5000)
         return page
 
+    def gateway(self) -> QWidget:
+        dialog = GatewayDialog(self.services, self.window)
+        visit = Visit("CT1", "FILMJACKET", "192.0.2.31", 1_700_000_000, "C-STORE")
+        arrival = Arrival(
+            "1.2", "default", "CT1", "FILMJACKET", 412, 1_700_000_000, "A^B", "1", "19500301", "F", "CT"
+        )
+        refusal = Refusal(1_700_000_000, "MR1", "FILMJACKET", "192.0.2.7", "calling-unknown", "WORDS")
+        found = Gateway(
+            "FILMJACKET", True, "192.0.2.10", 11112, ("192.0.2.10",),
+            associations=(visit,), received=(arrival,), refused=(refusal,),
+            today=Today(1_700_000_000, 1, 1, 412),
+        )  # fmt: skip
+        dialog.panel.look = lambda: dialog.panel._show(found)  # type: ignore[method-assign]  # a made-up one
+        dialog.panel.tabs.setCurrentIndex(2)
+        dialog.panel.look()
+        dialog.panel.tables["refusals"].selectRow(0)
+        return dialog
+
     def settings(self) -> QWidget:
         self.window.show_page(Page.SETTINGS)
         return self.window
@@ -299,7 +319,7 @@ class Archive(fakes.FakeArchive):
 NAMES = (
     "start", "scanned", "details", "attachments", "skipped", "sent_here", "archive", "deleted",
     "remote", "sent", "settings", "sheet", "destination", "receipt", "help", "decision", "adding", "viewer",
-    "viewer_keys", "worklist", "entry_form", "reason",
+    "viewer_keys", "worklist", "entry_form", "reason", "gateway",
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -27,6 +28,7 @@ from ui.keeper import ArchiveKeeper
 from ui.messages import Kind, Message, MessageBar
 from ui.services import ArchiveState, Services
 from ui.settings.destinations import DestinationList
+from ui.settings.dicom_part import DicomPart
 from ui.state import DRAG_DOWN_DARKER
 from ui.theme import Mode, Theme
 
@@ -34,9 +36,10 @@ MAX_AE_TITLE = 16  # characters, PS3.5 6.2 AE
 
 
 class SettingsPage(QWidget):
-    """Signals: `saved()` when settings were written."""
+    """Signals: `saved()` when settings were written; `gatewayWanted()`: show how the DICOM gateway stands."""
 
     saved = Signal()
+    gatewayWanted = Signal()
 
     def __init__(
         self, services: Services, keeper: ArchiveKeeper, theme: Theme, parent: QWidget | None = None
@@ -53,6 +56,7 @@ class SettingsPage(QWidget):
         self.ae_title = QLineEdit(self)
         self.port = QSpinBox(self)
         self.internal_port = QSpinBox(self)
+        self.dicom = DicomPart(self)
         self.themes = QButtonGroup(self)
         self.darker = QCheckBox(self.tr("Dragging down makes the picture darker"), self)
         self._build()
@@ -70,6 +74,7 @@ class SettingsPage(QWidget):
         column.setSpacing(16)
         column.addWidget(self._card(self.tr("Destinations"), self.destinations))
         column.addWidget(self._card(self.tr("Local archive"), self._archive_part()))
+        column.addWidget(self._card(self.tr("Modalities and PACS"), self.dicom))
         column.addWidget(self._card(self.tr("Look"), self._look_part()))
         column.addWidget(self._card(self.tr("Viewer"), self.darker))
         where = QLabel(self.tr("Everything is kept in {folder}").format(folder=self._services.data), content)
@@ -162,6 +167,7 @@ class SettingsPage(QWidget):
         self.ae_title.setText(settings.serve.ae_title)
         self.port.setValue(settings.desktop.port)
         self.internal_port.setValue(settings.desktop.internal_port)
+        self.dicom.show_settings(settings)
         for button in self.themes.buttons():
             button.setChecked(button.property("mode") == settings.desktop.theme)
         self.darker.setChecked(self._services.state.text(DRAG_DOWN_DARKER) == "yes")
@@ -178,6 +184,8 @@ class SettingsPage(QWidget):
         self.darker.toggled.connect(
             lambda on: self._services.state.keep_text(DRAG_DOWN_DARKER, "yes" if on else "no")
         )
+        self.dicom.changed.connect(self._keep_dicom)
+        self.dicom.statusWanted.connect(self.gatewayWanted)
         self._keeper.changed.connect(self._show_state)
         self.destinations.failed.connect(self.messages.show_error)
 
@@ -199,6 +207,15 @@ class SettingsPage(QWidget):
     def _keep_port(self, **changes: int) -> None:
         if self._keep(**changes):
             self._offer_restart()
+
+    def _keep_dicom(self, wanted: Settings) -> None:
+        if self._write(wanted):
+            self._offer_restart()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """The list of senders may have grown meanwhile."""
+        super().showEvent(event)
+        self.dicom.show_settings(self._services.settings.now)
 
     def _keep_title(self) -> None:
         now = self._services.settings.now
@@ -247,5 +264,5 @@ class SettingsPage(QWidget):
         }
         self.archive_state.setText(words[self._keeper.state])
         on = self.archive_on.isChecked()
-        for control in (self.keep_running, self.ae_title, self.port, self.internal_port):
+        for control in (self.keep_running, self.ae_title, self.port, self.internal_port, self.dicom):
             control.setEnabled(on)

@@ -10,8 +10,9 @@ from core.access.rights import Right
 from core.archive.nouns import StudyRow
 from core.archive.search import rows_of
 from core.errors import BadInput, Conflict
+from core.net.own_addresses import addresses
 from core.settings import AE_TITLE, DimsePeer
-from server.dimse.door import Door, addresses
+from server.dimse.door import Door
 from server.dimse.traffic import Received
 from server.web.body import parse_json, read_document
 from server.web.call import Receive, Scope, Send, answer, answer_json, call_of, caller_of

@@ -1,0 +1,1 @@
+"""How the DICOM door of the local archive stands, for people: address, visitors, arrivals, refusals."""
