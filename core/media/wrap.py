@@ -6,6 +6,7 @@ import hashlib
 import io
 import struct
 import uuid
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -83,8 +84,11 @@ def study_of(path: Path) -> dict[str, Any]:
     """What an object says of its patient and study. Raises OSError."""
     from pydicom import dcmread
 
-    ds = dcmread(path, stop_before_pixels=True, force=True, specific_tags=[*COMMON, "SpecificCharacterSet"])
-    return {keyword: ds.get(keyword) for keyword in COMMON if keyword in ds}
+    tags = [*COMMON, "SpecificCharacterSet"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they name the odd value
+        ds = dcmread(path, stop_before_pixels=True, force=True, specific_tags=tags)
+        return {keyword: ds.get(keyword) for keyword in COMMON if keyword in ds}
 
 
 def capture(place: Place, head: Mapping[str, Any], frame: bytes) -> bytes:

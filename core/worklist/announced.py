@@ -11,8 +11,12 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
+from core.dicom.json_model import Model, element_of
 from core.errors import Conflict
+from core.worklist.fields import FIELDS
+from core.worklist.model import items_of
 from core.worklist.overview import Overview
+from core.worklist.procedure_step import REQUESTS
 from core.worklist.states import State
 from core.worklist.worklist import Workitem, Worklist
 
@@ -61,9 +65,19 @@ class Announcements:
 
         def named(connection: Connection, item: Workitem) -> Workitem:
             uid = item.study_uid or study_uid
-            return replace(item, said={**item.said, "StudyInstanceUID": uid})
+            said = {**item.said, "StudyInstanceUID": uid}
+            return replace(item, said=said, step=_naming(item.step, uid))
 
         return self._worklist.change(namespace, entry.uid, named, actor=actor, action="workitem updated")
+
+
+def _naming(step: Model, study_uid: str) -> Model:
+    """*step* whose request, if it has one of its own, names the study."""
+    requests = items_of(step, REQUESTS)
+    if not requests:
+        return step
+    first = {**requests[0], FIELDS["StudyInstanceUID"].tag: element_of("UI", [study_uid])}
+    return {**step, REQUESTS: {"vr": "SQ", "Value": [dict(sorted(first.items())), *requests[1:]]}}
 
 
 def announced(item: Workitem) -> Announced:

@@ -7,6 +7,7 @@ import io
 import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 import httpx
@@ -15,6 +16,10 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from core.archive.archive import Archive
+from core.archive.blobs import Incoming
+from core.archive.nouns import StoreResult
+from core.errors import StorageFault
 from core.media.samples import SampleStudy, ct_slice, part10, pdf_report
 from tests.guards import CANARY
 from tests.plain_files import COLOUR, GREY, every_kind, jp2, jpeg, mp4, png
@@ -200,13 +205,16 @@ def test_an_order_becomes_an_item_when_it_is_begun(client: httpx.Client) -> None
     assert item["0020000D"]["Value"] == [begun]
 
 
-def test_an_entry_that_names_no_study_gets_one(client: httpx.Client) -> None:
-    uid = made(client)
+@pytest.mark.parametrize("request_of_its_own", [False, True])
+def test_an_entry_that_names_no_study_gets_one(client: httpx.Client, request_of_its_own: bool) -> None:
+    asked = {"vr": "SQ", "Value": [{"00401001": {"vr": "SH", "Value": ["RP7"]}}]}
+    uid = made(client, **({"_0040A370": asked} if request_of_its_own else {}))
     place = f"{DICOMWEB}/workitems/{uid}"
     first, second = (objects(client, add(client, place, {"a.pdf": REPORT}))[0] for _ in range(2))
     assert first.StudyInstanceUID == second.StudyInstanceUID
-    named = seen(client, uid)["0040A370"]["Value"][0]["0020000D"]["Value"]
-    assert named == [first.StudyInstanceUID]
+    (named,) = seen(client, uid)["0040A370"]["Value"]
+    assert named["0020000D"]["Value"] == [first.StudyInstanceUID]
+    assert not request_of_its_own or named["00401001"]["Value"] == ["RP7"] == [first.StudyID]
 
 
 def test_a_study_that_was_filed_under_another_entry_is_not_this_patients(client: httpx.Client) -> None:
@@ -332,6 +340,35 @@ def test_who_may(served: Served, stored: Stored, client: httpx.Client) -> None:
         assert add(mine, f"{DICOMWEB}/workitems/{uid}", {"a.pdf": REPORT}).status_code == 403
     with served.anonymous() as nobody:
         assert add(nobody, f"{DICOMWEB}/workitems/{uid}", {"a.pdf": REPORT}).status_code == 401
+
+
+def full_after(monkeypatch: pytest.MonkeyPatch, objects: int) -> None:
+    """The disk takes so many objects more."""
+    store_object, left = Archive.store, [objects]
+
+    def until_full(self: Archive, incoming: Incoming, **said: Any) -> Future[StoreResult]:
+        left[0] -= 1
+        if left[0] >= 0:
+            return store_object(self, incoming, **said)
+        incoming.abort()
+        failed: Future[StoreResult] = Future()
+        failed.set_exception(StorageFault("The disk is full.", "Free some space."))
+        return failed
+
+    monkeypatch.setattr(Archive, "store", until_full)
+
+
+def test_a_disk_that_fills_up_is_told(
+    client: httpx.Client, stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = f"{OF_NAMESPACE}/studies/{STUDY.uid}"
+    before = counted(client, place)
+    full_after(monkeypatch, 1)
+    some = add(client, place, {"a.pdf": REPORT, "b.jpg": jpeg()})
+    assert some.status_code == 202 and "disk is full" in some.headers["warning"]
+    assert [len(some.json()[tag]["Value"]) for tag in ("00081199", "00081198")] == [1, 1]
+    none = add(client, place, {"a.pdf": REPORT, "b.jpg": jpeg()})
+    assert none.status_code == 507 and counted(client, place) == before + 1
 
 
 def test_what_was_done_is_in_the_audit_log(client: httpx.Client, served: Served) -> None:

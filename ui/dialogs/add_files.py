@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
 from core.net.adding import AddProgress, Naming, Stopped
 from ui.icons import icon
 from ui.importing.words import counted, time_text
-from ui.messages import Kind, Message, MessageBar
+from ui.messages import Kind, Message, MessageBar, announce
 from ui.models.people import size_text
 from ui.models.study_view import PatientText
 from ui.tasks import Tasks
@@ -35,7 +35,7 @@ from ui.widgets.chosen_files import ChosenFiles, dropped
 if TYPE_CHECKING:
     from core.net.adding import Added
 
-SHOW_AFTER_MS, STOP_AFTER_MS = 500, 2000
+SHOW_AFTER_MS, STOP_AFTER_MS, SAY_EVERY_MS = 500, 2000, 5000
 LONGEST_TITLE = 64
 BAR_STEPS = 1000
 
@@ -75,6 +75,7 @@ class AddFilesDialog(QDialog):
         self._sending: Sending | None = None
         self._clock = QElapsedTimer()
         self._leaving = self._stopping = False
+        self._next_said = 0
         self.messages = MessageBar(self)
         self.banner = PatientBanner(self)
         self.what = ElidedLabel(self)
@@ -192,7 +193,7 @@ class AddFilesDialog(QDialog):
         photographs = bool(self.pictures.currentData()) and self.chosen.pictures
         naming = Naming(self.title.text().strip(), photographs)
         self._sending = sending = self._target.begin(self.chosen.files, naming)
-        self._stopping = False
+        self._stopping, self._next_said = False, 0
         self.messages.put_away()
         self._clock.start()
         self._refresh()
@@ -221,7 +222,7 @@ class AddFilesDialog(QDialog):
             return
         self.stop_button.setEnabled(not step.storing)
         if step.storing:
-            self.numbers.setText(self.tr("The archive is storing it…"))
+            self._say(self.tr("The archive is storing it…"))
             return
         numbers = self.tr("{sent} of {all} · {size} of {total}").format(
             sent=step.files,
@@ -231,7 +232,17 @@ class AddFilesDialog(QDialog):
         )
         if step.seconds_left is not None and since >= STOP_AFTER_MS:
             numbers = f"{numbers} · {time_text(step.seconds_left)}"
-        self.numbers.setText(numbers)
+        self._say(numbers)
+
+    def _say(self, words: str) -> None:
+        """Show how far it is; a reader hears it now and then."""
+        if words == self.numbers.text():
+            return
+        self.numbers.setText(words)
+        since = self._clock.elapsed()
+        if self.numbers.isVisible() and since >= self._next_said:
+            self._next_said = since + SAY_EVERY_MS
+            announce(self, words)
 
     def _done(self, result: Added) -> None:
         self._ended()

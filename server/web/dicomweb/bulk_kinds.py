@@ -134,7 +134,7 @@ def _still(path: Path, data: Data) -> Content:
     with memoryview(data) as view:
         found = inspect(view)
     if found is None or found.components not in (1, 3) or not 2 <= found.bits <= 16:
-        raise Mismatch("A picture is none that can be stored.")
+        raise Mismatch("A picture has colours or bits that no DICOM object holds.")
     if found.kind is Kind.JPEG_2000:
         start, length = _codestream(data)
         return _jpeg_2000(path, data, start, length, found)
