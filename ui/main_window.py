@@ -27,6 +27,7 @@ from ui.uploads.transfers import Transfer, Transfers
 from ui.uploads.words import left_sentence, what, where, whose
 
 if TYPE_CHECKING:
+    from core.net.worklist_client import EntryRow
     from ui.archive.archives import Archives
     from ui.models.study_view import StudyView
     from ui.viewer.viewers import Viewers
@@ -204,7 +205,13 @@ class MainWindow(QMainWindow):
 
         self._worklist = WorklistPage(self.services, self.keeper)
         self._worklist.showStudy.connect(self.show_study)
+        self._worklist.addDisc.connect(self.import_for)
         return self._worklist
+
+    def import_for(self, entry: EntryRow) -> None:
+        """Bring up the Import page with an entry of the worklist in hand."""
+        self.imports.take_in_hand(entry)
+        self.show_page(Page.IMPORT)
 
     def show_study(self, words: str) -> None:
         """Look for a study in the local archive."""

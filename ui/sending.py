@@ -36,8 +36,10 @@ class SendingOnImport(QObject):
         page.sourceChanged.connect(self._put_away)
 
     def begin(self, order: Order) -> None:
-        """Send *order* and show how far it is."""
+        """Send *order* and show how far it is; the entry it is for is not in hand any more."""
         self._show(self._transfers.begin(order))
+        if order.entry is not None:
+            self._page.take_in_hand(None)
 
     def _show(self, transfer: Transfer) -> None:
         self._put_away()

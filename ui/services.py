@@ -15,7 +15,9 @@ from ui.tasks import Tasks
 
 if TYPE_CHECKING:
     from core.net.dicomweb_client import DicomWebClient
+    from core.net.records import StoredPatient
     from core.net.v3_client import V3Client
+    from core.net.worklist_client import EntryRow
     from core.scan.drives import Drive
     from core.scan.scanner import Scan, ScanProgress
     from core.upload.nouns import UploadProgress, UploadReceipt
@@ -94,20 +96,28 @@ class SeriesOf(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """A study of the local archive, in place of a scan. All its attachments go with it."""
+    """A study of the local archive, in place of a scan. All its attachments go with it.
+
+    *stored*: whom its files name, where the archive shows somebody else; they are sent as they are.
+    """
 
     namespace: str
     study_uid: str
+    stored: StoredPatient | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What · whose · where of one sending; *attachments* by Study Instance UID, names only if *archived*."""
+    """What · whose · where of one sending; *attachments* by Study Instance UID, names only if *archived*.
+
+    *entry*: the worklist entry the studies are to belong to, in the local archive.
+    """
 
     scan: Scan | Archived
     picked: tuple[Picked, ...]
     attachments: dict[str, tuple[Path, ...]]
     destination: str
+    entry: EntryRow | None = None
 
     @property
     def archived(self) -> bool:

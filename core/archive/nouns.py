@@ -94,8 +94,21 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class StoredPatient:
+    """Whom the images of a study name, where an overlay says somebody else."""
+
+    patient_name: str
+    patient_id: str
+    patient_birth_date: str
+    patient_sex: str
+
+
+@dataclass(frozen=True, slots=True)
 class StudyRow:
-    """One line of a study list; *images* counts current instances, *bytes* their size, *received* is UTC."""
+    """One line of a study list; *images* counts current instances, *bytes* their size, *received* is UTC.
+
+    *stored_patient*: whom the images name, where that is somebody else than is shown.
+    """
 
     namespace: str
     study_uid: str
@@ -114,6 +127,7 @@ class StudyRow:
     attachments: int
     received: datetime
     state: State
+    stored_patient: StoredPatient | None = None
 
 
 class ImageRow(NamedTuple):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
 from core.archive.arrival import key_of
-from core.archive.nouns import Page, State, StudyFilter, StudyRow
+from core.archive.nouns import Page, State, StoredPatient, StudyFilter, StudyRow
 from core.archive.schema import overlays, series, studies, words
 from core.dicom.tree import folded
 from core.errors import BadInput
@@ -109,7 +110,14 @@ def _study_row(row: Row[Any], modalities: set[str], laid: Mapping[str, str]) -> 
         attachments=row.attachments,
         received=utc(row.created),
         state=State.CONFLICT if row.conflicts else settled,
+        stored_patient=_stored_patient(row, shown),
     )
+
+
+def _stored_patient(row: Row[Any], shown: Mapping[str, str]) -> StoredPatient | None:
+    stored = StoredPatient(row.patient_name, row.patient_id, row.patient_birth_date, row.patient_sex)
+    same = all(shown[field.name] == getattr(stored, field.name) for field in fields(stored))
+    return None if same else stored
 
 
 def _conditions(where: StudyFilter) -> list[ColumnElement[bool]]:

@@ -115,6 +115,17 @@ class ArchiveStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredPatient:
+    """Whom the images of a study name; *differs*: the archive shows somebody else."""
+
+    patient_name: str = ""
+    patient_id: str = ""
+    patient_birth_date: str = ""
+    patient_sex: str = ""
+    differs: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class StudyRow:
     """One line of a list of studies; dates are YYYYMMDD, *received* is ISO 8601."""
 
@@ -135,6 +146,7 @@ class StudyRow:
     attachments: int = 0
     received: str = ""
     state: str = ""
+    stored_patient: StoredPatient = StoredPatient(differs=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class UploadJob:
         self.archived = next((found for each in sources if (found := ArchivedStudy.parse(each))), None)
         self.sources: tuple[Path, ...] = () if self.archived else tuple(Path(each) for each in sources)
         self.replace: bool = bool(row.replace)
+        self.entry: str = row.entry
         self.state = JobState(row.state)
 
     def studies(self) -> list[StudySummary]:
@@ -126,9 +127,11 @@ class UploadJob:
 
         self._db.write(write).result()
 
-    def finish(self, receipt: UploadReceipt) -> None:
-        """Keep the receipt of a run; a run that was stopped leaves the job open."""
-        if receipt.complete:
+    def finish(self, receipt: UploadReceipt, *, stopped: bool = False) -> None:
+        """Keep the receipt of a run; one that was *stopped* by an error, or by a person, leaves it open."""
+        if stopped:
+            self.state = JobState.OPEN
+        elif receipt.complete:
             self.state = JobState.DONE
         elif not receipt.cancelled:
             self.state = JobState.FAILED

@@ -107,6 +107,7 @@ class Ledger:
                 "sources": _sources(order.sources, order.archived),
                 "state": JobState.OPEN.value,
                 "replace": int(order.replace),
+                "entry": order.entry,
             }
             key = connection.execute(insert(jobs).values(values)).inserted_primary_key
             job_id = int(key[0]) if key else 0

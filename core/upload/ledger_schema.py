@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Dialect, Float, ForeignKey, Index, Integer, MetaData, String, Table
+from sqlalchemy import Column, Connection, Dialect, Float, ForeignKey, Index, Integer, MetaData, String, Table
 from sqlalchemy.types import TypeDecorator
 
 from core.db.database import Part
@@ -40,6 +40,7 @@ jobs = Table(
     Column("owner_pid", Integer, nullable=False, default=0),  # the process that runs it, 0 = none
     Column("owner_started", Float, nullable=False, default=0.0),
     Column("receipt", String, nullable=False, default=""),  # JSON of the last run
+    Column("entry", String, nullable=False, server_default=""),  # UID of the worklist entry it is for
     sqlite_autoincrement=True,
 )
 Index("ix_upload_jobs_source", jobs.c.sources, jobs.c.destination, jobs.c.namespace)
@@ -101,4 +102,9 @@ attachments = Table(
 )
 Index("ix_upload_attachments_job", attachments.c.job_id, attachments.c.study_uid)
 
-LEDGER = Part("upload", metadata, version=1)
+
+def _add_entry(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE upload_jobs ADD COLUMN entry VARCHAR NOT NULL DEFAULT ''")
+
+
+LEDGER = Part("upload", metadata, version=2, migrations={1: _add_entry})

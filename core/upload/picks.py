@@ -65,6 +65,7 @@ class Order:
     """What (picks, attachments), where from (absolute source paths), where to (DEST and namespace).
 
     *archived*: the study lies in the archive, and *sources* is empty.
+    *entry*: UID of the worklist entry the studies are sent for, "" for none.
     *replace*: send even where the destination holds another file under the same SOP Instance UID.
     """
 
@@ -75,6 +76,7 @@ class Order:
     namespace: str = "default"
     replace: bool = False
     archived: ArchivedStudy | None = None
+    entry: str = ""
 
     def __post_init__(self) -> None:
         picked = {pick.study_uid for pick in self.picks}

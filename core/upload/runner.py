@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -31,6 +31,9 @@ from core.upload.payload import Stopped
 from core.upload.tally import Tally
 from core.upload.tasks import Hands, Opener
 
+Conclude = Callable[[UploadReceipt], None]
+"""Is told what the destination holds. Raises KnownError."""
+
 AT_ONCE = 64
 """At most so many answers are worked off before looking at anything else."""
 
@@ -51,8 +54,11 @@ def run(
     *,
     opener: Opener,
     pace: Pace | None = None,
+    conclude: Conclude | None = None,
 ) -> Generator[UploadProgress, None, UploadReceipt]:
     """Send what *job* still lacks at *destination*, then ask it what it holds; returns the receipt.
+
+    *conclude* is what else must be done before the job is done; what it raises leaves the job open.
 
     Takes the destination over and closes it. Closing the generator stops the upload; the ledger keeps all.
     Raises Unreachable or StorageFault when patience with the peer ran out; Unauthenticated, Denied, NotFound
@@ -67,8 +73,10 @@ def run(
         work = _Run(job, destination, control or Control(), opener, pace or Pace())
         try:
             receipt = yield from work.go()
+            if conclude is not None and not receipt.cancelled:
+                conclude(receipt)
         except KnownError:
-            job.finish(work.receipt(stopped=True))
+            job.finish(work.receipt(stopped=True), stopped=True)
             raise
         finally:
             work.close()

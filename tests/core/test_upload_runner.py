@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import BinaryIO
 import pytest
 
 from core.dicom.refs import FileRef
-from core.errors import BadInput, Denied, KnownError, StorageFault, Unauthenticated, Unreachable
+from core.errors import BadInput, Conflict, Denied, KnownError, StorageFault, Unauthenticated, Unreachable
 from core.upload.backoff import Pace
-from core.upload.nouns import JobState, RunState, UploadProgress
-from core.upload.runner import run
-from tests.core.upload_fakes import QUICK, Desk, FakeDestination, Store
+from core.upload.ledger import Ledger
+from core.upload.nouns import JobState, RunState, UploadProgress, UploadReceipt
+from core.upload.picks import Order
+from core.upload.runner import Conclude, run
+from tests.core.upload_fakes import QUICK, Desk, FakeDestination, Store, finish
 
 
 @pytest.fixture
@@ -327,3 +330,41 @@ def test_the_receipt_document(desk: Desk, store: Store) -> None:
         "attachments",
     ]
     assert desk.ledger.open_job(desk.ledger.jobs()[0].id).last_receipt() == document
+
+
+def test_what_must_be_done_at_the_end_keeps_the_job_open_until_it_is(desk: Desk, store: Store) -> None:
+    told: list[bool] = []
+
+    def refuse(receipt: UploadReceipt) -> None:
+        told.append(receipt.complete)
+        raise Conflict("not now")
+
+    def drive(conclude: Conclude) -> UploadReceipt:
+        work = run(job, FakeDestination(store), opener=desk.open, pace=QUICK, conclude=conclude)
+        return finish(work)
+
+    job = desk.ledger.create(Order([desk.folder], "fake", desk.picks, entry="1.2.3"), desk.locate)
+    assert desk.ledger.open_job(job.id).entry == "1.2.3"
+    with pytest.raises(Conflict, match="not now"):
+        drive(refuse)
+    assert told == [True] and [each.id for each in desk.ledger.unfinished()] == [job.id]
+    assert drive(lambda receipt: told.append(receipt.complete)).complete
+    assert told == [True, True] and not desk.ledger.unfinished()
+    assert len(store.stored) == 10  # nothing went twice
+
+
+def test_a_ledger_of_before_is_brought_up(tmp_path: Path) -> None:
+    path = tmp_path / "client.db"
+    with Ledger(path):
+        pass
+    with contextlib.closing(sqlite3.connect(path)) as old, old:
+        old.execute("ALTER TABLE upload_jobs DROP COLUMN entry")
+        old.execute("UPDATE meta SET version = 1 WHERE part = 'upload'")
+        old.execute(
+            'INSERT INTO upload_jobs (created, updated, destination, namespace, sources, state, "replace",'
+            " owner_pid, owner_started, receipt)"
+            " VALUES (1, 1, 'archive', 'default', '[]', 'open', 0, 0, 0, '')"
+        )
+    with Ledger(path) as ledger:
+        [job] = ledger.unfinished()
+        assert ledger.open_job(job.id).entry == ""

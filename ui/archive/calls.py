@@ -51,11 +51,14 @@ class Calls:
             for found in source.headers():
                 if isinstance(found, Found):
                     tree.add(found)
-        names = tuple(Path(each.name) for each in client.study_detail(namespace, study_uid).attachments)
+        detail = client.study_detail(namespace, study_uid)
+        names = tuple(Path(each.name) for each in detail.attachments)
+        stored = detail.study.stored_patient
         picked = tuple(Picked(patient, study) for patient, study in tree.studies())
         if not picked:
             raise NotFound("study", "This study has no images any more.")
-        return Order(Archived(namespace, study_uid), picked, {study_uid: names}, destination="")
+        archived = Archived(namespace, study_uid, stored if stored.differs else None)
+        return Order(archived, picked, {study_uid: names}, destination="")
 
     def adding(self, namespace: str, study_uid: str, files: Sequence[Path], naming: Naming) -> Adding:
         """Files on their way to the images of a study; it runs by itself, as a task."""

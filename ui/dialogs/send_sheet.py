@@ -22,12 +22,13 @@ from PySide6.QtWidgets import (
 )
 
 from core.dicom.tree import Patient
+from ui.dialogs.comparison import Comparison
 from ui.icons import icon
 from ui.importing.words import sum_text
 from ui.messages import Kind, Message, MessageBar
 from ui.models.people import banner_text, images_text, iso_date, said, size_text
-from ui.models.study_view import PatientText
-from ui.services import LOCAL_ARCHIVE, DestinationText, Order, Picked, Services
+from ui.models.study_view import patient_text
+from ui.services import LOCAL_ARCHIVE, Archived, DestinationText, Order, Picked, Services
 from ui.uploads.words import destination_text
 from ui.widgets.banner import PatientBanner
 
@@ -48,6 +49,7 @@ class SendSheet(QDialog):
         self.setMinimumWidth(620)
         self.patients = _patients(order.picked)
         self.ticks: list[QCheckBox] = []
+        self.comparison: Comparison | None = None
         self.messages = MessageBar(self)
         self.destination = QComboBox(self)
         self.test_button = QPushButton(icon("ph.activity", before_text=True), self.tr("Test"), self)
@@ -143,16 +145,23 @@ class SendSheet(QDialog):
         return label
 
     def _whose(self) -> QWidget:
+        if self._order.entry is not None:
+            self.comparison = Comparison(self._order.entry, self.patients, self)
+            self.ticks += self.comparison.ticks
+            for tick in self.ticks:
+                tick.toggled.connect(lambda _on: self._refresh())
+            return self.comparison
         box = QFrame(self)
         layout = QVBoxLayout(box)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
         if len(self.patients) == 1:
             banner = PatientBanner(box)
-            banner.show_patient(_text(self.patients[0]))
+            banner.show_patient(patient_text(self.patients[0]))
             layout.addWidget(banner)
             if self.patients[0].warning:
                 layout.addWidget(self._warning(said(self.patients[0].warning)))
+            self._name_stored(box)
             return box
         layout.addWidget(
             self._warning(
@@ -172,6 +181,21 @@ class SendSheet(QDialog):
                 layout.addWidget(self._warning(said(patient.warning)))
         return box
 
+    def _name_stored(self, box: QFrame) -> None:
+        """The files name somebody else than the archive shows: whoever sends them has to know."""
+        scan, layout = self._order.scan, box.layout()
+        if not isinstance(scan, Archived) or scan.stored is None or layout is None:
+            return
+        one = scan.stored
+        words = self.tr("The files are sent as they were received, and name the patient so:")
+        layout.addWidget(self._warning(words))
+        tick = QCheckBox(
+            banner_text(one.patient_name, one.patient_sex, one.patient_birth_date, one.patient_id), box
+        )
+        tick.toggled.connect(lambda _on: self._refresh())
+        self.ticks.append(tick)
+        layout.addWidget(tick)
+
     def _warning(self, words: str) -> QLabel:
         label = QLabel(f"⚠ {words}", self)
         label.setProperty("role", "warn")
@@ -182,7 +206,8 @@ class SendSheet(QDialog):
         box = QWidget(self)
         here = self._services.settings.now.desktop.local_archive and not self._order.archived
         names = [LOCAL_ARCHIVE] if here else []
-        names += [each.name for each in self._services.destinations.all()]
+        if self._order.entry is None:
+            names += [each.name for each in self._services.destinations.all()]
         for name in names:
             self.destination.addItem(destination_text(name), name)
         if self._order.destination in names:
@@ -253,8 +278,3 @@ def _patients(picked: Sequence[Picked]) -> list[Patient]:
     for each in picked:
         found.setdefault(each.patient.key, each.patient)
     return list(found.values())
-
-
-def _text(patient: Patient) -> PatientText:
-    who = patient.header
-    return PatientText(who.patient_name, who.patient_id, who.patient_birth_date, who.patient_sex)

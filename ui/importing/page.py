@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
 from core.dicom.tree import Patient, Series, Study
+from ui.importing.entry_bar import EntryBar
 from ui.importing.scan_page import ScanPage
 from ui.importing.session import ScanSession, Stage
 from ui.importing.start_page import StartPage
@@ -31,6 +33,7 @@ from ui.models.study_view import StudyView
 from ui.services import LOCAL_ARCHIVE, Order, Services
 
 if TYPE_CHECKING:
+    from core.net.worklist_client import EntryRow
     from core.scan.drives import Drive
 
 DRIVES_EVERY_MS = 3000
@@ -60,8 +63,10 @@ class ImportPage(QWidget):
         self._shown: tuple[Patient, Study] | None = None
         self._shown_as: tuple[int, int, int] = (0, 0, 0)
         self.destination = services.state.text("destination", LOCAL_ARCHIVE)
+        self.entry: EntryRow | None = None
         self.session = ScanSession(services, self)
         self.messages = MessageBar(self)
+        self.for_entry = EntryBar(self)
         self.start = StartPage(self)
         self.scan = ScanPage(self.session, services.tasks, self)
         self.stack = QStackedWidget(self)
@@ -82,6 +87,7 @@ class ImportPage(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(framed(self.messages))
+        layout.addWidget(self.for_entry)
         layout.addWidget(self.stack, 1)
         self.send_menu = QMenu(self)
         self.send_menu.setAccessibleName(self.tr("Send to"))
@@ -90,6 +96,7 @@ class ImportPage(QWidget):
 
     def _connect(self) -> None:
         self.start.open.connect(self.open)
+        self.for_entry.letGo.connect(lambda: self.take_in_hand(None))
         self.session.changed.connect(self._show_session)
         self.session.failed.connect(self._broke)
         self.session.attachmentsChanged.connect(lambda _uid: self._refresh_panel())
@@ -263,26 +270,37 @@ class ImportPage(QWidget):
 
     def send(self, destination: str = "") -> None:
         """Offer what is ticked to be sent."""
-        if destination:
+        if destination and self.entry is None:
             self.destination = destination
             self._services.state.keep_text("destination", destination)
             self._name_destination()
         order: Order | None = self.session.order(self.destination)
-        if order is not None and self.session.stage is not Stage.READING:
-            self.sendOrder.emit(order)
+        if order is None or self.session.stage is Stage.READING:
+            return
+        if self.entry is not None:
+            order = replace(order, entry=self.entry, destination=LOCAL_ARCHIVE)
+        self.sendOrder.emit(order)
+
+    def take_in_hand(self, entry: EntryRow | None) -> None:
+        """What is sent from now on is for this entry of the worklist, and goes into the local archive."""
+        self.entry = entry
+        self.for_entry.show_entry(entry)
+        self._name_destination()
 
     def _destination_name(self, name: str) -> str:
         return self.tr("Local archive") if name == LOCAL_ARCHIVE else name
 
     def _name_destination(self) -> None:
-        words = self.tr("Send to {destination}").format(destination=self._destination_name(self.destination))
+        name = self.destination if self.entry is None else LOCAL_ARCHIVE
+        words = self.tr("Send to {destination}").format(destination=self._destination_name(name))
         self.scan.footer.send_button.setText(words)
         self.scan.footer.send_button.setAccessibleName(words)
 
     def _fill_menu(self) -> None:
         self.send_menu.clear()
         names = [LOCAL_ARCHIVE] if self._services.settings.now.desktop.local_archive else []
-        names += [each.name for each in self._services.destinations.all()]
+        if self.entry is None:
+            names += [each.name for each in self._services.destinations.all()]
         for name in names:
             action = self.send_menu.addAction(self._destination_name(name))
             action.triggered.connect(partial(self._send_there, name))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from core.dicom.refs import Skipped
+from core.dicom.tree import Patient
 from ui.models.people import all_groups, banner_text, frames_text, images_text, iso_date, person_name
 
 if TYPE_CHECKING:
@@ -61,6 +62,12 @@ class PatientText:
     def banner(self) -> str:
         """Name, sex, birth date with age, and ID in one line."""
         return banner_text(self.name, self.sex, self.birth_date, self.patient_id)
+
+
+def patient_text(patient: Patient) -> PatientText:
+    """A patient of a disc."""
+    who = patient.header
+    return PatientText(who.patient_name, who.patient_id, who.patient_birth_date, who.patient_sex)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from PySide6.QtWidgets import QWidget
 
 from ui.dialogs.decision import Decision
 from ui.messages import Kind, Message, MessageBar, of_error
+from ui.models.entries import patient_of, what_of
 from ui.tasks import Tasks
 from ui.worklist.calls import Calls
 from ui.worklist.entry_form import EntryForm
-from ui.worklist.entry_panel import patient_of, what_of
 from ui.worklist.reason import ReasonDialog
 
 if TYPE_CHECKING:

@@ -21,10 +21,10 @@ from PySide6.QtWidgets import (
 
 from ui.icons import icon
 from ui.messages import MessageBar, announce
+from ui.models.entries import patient_of
 from ui.models.worklist_table import DAY, TIME
 from ui.widgets.banner import PatientBanner
 from ui.worklist.entry_fields import BirthField, ChoiceField, DayField, Field, NameField, TextField, TimeField
-from ui.worklist.entry_panel import patient_of
 from ui.worklist.patient_name import PatientNameField
 
 if TYPE_CHECKING:

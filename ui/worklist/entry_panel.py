@@ -20,8 +20,8 @@ from PySide6.QtWidgets import (
 )
 
 from ui.icons import icon
+from ui.models.entries import patient_of
 from ui.models.people import clock_time, images_text, iso_date, person_name, study_text
-from ui.models.study_view import PatientText
 from ui.models.worklist_table import DAY, TIME
 from ui.widgets.banner import PatientBanner
 
@@ -30,21 +30,6 @@ if TYPE_CHECKING:
     from core.net.worklist_client import EntryRow
 
 NAMES = ("ReferringPhysicianName", "RequestingPhysician", "ScheduledPerformingPhysiciansName")
-
-
-def patient_of(entry: EntryRow) -> PatientText:
-    """Whose entry it is."""
-    said = entry.said
-    return PatientText(said("PatientName"), said("PatientID"), said("PatientBirthDate"), said("PatientSex"))
-
-
-def what_of(entry: EntryRow) -> str:
-    """`CT Abdomen · CT · 2026-02-11 09:30 · Acc 998877`."""
-    said = entry.said
-    start = f"{iso_date(said(DAY))} {clock_time(said(TIME))}".strip()
-    accession = f"Acc {said('AccessionNumber')}" if said("AccessionNumber") else ""
-    parts = (said("ScheduledProcedureStepDescription"), said("Modality"), start, accession)
-    return " · ".join(part for part in parts if part)
 
 
 class EntryPanel(QWidget):
@@ -65,7 +50,7 @@ class EntryPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.entry: EntryRow | None = None
-        self.offers_files = self.offers_disc = False
+        self.offers_files = False
         self._studies: Sequence[StudyRow] | None = None
         self.banner = PatientBanner(self)
         self.state = QLabel(self)
@@ -189,7 +174,7 @@ class EntryPanel(QWidget):
         for button, shown in (
             (self.start_button, planned),
             (self.files_button, ours and self.offers_files),
-            (self.disc_button, ours and self.offers_disc),
+            (self.disc_button, ours),
             (self.complete_button, ours),
             (self.edit_button, item and (planned or ours)),
             (self.cancel_button, item and (planned or ours)),

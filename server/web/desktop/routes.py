@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -168,6 +169,7 @@ def study_row(row: StudyRow) -> dict[str, Any]:
         "attachments": row.attachments,
         "received": row.received.isoformat(),
         "state": str(row.state),
+        "stored_patient": asdict(row.stored_patient) if row.stored_patient else None,
     }
 
 
