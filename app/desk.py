@@ -9,9 +9,10 @@ from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 from app.embedded import EmbeddedArchive, State, Wishes
+from app.filing import conclusion
 from core import settings
 from core.dicom.refs import FileRef
-from core.errors import Conflict, NotFound, Unreachable
+from core.errors import NotFound, Unreachable
 from core.imaging.recoder import Recoder
 from core.media.attached import encapsulate
 from core.net.credentials import Access, Credentials, Token
@@ -19,7 +20,6 @@ from core.net.dicomweb_client import DicomWebClient
 from core.net.http import Timeouts
 from core.net.own_addresses import addresses
 from core.net.v3_client import V3Client
-from core.net.worklist_client import WorklistClient
 from core.scan.scanner import Scan
 from core.scan.zip_files import ZipFiles
 from core.settings import Settings
@@ -33,7 +33,7 @@ from core.upload.ledger import Ledger
 from core.upload.local_files import LocalFiles
 from core.upload.nouns import JobState, UploadProgress, UploadReceipt
 from core.upload.picks import ArchivedStudy, Attach, Order, Pick
-from core.upload.runner import run
+from core.upload.runner import Conclude, run
 from core.upload.saved import Destinations, SavedDestination
 from core.upload.target import TargetKind, parse
 from core.upload.tasks import Opener
@@ -48,7 +48,6 @@ here is waited for as long as the command line waits: it comes back under anothe
 LOOKING = Timeouts(answer_s=30.0)
 """How long a person who looks at an archive elsewhere waits for an answer."""
 
-NOT_FILED = "The images are in the archive, but could not be put under the worklist entry."
 NEEDING_FILES = (JobState.OPEN, JobState.FAILED)
 STATES = {
     State.OFF: ports.ArchiveState.OFF,
@@ -197,18 +196,10 @@ class Job:
             destination = self._uploads.open(self._job, self.where)
             here = parse(self._job.destination).kind is TargetKind.ARCHIVE
             pace = Pace() if here else Pace(patience_s=AWAY_S)
-            conclude = self._file if self._job.entry else None
+            job, conclude = self._job, self._uploads.conclusion(self._job)
             return (
-                yield from run(
-                    self._job, destination, self._control, opener=opener, pace=pace, conclude=conclude
-                )
+                yield from run(job, destination, self._control, opener=opener, pace=pace, conclude=conclude)
             )
-
-    def _file(self, receipt: UploadReceipt) -> None:
-        """Let what arrived belong to the worklist entry it was sent for. Raises KnownError."""
-        there = [each.study_uid for each in receipt.studies if each.sent or each.already_there]
-        if there:
-            self._uploads.file(self._job, there)
 
     def pause(self) -> None:
         """Send nothing more for now."""
@@ -313,13 +304,9 @@ class Uploads:
         """Take it off the ledger; what was sent stays."""
         self._ledger.forget(job.id)
 
-    def file(self, job: UploadJob, study_uids: Sequence[str]) -> None:
-        """Put studies of the local archive under the job's worklist entry. Raises KnownError."""
-        worklist = WorklistClient(self._archive.client().session, job.namespace)
-        try:
-            worklist.file(job.entry, study_uids)
-        except (NotFound, Conflict) as error:
-            raise Conflict(NOT_FILED, error.message) from error
+    def conclusion(self, job: UploadJob) -> Conclude | None:
+        """What must be done when a job's studies are there."""
+        return conclusion(job, self._archive.client)
 
     def _sweep(self) -> None:
         """Copies of attachments that went, or that nobody wants any more."""

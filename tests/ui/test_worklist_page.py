@@ -18,6 +18,7 @@ from core.media import samples
 from tests.core.worklist_entries import SAID
 from tests.ui import fakes
 from tests.ui.clinic import Clinic, LocalArchive, clinic
+from ui.dialogs.add_files import AddFilesDialog
 from ui.dialogs.decision import Decision
 from ui.keeper import ArchiveKeeper
 from ui.models.worklist_table import Column, WorklistTable
@@ -128,6 +129,32 @@ def test_from_planned_to_completed_by_keyboard(qtbot: QtBot, page: WorklistPage,
     qtbot.waitUntil(lambda: page.panel.state.text() == "Completed", timeout=WAIT)
     assert archive.entries()[0].state == "COMPLETED" and archive.modality(Modality="CT") == []
     assert not panel.edit_button.isVisible() and not panel.files_button.isVisible()
+
+
+def test_a_file_becomes_an_image_of_the_entry_s_patient(
+    qtbot: QtBot, page: WorklistPage, archive: Clinic, tmp_path: Path
+) -> None:
+    archive.desk.start(archive.desk.create(SAID))
+    look(qtbot, page, 1)
+    page.panel.files_button.click()
+    [dialog] = page.findChildren(AddFilesDialog)
+    assert "ÄNDERUNG, Karl" in dialog.banner.text() and "CT Abdomen" in dialog.what.text()
+    letter = tmp_path / "Befund.pdf"
+    letter.write_bytes(samples.pdf_report(["Befund"]))
+    dialog.chosen.add([letter])
+    qtbot.waitUntil(dialog.add_button.isEnabled, timeout=WAIT)
+    dialog.send()
+    qtbot.waitUntil(lambda: len(page._studies) == 1, timeout=WAIT)
+    assert "1 file was attached to the entry of ÄNDERUNG, Karl" in page.messages.text.text()
+    [row] = archive.client.search("acc-77", modalities=["DOC"]).rows
+    assert (row.patient_id, row.patient_birth_date, row.images) == ("W-1", "19700102", 1)
+    assert row.study_uid == archive.entries()[0].study_uid
+    page.panel.complete_button.click()
+    [question] = page.findChildren(Decision)
+    assert not question.no_button.isDefault()  # something belongs to it
+    say_yes(page)
+    qtbot.waitUntil(lambda: page.panel.state.text() == "Completed", timeout=WAIT)
+    archive.client.delete_study("default", row.study_uid)
 
 
 def test_who_the_patient_is_stays_while_it_is_in_progress(

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
+from ui.dialogs.add_files import AddFilesDialog, AddTarget
 from ui.dialogs.decision import Decision
+from ui.importing.words import counted
 from ui.messages import Kind, Message, MessageBar, of_error
 from ui.models.entries import patient_of, what_of
 from ui.tasks import Tasks
@@ -18,6 +20,7 @@ from ui.worklist.entry_form import EntryForm
 from ui.worklist.reason import ReasonDialog
 
 if TYPE_CHECKING:
+    from core.net.adding import Added
     from core.net.records import StudyRow
     from core.net.worklist_client import EntryRow
 
@@ -64,6 +67,28 @@ class Acting(QObject):
     def start(self, entry: EntryRow) -> None:
         """Begin it; nothing can be lost by that."""
         self._do(partial(self._calls.start, entry), self.tr("The entry of {who} is in progress."))
+
+    def add_files(self, entry: EntryRow) -> None:
+        """Let the person choose files that become images of the entry's patient and order."""
+        target = AddTarget(
+            patient_of(entry),
+            what_of(entry),
+            partial(self._calls.adding, entry),
+            self.tr("Attach files to this worklist entry?"),
+        )
+        dialog = AddFilesDialog(target, self._tasks, (), self._window)
+        dialog.added.connect(partial(self._added, entry))
+        dialog.open()
+
+    def _added(self, entry: EntryRow, result: Added) -> None:
+        count, who = len(result.stored), patient_of(entry).banner
+        words = counted(count, self.tr("{n} file was attached"), self.tr("{n} files were attached"))
+        kind, sentence = Kind.GOOD, self.tr("{what} to the entry of {who}.")
+        if result.failed:
+            kind = Kind.BAD
+            sentence = self.tr("{what} to the entry of {who}, but not all: the archive's disk may be full.")
+        self._messages.show_message(Message(kind, sentence.format(what=words, who=who)))
+        self.changed.emit(entry)
 
     def complete(self, entry: EntryRow, studies: Sequence[StudyRow]) -> None:
         """Ask whether all is done."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import NotFound
+from core.net.adding import Adding, Naming, of_entry
 
 if TYPE_CHECKING:
     from core.net.records import StudyRow
@@ -67,6 +69,10 @@ class Calls:
     def remove(self, entry: EntryRow) -> None:
         """Take it off the worklist."""
         self._client().remove(entry)
+
+    def adding(self, entry: EntryRow, files: Sequence[Path], naming: Naming) -> Adding:
+        """Files on their way to the entry; it runs by itself, as a task."""
+        return Adding(self._archive.client, of_entry(NAMESPACE, entry.uid), files, naming)
 
     def unfile(self, entry: EntryRow, study_uid: str) -> EntryRow:
         """Let a study be what it was before it was filed."""

@@ -50,7 +50,6 @@ class EntryPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.entry: EntryRow | None = None
-        self.offers_files = False
         self._studies: Sequence[StudyRow] | None = None
         self.banner = PatientBanner(self)
         self.state = QLabel(self)
@@ -173,7 +172,7 @@ class EntryPanel(QWidget):
         item = bool(entry.uid)
         for button, shown in (
             (self.start_button, planned),
-            (self.files_button, ours and self.offers_files),
+            (self.files_button, ours),
             (self.disc_button, ours),
             (self.complete_button, ours),
             (self.edit_button, item and (planned or ours)),

@@ -33,12 +33,10 @@ class WorklistPage(QWidget):
     """The worklist of the archive in the data folder; looks again every few seconds while it is seen.
 
     Signals:
-        addFiles(object): an `EntryRow` that files are to be attached to.
         addDisc(object): an `EntryRow` that a disc or folder is to be imported for.
         showStudy(str): what a study that is to be shown is found by in the archive.
     """
 
-    addFiles = Signal(object)
     addDisc = Signal(object)
     showStudy = Signal(str)
 
@@ -102,7 +100,7 @@ class WorklistPage(QWidget):
         panel = self.panel
         panel.start.connect(lambda: self._with_entry(self._acting.start))
         panel.edit.connect(self.edit)
-        panel.addFiles.connect(lambda: self._with_entry(self.addFiles.emit))
+        panel.addFiles.connect(lambda: self._with_entry(self._acting.add_files))
         panel.addDisc.connect(lambda: self._with_entry(self.addDisc.emit))
         panel.complete.connect(lambda: self._with_entry(lambda e: self._acting.complete(e, self._studies)))
         panel.cancel.connect(lambda: self._with_entry(self._acting.cancel))
@@ -304,6 +302,7 @@ class WorklistPage(QWidget):
         if entry is not None:
             self._chosen = entry.key
             self.search.show_day(entry.said(DAY))
+            self._read_studies(entry)
         self.look(anew=True)
         self.list.table.setFocus()
 
