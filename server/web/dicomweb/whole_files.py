@@ -30,7 +30,7 @@ async def content_in(path: Path, size: int, wrapper: Wrapper) -> Content:
         return await _picture(path, size, kind, wrapper)
     if kind == JPEG_2000:
         return await wrapper.run(lambda: _jpeg_2000(path, size))
-    return await wrapper.run(lambda: _looked_into(path, size, kind))
+    return await wrapper.run(lambda: content_of(path, size, kind))
 
 
 async def _document(path: Path, size: int, wrapper: Wrapper) -> Content:
@@ -46,15 +46,11 @@ async def _picture(path: Path, size: int, kind: str, wrapper: Wrapper) -> Conten
     if kind == PNG:
         return of_raster(path, head, frame)
     if head["syntax"] == JPEG_OF[BASELINE][0]:
-        return await wrapper.run(lambda: _looked_into(path, size, JPEG))
+        return await wrapper.run(lambda: content_of(path, size, JPEG))
     made = of_raster(path, head, frame)
     plain = head["rows"] * head["columns"] * head["samples"] * head["bits"] // 8
     ratio = f"{plain / size:.4g}"  # of the file that came, not of what it was packed into
     return replace(made, lossy=METHOD_OF_JPEG, says={**made.says, "LossyImageCompressionRatio": ratio})
-
-
-def _looked_into(path: Path, size: int, kind: str) -> Content:
-    return content_of(path, size, kind)
 
 
 def _jpeg_2000(path: Path, size: int) -> Content:
