@@ -262,8 +262,10 @@ WRONG = {
     "cut pdf": (REPORT[:-40], 400, "cut off"),
     "pdf that is none": (b"%PDF-1.7\n" + b"\xff" * 3000 + b"%%EOF", 415, "damaged or locked"),
     "cut jpeg": (JPEG[:-40], 400, "cut off"),
-    "cut png": (png()[:-40], 415, "damaged"),
+    "cut png": (png()[:-1], 400, "cut off"),
+    "damaged png": (png()[:60] + bytes(9) + png()[69:], 415, "damaged"),
     "cut jp2": (jp2()[:-40], 400, "cut off"),
+    "cut jp2 header": (jp2()[: jp2().index(b"\xff\x4f\xff\x51") + 20], 400, "header"),
     "cut mp4": (mp4()[:-40], 400, "cut off"),
     "mp4 without index": (mp4()[:24], 400, "no index"),
 }

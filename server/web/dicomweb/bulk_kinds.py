@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -52,11 +53,8 @@ def content_of(path: Path, size: int, media_type: str) -> Content:
     if media_type in VIDEOS:
         return _video(path, size)
     if media_type in STILLS:
-        try:
-            with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return _still(path, data)
-        except (NotRenderable, IndexError) as error:
-            raise Mismatch("The header of a picture cannot be read.") from error
+        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _readable(path, data)
     return Content(path, 0, size)
 
 
@@ -68,10 +66,7 @@ def frames_of(path: Path, ends: Sequence[int]) -> Content:
     found: list[Content] = []
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for start, end in pairwise((0, *ends)):
-            try:
-                each = _still(path, data[start:end])
-            except (NotRenderable, IndexError) as error:
-                raise Mismatch("The header of a picture cannot be read.") from error
+            each = _readable(path, data[start:end])
             found.append(replace(each, start=start + each.start))
     first = found[0]
     if any((each.syntax, each.says, each.lossy) != (first.syntax, first.says, first.lossy) for each in found):
@@ -128,6 +123,13 @@ def _samples(rows: int, columns: int, samples: int, bits: int, photometric: str)
         "PixelRepresentation": 0,
         **({"PlanarConfiguration": 0} if samples > 1 else {}),
     }
+
+
+def _readable(path: Path, data: Data) -> Content:
+    """Raises Mismatch. Errors of the reader end here: they hold views, which keep a map from being closed."""
+    with suppress(NotRenderable, IndexError):
+        return _still(path, data)
+    raise Mismatch("The header of a picture cannot be read.")
 
 
 def _still(path: Path, data: Data) -> Content:

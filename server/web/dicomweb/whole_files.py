@@ -16,6 +16,8 @@ SYCC, ENUMERATED = 18, 1
 """Of the colour specification box of JP2 (ISO 15444-1 I.5.3.3)."""
 METHOD_OF_JPEG = "ISO_10918_1"
 BASELINE = 0xC0
+PNG_ENDS = b"IEND\xae\x42\x60\x82"
+"""The last chunk with its checksum (PNG specification 11.2.5)."""
 END_OF_CODESTREAM = b"\xff\xd9"
 
 
@@ -42,6 +44,8 @@ async def _document(path: Path, size: int, wrapper: Wrapper) -> Content:
 
 async def _picture(path: Path, size: int, kind: str, wrapper: Wrapper) -> Content:
     """A baseline JPEG as it is; what is turned, progressive or PNG is decoded and packed without loss."""
+    if kind == PNG and PNG_ENDS not in await wrapper.run(lambda: _tail(path, size)):
+        raise BadInput("The PNG picture is cut off: its end is missing.", "Copy it again from its origin.")
     head, frame = await wrapper.picture(path)
     if kind == PNG:
         return of_raster(path, head, frame)
