@@ -24,7 +24,7 @@ from core.media.samples import SampleStudy, ct_slice, part10, pdf_report
 from tests.guards import CANARY
 from tests.plain_files import COLOUR, GREY, every_kind, jp2, jpeg, mp4, png
 from tests.server.conftest import NAMESPACE, PASSWORDS, STUDY, Served, Stored, error_of, raw, store
-from tests.server.test_dicomweb_bulk import JPEG, jpeg_meta, metadata_part, send
+from tests.server.test_dicomweb_bulk import JPEG
 from tests.server.test_ups import made, seen, step
 from tests.server.test_ups import state as change
 from tests.server.test_workitems import NEEDED, OPTIONAL
@@ -384,18 +384,3 @@ def test_what_was_done_is_in_the_audit_log(client: httpx.Client, served: Served)
     said = [dict(zip(columns, row, strict=True)) for row in rows]
     by_staff = {row["action"] for row in said if row["actor"] == "staff"}
     assert "workitem in progress" in by_staff and len(by_staff) > 1, by_staff
-
-
-def test_metadata_may_leave_out_what_the_study_knows(client: httpx.Client, stored: Stored) -> None:
-    place = f"{OF_NAMESPACE}/studies/{STUDY.uid}"
-    bare = {"7FE00010": {"vr": "OB", "BulkDataURI": "a"}}
-    same = {**bare, "00100020": {"vr": "LO", "Value": [CANARY.patient_id]}}
-    for model in (bare, same):
-        (ds,) = objects(client, send(client, [metadata_part(model), ("image/jpeg", "a", JPEG)], path=place))
-        assert (ds.PatientName, ds.PatientBirthDate) == (CANARY.name, CANARY.birth_date)
-        assert (ds.StudyInstanceUID, ds.AccessionNumber) == (STUDY.uid, STUDY.accession_number)
-    other = send(client, [metadata_part(jpeg_meta("a")), ("image/jpeg", "a", JPEG)], path=place)
-    (ds,) = objects(client, other)
-    assert (ds.PatientID, ds.PatientBirthDate) == ("bulk patient", ""), (
-        "another patient is told nothing of this one"
-    )

@@ -22,7 +22,7 @@ from pydicom.dataset import Dataset
 
 from core.dicom.native_reader import read_xml
 from core.dicom.native_xml import as_xml
-from tests.server.conftest import CANARY, PASSWORDS, Served, error_of, raw
+from tests.server.conftest import CANARY, NAMESPACE, PASSWORDS, STUDY, Served, Stored, error_of, raw
 
 GREY = np.arange(64 * 48, dtype=np.uint8).reshape(48, 64)
 COLOUR = np.dstack([GREY, GREY[::-1], GREY.T.reshape(48, 64)])
@@ -331,3 +331,20 @@ def test_a_cut_connection_keeps_what_was_complete(served: Served, client: httpx.
     while (found := client.get(f"/dicom-web/studies/{study}/instances/count").json()) != {"count": 1}:
         assert time.monotonic() < deadline, found
         time.sleep(0.02)
+
+
+def test_metadata_may_leave_out_what_the_study_knows(client: httpx.Client, stored: Stored) -> None:
+    place = f"/api/v3/storage/dicomweb/{NAMESPACE}/studies/{STUDY.uid}"
+    bare = {"7FE00010": {"vr": "OB", "BulkDataURI": "a"}}
+    same = {**bare, "00100020": {"vr": "LO", "Value": [CANARY.patient_id]}}
+    for model in (bare, same):
+        (ds,) = objects_of(
+            client, send(client, [metadata_part(model), ("image/jpeg", "a", JPEG)], path=place)
+        )
+        assert (ds.PatientName, ds.PatientBirthDate) == (CANARY.name, CANARY.birth_date)
+        assert (ds.StudyInstanceUID, ds.AccessionNumber) == (STUDY.uid, STUDY.accession_number)
+    other = send(client, [metadata_part(jpeg_meta("a")), ("image/jpeg", "a", JPEG)], path=place)
+    (ds,) = objects_of(client, other)
+    assert (ds.PatientID, ds.PatientBirthDate) == ("bulk patient", ""), (
+        "another patient is told nothing of this one"
+    )
