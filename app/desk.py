@@ -17,6 +17,8 @@ from core.imaging.recoder import Recoder
 from core.media.attached import encapsulate
 from core.net.credentials import Access, Credentials, Token
 from core.net.dicomweb_client import DicomWebClient
+from core.net.dimse.pacs import Pacs
+from core.net.dimse.requestor import Peer
 from core.net.http import Timeouts
 from core.net.own_addresses import addresses
 from core.net.v3_client import V3Client
@@ -35,7 +37,7 @@ from core.upload.nouns import JobState, UploadProgress, UploadReceipt
 from core.upload.picks import ArchivedStudy, Attach, Order, Pick
 from core.upload.runner import Conclude, run
 from core.upload.saved import Destinations, SavedDestination
-from core.upload.target import TargetKind, parse
+from core.upload.target import TargetKind, parse, parse_node
 from core.upload.tasks import Opener
 from ui import services as ports
 from ui.models.people import banner_text, study_text
@@ -362,6 +364,15 @@ class SavedDestinations:
             if found not in self._clients:
                 self._clients[found] = DicomWebClient(found.target.address, found.access, LOOKING)
             return self._clients[found]
+
+    def nodes(self) -> Sequence[str]:
+        """Names of the DICOM nodes."""
+        return [each.name for each in self._saved.all() if parse(each.spec).kind is TargetKind.DIMSE]
+
+    def pacs(self, name: str, stopped: Callable[[], bool]) -> Pacs:
+        """One of them. Raises NotFound."""
+        called, host, port = parse_node(parse(self._saved.find(name).spec).address)
+        return Pacs(Peer(called, host.strip("[]"), port, self._archive.means.ae_title), stopped)
 
     def close(self) -> None:
         """Close the clients."""

@@ -44,7 +44,8 @@ class Page(IntEnum):
     ARCHIVE = 1
     SENT = 2
     WORKLIST = 3
-    SETTINGS = 4
+    PACS = 4
+    SETTINGS = 5
 
 
 class MainWindow(QMainWindow):
@@ -184,6 +185,8 @@ class MainWindow(QMainWindow):
                 return sent
             case Page.WORKLIST:
                 return self._make_worklist()
+            case Page.PACS:
+                return self._make_pacs()
             case Page.SETTINGS:
                 from ui.settings.page import SettingsPage
 
@@ -212,6 +215,16 @@ class MainWindow(QMainWindow):
         """Bring up the Import page with an entry of the worklist in hand."""
         self.imports.take_in_hand(entry)
         self.show_page(Page.IMPORT)
+
+    def _make_pacs(self) -> QWidget:
+        from ui.pacs.page import PacsPage
+
+        pacs = PacsPage(self.services)
+        pacs.openViewer.connect(self.open_viewer)
+        pacs.showStudy.connect(self.show_study)
+        pacs.arrived.connect(self._archive_changed)
+        pacs.settingsWanted.connect(lambda: self.show_page(Page.SETTINGS))
+        return pacs
 
     def show_study(self, words: str) -> None:
         """Look for a study in the local archive."""

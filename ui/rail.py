@@ -13,7 +13,7 @@ WIDTH = 96
 
 
 class Rail(QFrame):
-    """Import, Archive, Sent, Worklist; Settings at the foot.
+    """Import, Archive, Sent, Worklist, PACS; Settings at the foot.
 
     Signals: `chosen(int)` with the number of the page.
     """
@@ -38,6 +38,7 @@ class Rail(QFrame):
             ("ph.archive", self.tr("Archive"), "Ctrl+2"),
             ("ph.paper-plane-tilt", self.tr("Sent"), "Ctrl+3"),
             ("ph.clipboard-text", self.tr("Worklist"), "Ctrl+4"),
+            ("ph.share-network", self.tr("PACS"), "Ctrl+5"),
             ("ph.gear-six", self.tr("Settings"), "Ctrl+,"),
         )
         self._words = [word for _picture, word, _keys in pages]

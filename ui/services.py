@@ -15,6 +15,7 @@ from ui.tasks import Tasks
 
 if TYPE_CHECKING:
     from core.net.dicomweb_client import DicomWebClient
+    from core.net.dimse.pacs import Pacs
     from core.net.records import StoredPatient
     from core.net.v3_client import V3Client
     from core.net.worklist_client import EntryRow
@@ -204,6 +205,12 @@ class Destinations(Protocol):
 
     def remote(self, name: str) -> DicomWebClient:
         """A client of one of those, ours to close. Slow. Raises KnownError."""
+
+    def nodes(self) -> Sequence[str]:
+        """Names of those that can be searched and fetched from over DICOM: a PACS."""
+
+    def pacs(self, name: str, stopped: Callable[[], bool]) -> Pacs:
+        """One of those, to be asked; *stopped* gives a question up. Raises KnownError."""
 
     def test(self, destination: DestinationText, secret: str | None) -> str:
         """Call it and say what answered, in a sentence. Slow. Raises KnownError."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,8 +14,11 @@ from core.dicom.refs import FileRef, Found, Header, Skipped, SkipReason
 from core.dicom.tree import Tree
 from core.media import samples
 from core.net.dicomweb_client import DicomWebClient
+from core.net.dimse.pacs import Pacs
+from core.net.dimse.requestor import Peer
 from core.settings import Settings
 from core.upload.nouns import RunState, StudyReceipt, UploadProgress, UploadReceipt
+from core.upload.target import parse_node
 from ui.services import ArchiveState, DestinationText, Order, PastJob, Services
 from ui.state import WindowState
 from ui.tasks import Tasks
@@ -295,6 +298,15 @@ class FakeDestinations:
         if name not in self.clients:
             self.clients[name] = DicomWebClient(self.saved[name].spec.removeprefix("stow:"))
         return self.clients[name]
+
+    def nodes(self) -> Sequence[str]:
+        """Those of DICOM."""
+        return [each.name for each in self.all() if each.spec.startswith("dimse:")]
+
+    def pacs(self, name: str, stopped: Callable[[], bool]) -> Pacs:
+        """One that is really there, or not."""
+        called, host, port = parse_node(self.saved[name].spec.removeprefix("dimse:"))
+        return Pacs(Peer(called, host, port, "TESTS"), stopped)
 
     def test(self, destination: DestinationText, _secret: str | None) -> str:
         """It answers, or fails as told."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +14,10 @@ from pytestqt.qtbot import QtBot
 
 from core.errors import Unreachable
 from core.media import samples
-from core.net.pacs_client import Arrival, Gateway, Refusal, Today, Visit
+from core.net.dimse.pacs import Entries, Entry, SeriesThere
+from core.net.pacs_client import Arrival, Gateway, Refusal, Retrieval, Today, Visit
 from core.net.records import AttachmentRow
+from core.net.study_search import Matches
 from core.upload.nouns import Failure, StudyReceipt, UploadReceipt
 from tests.core.worklist_entries import SAID
 from tests.plain_files import every_kind
@@ -33,6 +36,8 @@ from ui.dialogs.send_sheet import SendSheet
 from ui.gateway.dialog import GatewayDialog
 from ui.importing.session import Stage
 from ui.main_window import MainWindow, Page
+from ui.pacs.page import PacsPage
+from ui.pacs.whose import WhoseDialog
 from ui.services import ArchiveState, DestinationText, PastJob
 from ui.tasks import Tasks
 from ui.theme import Mode, Theme
@@ -68,6 +73,7 @@ class Screens:
         saved = {
             "Clinic": DestinationText("Clinic", "v3:http://127.0.0.1:1", "joan", True),
             "Clinic B": DestinationText("Clinic B", "stow:http://127.0.0.1:1"),
+            "Clinic P": DestinationText("Clinic P", "dimse:PACS@127.0.0.1:1"),
         }
         self._destinations = fakes.FakeDestinations(saved)
         self.services = fakes.services(
@@ -227,6 +233,44 @@ class Screens:
         dialog.panel.tables["refusals"].selectRow(0)
         return dialog
 
+    def pacs(self) -> QWidget:
+        page = self._pacs()
+        page.studies._found(page.studies._asked, Matches(tuple(map(row, range(3))), more=True))
+        page.studies.side._show_series(
+            page.studies.side._asked, [SeriesThere("1.9", 2, "CT", "axial", 206), SeriesThere("1.8")]
+        )
+        who = ("A^B", "1", "19500301", "F", "20240211", "CT")
+        states = ("waiting", "running", "done", "partial", "failed", "stopped")
+        page.board._show(
+            tuple(
+                Retrieval(
+                    state, "Clinic P", "PACS", "default", "1.2", *who, state, 412, 120, 1, 1, "C-GET", "WHY"
+                )
+                for state in states
+            )
+        )
+        return self.window
+
+    def pacs_worklist(self) -> QWidget:
+        page = self._pacs()
+        page.worklist.name = "Clinic P"  # it is not asked: nobody is there
+        page.tabs.setCurrentIndex(1)
+        entry = Entry({"PatientName": "A^B", "PatientID": "1", "ScheduledProcedureStepStartDate": "20260301"})
+        page.worklist._found(page.worklist._asked, Entries((entry, entry)))
+        return self.window
+
+    def whose(self) -> QWidget:
+        rows = [row(1), replace(row(2), patient_name="A^B", patient_id="2")]
+        return WhoseDialog(rows, "Clinic P", self.window)
+
+    def _pacs(self) -> PacsPage:
+        self.window.show_page(Page.PACS)
+        page = self.window.page(Page.PACS)
+        assert isinstance(page, PacsPage)
+        page.board.watch(False)
+        page.board._asking = True  # and is not asked any more
+        return page
+
     def settings(self) -> QWidget:
         self.window.show_page(Page.SETTINGS)
         return self.window
@@ -320,6 +364,7 @@ NAMES = (
     "start", "scanned", "details", "attachments", "skipped", "sent_here", "archive", "deleted",
     "remote", "sent", "settings", "sheet", "destination", "receipt", "help", "decision", "adding", "viewer",
     "viewer_keys", "worklist", "entry_form", "reason", "gateway",
+    "pacs", "pacs_worklist", "whose",
 )  # fmt: skip
 
 

@@ -121,6 +121,7 @@ def test_an_archive_held_by_another_process_is_said_with_a_way_on(qtbot: QtBot, 
         ("Ctrl+1", Page.IMPORT),
         ("Ctrl+3", Page.SENT),
         ("Ctrl+4", Page.WORKLIST),
+        ("Ctrl+5", Page.PACS),
         ("Ctrl+,", Page.SETTINGS),
     ],
 )

@@ -24,7 +24,7 @@ def steps() -> list[str]:
 def keys() -> list[tuple[str, str]]:
     """Every key of the main window, with what it does."""
     return [
-        ("Ctrl+1 … Ctrl+4", _tr("Import, Archive, Sent, Worklist")),
+        ("Ctrl+1 … Ctrl+5", _tr("Import, Archive, Sent, Worklist, PACS")),
         ("Ctrl+,", _tr("Settings")),
         ("Ctrl+F", _tr("Search the archive")),
         ("Ctrl+O", _tr("Open a folder")),

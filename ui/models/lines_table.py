@@ -31,10 +31,31 @@ class LinesTable(QAbstractTableModel):
         self._titles = tuple(titles)
         self._numbers = frozenset(numbers)
         self._lines: list[Line] = []
+        self._order: tuple[int, Qt.SortOrder] | None = None
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """By the words of *column*, or what number they are."""
+        self._order = (column, order) if column >= 0 else None
+        lines = self._sorted(self._lines)
+        if lines != self._lines:
+            self.beginResetModel()
+            self._lines = lines
+            self.endResetModel()
+
+    def _sorted(self, lines: Sequence[Line]) -> list[Line]:
+        if self._order is None:
+            return list(lines)
+        column, order = self._order
+
+        def key(line: Line) -> tuple[int, str]:
+            words = line.cells[column]
+            return (int(words) if words.isdecimal() else 0, words.casefold())
+
+        return sorted(lines, key=key, reverse=order == Qt.SortOrder.DescendingOrder)
 
     def show(self, lines: Sequence[Line]) -> None:
         """Show *lines*; where only words changed, rows stay what they are, chosen or not."""
-        new = list(lines)
+        new = self._sorted(lines)
         if [each.key for each in new] == [each.key for each in self._lines]:
             for row, (before, now) in enumerate(zip(self._lines, new, strict=True)):
                 if before != now:
