@@ -219,7 +219,8 @@ class Fetch:
         return _wrong(self._peer.called, ended)
 
     def _keep(self, association: Association, message: Message) -> None:
-        status = self._storing.store(association, message, self._caller)
+        """Nobody asked for another patient's study: what is not of this one is refused."""
+        status = self._storing.store(association, message, self._caller, self._study_uid)
         if status != Status.SUCCESS:
             self._tally.refused[status] = self._tally.refused.get(status, 0) + 1
         self._tell(seldom=True)

@@ -28,10 +28,15 @@ class Storing:
         self._archive = archive
         self._heard = heard
 
-    def store(self, association: Association, message: Message, caller: Caller) -> Status:
-        """One C-STORE: success is answered once the object is on disk. Raises LinkLost, Violation."""
+    def store(
+        self, association: Association, message: Message, caller: Caller, study_uid: str = ""
+    ) -> Status:
+        """One C-STORE: success is answered once the object is on disk. Raises LinkLost, Violation.
+
+        With *study_uid* an object of another study is refused.
+        """
         command = message.command
-        status, comment = self._kept(association, message, caller)
+        status, comment = self._kept(association, message, caller, study_uid)
         answer = response(
             command,
             status,
@@ -41,9 +46,11 @@ class Storing:
         association.send(message.context.id, answer)
         return status
 
-    def _kept(self, association: Association, message: Message, caller: Caller) -> tuple[Status, str]:
+    def _kept(
+        self, association: Association, message: Message, caller: Caller, study_uid: str
+    ) -> tuple[Status, str]:
         command = message.command
-        said = Said(command.sop_class_uid, command.text(Element.AFFECTED_SOP_INSTANCE_UID))
+        said = Said(command.sop_class_uid, command.text(Element.AFFECTED_SOP_INSTANCE_UID), study_uid)
         sending = Sending(caller.calling, Via.DIMSE.value, Routing(caller.calling, caller.called), said=said)
         arriving = _Arriving(association, message)
         try:

@@ -227,6 +227,20 @@ def test_a_peer_that_says_success_is_not_believed(world: World, study: SampleStu
     assert outcome.progress.here == 5 and outcome.why.startswith("1 of 6 images did not come.")
 
 
+def test_objects_of_a_study_nobody_asked_for_are_refused(
+    world: World, study: SampleStudy, tmp_path: Path
+) -> None:
+    other = SampleStudy("of somebody else")
+
+    def done(association: Association, message: Message) -> None:
+        association.send(message.context.id, response(message.command, 0))
+
+    with world.there.answering(sending(other, tmp_path, 3, done)):
+        outcome = world.fetch(study)
+    assert outcome.progress.here == 0 and outcome.progress.failed == 3 and outcome.why
+    assert world.held(other) == set()
+
+
 def test_failures_the_peer_tells_of_are_told(world: World, study: SampleStudy, tmp_path: Path) -> None:
     def some(association: Association, message: Message) -> None:
         counts = {Element.COMPLETED: 4, Element.FAILED: 2}
