@@ -40,6 +40,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.access_log = False  # its lines name paths and queries, whatever the configuration says
         self._header_bytes = 0
         self._header_count = 0
+        self._heading = False
         self._refused = False
         self._deadline: asyncio.TimerHandle | None = None
         self._parts: list[bytes] = []
@@ -68,14 +69,18 @@ class GuardedProtocol(HttpToolsProtocol):
         return True
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser unless the connection was refused."""
-        if not self._refused:
-            super().data_received(data)
+        """Feed the parser unless the connection was refused; headers that are not complete have a clock."""
+        if self._refused:
+            return
+        heading = self._heading
+        super().data_received(data)
+        if self._heading and (not heading or self._deadline is None):
+            self._await(HEADER_TIMEOUT_S)
 
     def on_message_begin(self) -> None:
         """A request starts."""
         self._header_bytes = self._header_count = 0
-        self._await(HEADER_TIMEOUT_S)
+        self._heading = True
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -91,6 +96,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The handler takes over, with clocks of its own."""
+        self._heading = False
         self._cancel()
         if not self._refused:
             before = self.cycle

@@ -20,10 +20,10 @@ PATIENCE_S = 0.5
 CRASHED = "The decoder crashed on this picture."
 TOO_SLOW = "This picture takes too long to read."
 
-Prepare = Callable[[], "Task | bytes | Future[bytes]"]
-"""Finds out on a thread of the pool what is to be made, or gives what was made or is being made already."""
+Prepare = Callable[["Future[bytes]"], "Task | bytes | Future[bytes]"]
+"""Finds out on a thread of the pool what is to be made for a Future, or gives what was made or will be."""
 Work = tuple[Task | Prepare, "Future[bytes]"]
-LOOK: Work = (lambda: b"", Future())
+LOOK: Work = (lambda _: b"", Future())
 """No work, but a sign that some has been given back."""
 
 
@@ -179,7 +179,7 @@ class Hand:
             return
         if not isinstance(task, Task):
             try:
-                found = task()
+                found = task(future)
             except BaseException as error:  # whoever waits must hear of it
                 future.set_exception(error)
                 return
@@ -187,7 +187,7 @@ class Hand:
                 future.set_result(found)
                 return
             if isinstance(found, Future):
-                found.add_done_callback(lambda done: pass_on(done, future))
+                found.add_done_callback(lambda done: _pass_on(done, future))
                 return
             task = found
         self._taken.append((task, future))
@@ -251,7 +251,7 @@ class Hand:
         self._worker.end()
 
 
-def pass_on(done: Future[bytes], waiting: Future[bytes]) -> None:
+def _pass_on(done: Future[bytes], waiting: Future[bytes]) -> None:
     """What became of *done* becomes of *waiting*, which is running, too."""
     if done.cancelled():
         waiting.set_exception(NotRenderable("Nobody waits for this picture any more."))

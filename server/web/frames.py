@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from core.archive.nouns import StoredImage
-from core.imaging.hand import Prepare, pass_on
+from core.imaging.hand import Prepare
 from core.imaging.worker import Task, VoiSpec
 from server.web.call import Call
 from server.web.errors import BAD_REQUEST, Refused
@@ -148,10 +148,8 @@ class Frames:
         does, and as `picture`.
         """
         name = ""
-        mine: Future[bytes] = Future()
-        mine.set_running_or_notify_cancel()  # whoever made it may leave, others wait for it
 
-        def prepare() -> Task | bytes | Future[bytes]:
+        def prepare(future: Future[bytes]) -> Task | bytes | Future[bytes]:
             nonlocal name
             if (wanted := find()) is None:
                 return b""
@@ -161,17 +159,16 @@ class Frames:
                 return b""
             if kept := self._kept.get(name):
                 return kept
-            making = self._found.setdefault(name, mine)
-            return look.task(image.path) if making is mine else making
+            making = self._found.setdefault(name, future)
+            return look.task(image.path) if making is future else making
 
         made = self._renderer.prepared(prepare)
-        made.add_done_callback(lambda done: pass_on(done, mine))
         try:
             body = await asyncio.wrap_future(made)
             if body:
                 self._keep(name, body)  # or makes it the latest again
         finally:
-            if self._found.get(name) is mine:
+            if self._found.get(name) is made:
                 del self._found[name]
         return name, body
 

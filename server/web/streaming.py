@@ -46,7 +46,8 @@ class StreamingRouter:
     def __init__(self, operations: Iterable[Operation], rest: App, others: Sequence[BaseRoute] = ()) -> None:
         """*others* are the routes of *rest*: what an address takes is the same wherever it is served."""
         routes = [Route(each.path, _Endpoint(each.handler), methods=[each.method]) for each in operations]
-        shapes = {_shape(route.path) for route in routes}
+        shapes = {shape for route in routes if (shape := _shape(route.path)) is not None}
+        shapes |= {(count, first, "") for count, first, _ in shapes}
         self._routers = {shape: _router(routes, rest, shape) for shape in shapes}
         self._other = _router(routes, rest, None)
         self._all: tuple[BaseRoute, ...] = (*routes, *others)
@@ -55,7 +56,12 @@ class StreamingRouter:
         """Serve one request."""
         scope["app"] = self  # tells the routes to raise what they refuse
         scope["state"]["allowed"] = lambda: self._allowed(scope)
-        await self._routers.get(_shape(scope["path"]), self._other)(scope, receive, send)
+        await self._router(scope["path"])(scope, receive, send)
+
+    def _router(self, path: str) -> Router:
+        count, first, last = _segments(path)
+        routers = self._routers
+        return routers.get((count, first, last)) or routers.get((count, first, "")) or self._other
 
     def _allowed(self, scope: Scope) -> str:
         """Every method the address of *scope* takes, as the header Allow has it."""
@@ -66,20 +72,33 @@ class StreamingRouter:
         return ", ".join(sorted(found | ({"HEAD"} if "GET" in found else set())))
 
 
-_Shape = tuple[int, str]
-"""How many segments an address has, and its first: of hundreds of routes few need to be tried."""
+_Shape = tuple[int, str, str]
+"""How many segments an address has, its first and last: of hundreds of routes few need to be tried."""
 
 
 def _shape(path: str) -> _Shape | None:
-    """The shape of an address, or of all a route serves; None for a route that serves several shapes."""
+    """The shape of all addresses a route serves, last "" for any; None for one that serves several shapes."""
+    count, first, last = _segments(path)
+    if ":path}" in path or "{" in first:
+        return None
+    return count, first, "" if "{" in last else last
+
+
+def _segments(path: str) -> _Shape:
     first = path.split("/", 2)[1] if path.startswith("/") else ""
-    return None if ":path}" in path or "{" in first else (path.count("/"), first)
+    return path.count("/"), first, path.rpartition("/")[2]
 
 
 def _router(routes: Iterable[Route], rest: App, shape: _Shape | None) -> Router:
     """Serves addresses of one shape."""
-    chosen = [route for route in routes if _shape(route.path) in (shape, None)]
+    chosen = [route for route in routes if _fits(_shape(route.path), shape)]
     return Router(chosen, redirect_slashes=False, default=rest)
+
+
+def _fits(served: _Shape | None, shape: _Shape | None) -> bool:
+    if served is None or shape is None:
+        return served is None
+    return served[:2] == shape[:2] and served[2] in ("", shape[2])
 
 
 def documented(operations: Iterable[Operation]) -> dict[str, dict[str, Any]]:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from core.media.samples import UID_ROOT, SampleStudy, ct_slice, part10, with_pixels
 from tests.benchmarks.bench_upload import serving
@@ -102,11 +103,11 @@ def stored(peer: str, study: int) -> int:
 
 def peak_mb(pid: int) -> tuple[float, float]:
     """Largest memory of the server, and of one of its children, in MB."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return _peak(str(pid)), max(map(_peak, children), default=0.0)
+    children = psutil.Process(pid).children()
+    return _peak(pid), max((_peak(each.pid) for each in children), default=0.0)
 
 
-def _peak(pid: str) -> float:
+def _peak(pid: int) -> float:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM"))
 

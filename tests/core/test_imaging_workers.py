@@ -67,11 +67,11 @@ def test_reasons_come_back_as_they_were(pool: RenderPool, ct: Path, tmp_path: Pa
 
 
 def test_what_is_to_be_made_is_found_out_by_the_pool(pool: RenderPool, ct: Path) -> None:
-    def missing() -> Task:
+    def missing(_: object) -> Task:
         raise NotFound("image", "It is not there.")
 
     task = Task(str(ct), 0, "png", None, 90, None)
-    made, ready, refused = pool.prepared(lambda: task), pool.prepared(lambda: b"made"), pool.prepared(missing)
+    made, ready, refused = (pool.prepared(each) for each in (lambda _: task, lambda _: b"made", missing))
     assert made.result(60) == pool.render(ct, 0, "png").result(60)
     assert ready.result(60) == b"made"
     with pytest.raises(NotFound, match="not there"):
