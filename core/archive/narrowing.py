@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, and_, bindparam, func, or_, select
 
 from core.archive import arrival
 from core.archive.matching_keys import Key, day_range
 from core.archive.person_names import fitting
 from core.archive.schema import instances, series, studies, unindexed, words
 from core.archive.search import LAST_CHARACTER
+from core.db.prepared import Prepared
 from core.dicom.tree import folded
 
 FOLDED = {
@@ -20,9 +23,27 @@ FOLDED = {
 }
 AS_THEY_ARE = (series.c.modality, studies.c.patient_sex)
 NUMBERS = (series.c.number, instances.c.instance_number)
-MANY = 2000
+MANY = 1000
+"""So many fitting studies are tried one by one in the order of the answer: that finds a page sooner."""
 MOST_WORDS = 2000
 """So many fitting words go into one statement; where there are more, nothing is gained by them."""
+
+
+def _counted(found: Select[tuple[int]]) -> Prepared:
+    """How many it finds, at most *many*."""
+    return Prepared(select(func.count()).select_from(found.limit(bindparam("many")).subquery()))
+
+
+_WORDS = _counted(
+    select(words.c.study_id).where(
+        words.c.word >= bindparam("first"), words.c.word <= bindparam("last"), words.c.kind == "name"
+    )
+)
+_SERIES = _counted(
+    select(series.c.study_id).where(
+        series.c.modality.in_(select(func.json_each(bindparam("modalities")).table_valued("value").c.value))
+    )
+)
 
 
 def narrowed(connection: Connection, key: Key, column: Column[Any]) -> ColumnElement[bool] | None:
@@ -85,27 +106,24 @@ def _name(connection: Connection, wanted: str, fuzzy: bool) -> ColumnElement[boo
 def _filed(connection: Connection, first: str, last: str) -> ColumnElement[bool]:
     """Studies with a word of a name between the two."""
     word, mine = words.c.word, words.c.kind == "name"
-    query = select(words.c.study_id).where(word >= first, word <= last, mine)
-    if not many(connection, query):
-        return studies.c.id.in_(query)
+    if not _many(_WORDS, connection, {"first": first, "last": last}):
+        return studies.c.id.in_(select(words.c.study_id).where(word >= first, word <= last, mine))
     own = unindexed(word)
     return (
         select(words.c.study_id).where(words.c.study_id == studies.c.id, own >= first, own <= last, mine)
     ).exists()
 
 
-def of_series(connection: Connection, condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Studies with a series of which *condition* is said."""
-    query = select(series.c.study_id).where(condition)
-    if not many(connection, query):
-        return studies.c.id.in_(query)
+def of_modality(connection: Connection, modalities: Sequence[str]) -> ColumnElement[bool]:
+    """Studies with a series of one of *modalities*."""
+    condition = series.c.modality.in_(modalities)
+    if not _many(_SERIES, connection, {"modalities": json.dumps(list(modalities))}):
+        return studies.c.id.in_(select(series.c.study_id).where(condition))
     return select(series.c.id).where(series.c.study_id == studies.c.id, condition).exists()
 
 
-def many(connection: Connection, query: Select[tuple[int]]) -> bool:
-    """Whether so many studies fit that trying them in the order of the answer finds a page of them sooner."""
-    counted = select(func.count()).select_from(query.limit(MANY).subquery())
-    return connection.execute(counted).scalar_one() == MANY
+def _many(counted: Prepared, connection: Connection, values: Mapping[str, str]) -> bool:
+    return bool(counted(connection, {**values, "many": MANY}).fetchone()[0] == MANY)
 
 
 def _nearly(connection: Connection, wanted: str) -> ColumnElement[bool] | None:

@@ -18,7 +18,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, Select, and_, bin
 from core.archive.blobs import Blobs
 from core.archive.headers import Headers
 from core.archive.matching_keys import Key, Moments, Path, Test, tests_of
-from core.archive.narrowing import narrowed, of_series
+from core.archive.narrowing import narrowed, of_modality
 from core.archive.schema import instances, series, studies, unindexed
 from core.archive.views import Laid, values_of
 from core.db.prepared import Prepared
@@ -111,7 +111,7 @@ class Search:
     def page(self) -> tuple[Sequence[Row[Any]], bool]:
         """The rows asked for, columns prefixed `s_`, `e_`, `i_`, and whether there are more."""
         first, limit = self._query.offset, self._query.limit
-        if self._left or self._below:
+        if self._left or (self._below and not self._certain):
             found = list(islice(self._matches(), first, first + limit + 1))
         else:
             statement = self.candidates().limit(limit + 1).offset(first)
@@ -120,7 +120,7 @@ class Search:
 
     def count(self) -> int:
         """How many there are."""
-        if self._left or self._below:
+        if self._left or (self._below and not self._certain):
             return sum(1 for _ in self._matches())
         counted = select(func.count()).select_from(self.candidates().order_by(None).subquery())
         return self._connection.execute(counted).scalar_one()
@@ -223,7 +223,7 @@ class Search:
         if condition is None:
             return Level.STUDY, None
         if column is series.c.modality:
-            return Level.STUDY, of_series(self._connection, condition)
+            return Level.STUDY, of_modality(self._connection, key.wanted)
         return Level.STUDY, studies.c.id.in_(select(column.table.c.study_id).where(condition))
 
 
@@ -285,18 +285,21 @@ def _there() -> ColumnElement[bool]:
 
 def _certain(test: Test) -> bool:
     """Whether the catalog's condition for series is all there is to it."""
-    if isinstance(test, Moments) or test.empty or test.path not in {(0x0020000E,), (0x00080060,)}:
+    return _as_written(test, {(0x0020000E,), (MODALITY,)})
+
+
+def _as_written(test: Test, paths: set[Path]) -> bool:
+    """Whether values of one of *paths* are wanted just as they are."""
+    if isinstance(test, Moments) or test.empty or test.path not in paths:
         return False
-    return not any("*" in each or "?" in each for each in test.wanted)
+    return all(each and "*" not in each and "?" not in each for each in test.wanted)
 
 
 def _exact(test: Test) -> bool:
     """Whether every row the catalog's condition leaves is a match."""
-    if isinstance(test, Moments) or test.empty:
-        return False
-    if test.path == (MODALITIES,):
-        return not any("*" in each or "?" in each for each in test.wanted)
-    return test.path in UIDS
+    if _as_written(test, {(MODALITIES,)}):
+        return True
+    return not isinstance(test, Moments) and not test.empty and test.path in UIDS
 
 
 def _shown() -> ColumnElement[bool]:

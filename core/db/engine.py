@@ -42,6 +42,7 @@ def open_engine(path: Path) -> Engine:
         pool_size=8,
         max_overflow=56,
         pool_timeout=30,
+        pool_use_lifo=True,  # the connection used last has pages and statements at hand
         connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "isolation_level": None, "cached_statements": 256},
     )
     event.listen(engine, "connect", _configure)

@@ -54,6 +54,12 @@ def has_preamble(head: bytes) -> bool:
     return head[128:132] == b"DICM"
 
 
+def check_beginning(head: bytes) -> None:
+    """Raises NotDicom if a file that begins with *head*, 140 bytes or all there are, can be no DICOM file."""
+    if not has_preamble(head) and not _could_start(head):
+        raise NotDicom("This is no DICOM file.")
+
+
 def meta_position(view: View) -> int:
     """Where the file meta, or a data set without it, starts. Raises NotDicom, Cut, Damaged."""
     head = view.data
@@ -63,8 +69,7 @@ def meta_position(view: View) -> int:
         if head[132:134] not in _FIRST_GROUPS:
             raise Damaged("what follows its opening makes no sense")
         return 132
-    if not _could_start(head):
-        raise NotDicom("This is no DICOM file.")
+    check_beginning(head)
     return 0
 
 

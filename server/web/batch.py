@@ -77,6 +77,7 @@ class Batch:
             return  # refused already
         archive, sender = self._services.archive, self._sender
         try:
+            intake.check_beginning()
             future = intake.hand_over(
                 lambda incoming: archive.store(
                     incoming,

@@ -8,11 +8,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from core.archive.blobs import Incoming
+from core.dicom.file_format import check_beginning
+from core.errors import BadInput
 
 T = TypeVar("T")
 
 FLUSH_BYTES = 1 << 20
 """One hop to a worker thread each so many bytes: most images need a single one, and memory stays flat."""
+
+BEGINNING = 140
+"""So many bytes tell what can be no DICOM object."""
 
 
 class Intake:
@@ -25,6 +30,19 @@ class Intake:
         self._parts: list[bytes] = []
         self._waiting = 0
         self.size = 0
+
+    def check_beginning(self) -> None:
+        """Raises NotDicom or BadInput if what has arrived is none by its first bytes: it is not written."""
+        if self._incoming is not None:
+            return
+        if not self.size:
+            raise BadInput("Nothing was sent.", "Send a DICOM object.")
+        head = b""
+        for part in self._parts:
+            head += part[:BEGINNING]
+            if len(head) >= BEGINNING:
+                break
+        check_beginning(head)
 
     async def write(self, chunk: bytes) -> None:
         """Take *chunk*. Raises StorageFault, TooLarge."""

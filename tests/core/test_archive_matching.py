@@ -237,6 +237,23 @@ def test_an_answer_is_what_a_loop_over_the_objects_gives(
     assert filled.searcher.count(query) == len(expected)
 
 
+def test_studies_by_the_modalities_of_their_series(filled: Filled) -> None:
+    for text in ("CT", "CT\\MR", "MR\\", "C*", "XX"):
+        parts = [each for each in text.split("\\") if each]
+        objects = [ds for ds in filled.objects if any(_wild(each, ds.Modality) for each in parts)]
+        expected = {str(ds.StudyInstanceUID) for ds in objects}
+        keys = _parsed({"ModalitiesInStudy": text})
+        found: list[str] = []
+        for offset in range(0, 24, 5):
+            page = filled.searcher.answers(
+                Query(Level.STUDY, NS, keys=keys, limit=5, offset=offset), Fields()
+            )
+            found += [uids[0] for uids, _ in page.models]
+            assert page.more == (len(expected) > offset + 5)
+        assert len(found) == len(expected) and set(found) == expected, text
+        assert filled.searcher.count(Query(Level.STUDY, NS, keys=keys)) == len(expected)
+
+
 def test_pages_make_the_whole(filled: Filled) -> None:
     for keys in ([], _parsed({"PatientName": "*n*"})):
         for level in Level:

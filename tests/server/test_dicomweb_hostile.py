@@ -180,10 +180,12 @@ def test_what_was_delimited_before_the_body_broke_off_is_kept(open_door: Served)
 
 
 @pytest.mark.usefixtures("caplog")
-def test_many_parts_of_nothing(open_door: Served) -> None:
+@pytest.mark.parametrize("part", [b"", b"x", b"x" * 200])
+def test_many_parts_of_nothing(open_door: Served, part: bytes) -> None:
+    """They are refused one by one, and none of them is written to the disk."""
     before = held(open_door)
-    status, answer = said_to(open_door, request((b"--xyz\r\n" + PART + b"x\r\n") * 3000 + b"--xyz--"))
-    assert 400 <= status < 500, answer[:300]
+    status, answer = said_to(open_door, request((b"--xyz\r\n" + PART + part + b"\r\n") * 1000 + b"--xyz--"))
+    assert status == 409 and answer.count(b'"00081197"') == 1000, answer[:300]
     assert held(open_door) == before
 
 
