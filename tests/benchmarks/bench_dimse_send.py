@@ -59,7 +59,8 @@ def main() -> None:
     os.environ["TCP_NODELAY"] = "1"  # for the programs started from here
     with tempfile.TemporaryDirectory() as root:
         folder, got = Path(root) / "disc", Path(root) / "got"
-        folder.mkdir(), got.mkdir()
+        folder.mkdir()
+        got.mkdir()
         write_ct_series(SampleStudy("bench"), folder, chosen.files, size=512)
         files = [(path, read_object(path).header) for path in sorted(folder.rglob("*")) if path.is_file()]
         port = free_port()

@@ -274,13 +274,19 @@ class Association:
             self._outgoing = bytearray(wanted)
         return self._outgoing
 
-    def _values(self, context_id: int, data: memoryview, *, ends: bool) -> Iterator[memoryview]:
+    def _values(self, context_id: int, data: memoryview, *, ends: bool) -> list[memoryview]:
         """*data* as P-DATA-TF PDUs, not put together; *ends*: nothing comes after it."""
-        for start in range(0, max(len(data), 1), self._most):
-            part = data[start : start + self._most]
-            last = LAST if ends and start + self._most >= len(data) else 0
-            yield memoryview(_WHOLE.pack(P_DATA, len(part) + PDV_HEAD, len(part) + 2, context_id, last))
-            yield part
+        step, size = self._most, len(data)
+        rest = (size % step or min(size, step)) if ends or size % step else 0
+        whole = memoryview(_WHOLE.pack(P_DATA, step + PDV_HEAD, step + 2, context_id, 0))
+        pieces: list[memoryview] = []
+        for start in range(0, size - rest, step):
+            pieces += (whole, data[start : start + step])
+        if ends or rest:
+            last = LAST if ends else 0
+            head = _WHOLE.pack(P_DATA, rest + PDV_HEAD, rest + 2, context_id, last)
+            pieces += (memoryview(head), data[size - rest :])
+        return pieces
 
     def _put(self, out: bytearray, context_id: int, control: int, data: bytes) -> None:
         """Append *data* as P-DATA-TF PDUs."""

@@ -13,10 +13,8 @@ import socket
 import ssl
 import struct
 import time
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from core.net.dimse.faults import AbortReason, LinkLost, Violation
 
@@ -118,16 +116,17 @@ class Link:
         """All of *data*. Raises LinkLost when the peer has gone or does not take it."""
         self.send_pieces([memoryview(data)])
 
-    def send_pieces(self, pieces: Iterable[memoryview]) -> None:
+    def send_pieces(self, pieces: Sequence[memoryview]) -> None:
         """All of *pieces*, one behind the other, without putting them together. Raises as `send`."""
-        rest = deque(piece for piece in pieces if piece)
+        left = sum(map(len, pieces))
         until = time.monotonic() + self._patience.stall_s
-        while rest:
-            sent = self._send_some(rest)
-            if sent:
-                _drop(rest, sent)
+        while left:
+            sent = self._send_some(pieces)
+            left -= sent
+            if left and sent:
+                pieces = _without(pieces, sent)
                 until = time.monotonic() + self._patience.stall_s
-            elif time.monotonic() > until:
+            elif left and time.monotonic() > until:
                 raise LinkLost("The peer does not take what is sent.", "Try again.")
 
     def shut(self) -> None:
@@ -157,7 +156,7 @@ class Link:
         try:
             if len(pieces) == 1 or not self._gathers:
                 return self._socket.send(pieces[0])
-            return self._socket.sendmsg(islice(pieces, MOST_PIECES))
+            return self._socket.sendmsg(pieces[:MOST_PIECES])
         except (TimeoutError, ssl.SSLWantWriteError):
             return 0
         except OSError as error:
@@ -195,12 +194,13 @@ class Link:
                 self._socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
 
 
-def _drop(pieces: deque[memoryview], count: int) -> None:
-    """Take the first *count* bytes away."""
-    while pieces and count >= len(pieces[0]):
-        count -= len(pieces.popleft())
-    if count:
-        pieces[0] = pieces[0][count:]
+def _without(pieces: Sequence[memoryview], count: int) -> Sequence[memoryview]:
+    """What is left when the first *count* bytes are taken away."""
+    at = 0
+    while count >= len(pieces[at]):
+        count -= len(pieces[at])
+        at += 1
+    return [pieces[at][count:], *pieces[at + 1 :]]
 
 
 def _readable(sock: socket.socket, seconds: float = 0.0) -> bool:
