@@ -17,7 +17,7 @@ from core.net.dimse.link import ABORT, P_DATA, RELEASE_RP, RELEASE_RQ, Link
 PDV_HEAD = 6
 PDU_HEAD = 6
 LARGEST_SENT = 128 << 10
-SEND_BYTES = 128 << 10
+SEND_BYTES = 256 << 10
 """So much is put together before it is given to the socket: the peer works on it meanwhile."""
 GATHERED_BYTES = 32 << 10
 """So much of small messages goes out together."""
