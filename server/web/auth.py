@@ -118,6 +118,7 @@ class Authenticator:
         self._by_sid: Remembered[Caller] = Remembered(FRESH_S)
         self._proven: Remembered[Caller] = Remembered(PROVEN_S)
         self._by_login: Remembered[Caller] = Remembered(FRESH_S)
+        self._proving: dict[tuple[bytes, int], asyncio.Future[Account]] = {}
         self._salt = secrets.token_bytes(32)
         self._changes = changes
         self._seen = changes.count() if changes else 0
@@ -162,10 +163,26 @@ class Authenticator:
         seen = self._as_of()
         found = None if anew else self._proven.get(key)
         if found is None:
-            account = await self._run(lambda: self._accounts.authenticate(login, password))
-            found = caller_from(account)
+            proving = None if anew else self._proving.get((key, seen))
+            if proving is None:  # a proof takes long: who comes with the same password meanwhile shares it
+                proving = self._started(lambda: self._accounts.authenticate(login, password), (key, seen))
+            found = caller_from(await asyncio.shield(proving))
             self._remember(self._proven, key, found, seen)
         return found
+
+    def _started(self, prove: Callable[[], Account], place: tuple[bytes, int]) -> asyncio.Future[Account]:
+        """A proof that goes on even if nobody waits for it any more."""
+        future = asyncio.get_running_loop().run_in_executor(self._workers, prove)
+        self._proving[place] = future
+
+        def over(done: asyncio.Future[Account]) -> None:
+            if self._proving.get(place) is done:
+                del self._proving[place]
+            if not done.cancelled():
+                done.exception()  # whoever waits hears of it
+
+        future.add_done_callback(over)
+        return future
 
     async def now(self, login: str) -> Caller | None:
         """*login* as its account is now, None if it was removed."""

@@ -305,7 +305,7 @@ def test_many_at_once(served: Served) -> None:
 
     study = SampleStudy(seed="many", patient=CANARY)
     files = [part10(ct_slice(study, instance=n, size=32)) for n in range(1, 25)]
-    with served.client() as client, ThreadPoolExecutor(8) as pool:
+    with served.client(timeout=60) as client, ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda data: client.post(UPLOAD, content=data).status_code, files * 2))
         schema = client.get(f"/api/v3/storage/study/{NAMESPACE}/{study.uid}/schema").json()
     assert answers == [200] * 48
