@@ -78,13 +78,14 @@ class _Tally:
     apart: set[str] = field(default_factory=set)
     refused: dict[int, int] = field(default_factory=dict)
     """Objects the archive did not take, by status."""
+    all: frozenset[str] = field(init=False)
+    """Every SOP Instance UID the PACS lists."""
+
+    def __post_init__(self) -> None:
+        self.all = frozenset(image.sop_instance_uid for some in self.listed.values() for image in some)
 
     @property
-    def all(self) -> set[str]:
-        return {image.sop_instance_uid for images in self.listed.values() for image in images}
-
-    @property
-    def missing(self) -> set[str]:
+    def missing(self) -> frozenset[str]:
         return self.all - self.here
 
 
@@ -257,6 +258,7 @@ class Fetch:
                     association, context, hear=self._moved, stopped=self._stopped, silence_s=SILENCE_S
                 )
                 ended.append(work.move(level, keys, self._door.ae_title))
+                self._look()
                 if self._stopped() or ended[-1].status == statuses.MOVE_DESTINATION_UNKNOWN:
                     break
             association.release()

@@ -75,7 +75,7 @@ class StudiesView(QWidget):
         splitter.setStretchFactor(0, 3)
         splitter.setStretchFactor(1, 1)
         splitter.setChildrenCollapsible(False)
-        splitter.setSizes([860, 290])
+        splitter.setSizes([840, 320])
         actions = QHBoxLayout()
         actions.setContentsMargins(4, 0, 4, 0)
         actions.addWidget(self.count)

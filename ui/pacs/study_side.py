@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
 
+from ui.messages import of_error
 from ui.models.lines_table import Line, LinesTable
 from ui.models.people import iso_date
 from ui.models.study_view import PatientText
@@ -104,7 +105,7 @@ class StudySide(QWidget):
 
     def _no_series(self, asked: int, error: Exception) -> None:
         if asked == self._asked:
-            self.list.say(str(error))
+            self.list.say(of_error(error).sentence)
 
 
 def _cells(each: SeriesThere) -> tuple[str, str, str, str]:
