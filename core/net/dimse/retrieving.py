@@ -24,7 +24,7 @@ STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 TICK_S = 0.2
 SILENCE_S = 300.0
 """So long a peer may be at its tapes before the next object comes, or the next word of it."""
-CANCEL_S = 20.0
+CANCEL_S = 10.0
 """So long it may take to end what was cancelled."""
 MOST_RESPONSE_BYTES = 4 << 20
 FAILED_UIDS = 0x00080058
