@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject
 
 from ui.importing.page import ImportPage
 from ui.messages import Kind, Message, announce
+from ui.models.entries import patient_of
 from ui.services import Order, Services
 from ui.uploads.card import JobCard
 from ui.uploads.receipt_bar import ReceiptBar
@@ -80,6 +81,11 @@ class SendingOnImport(QObject):
         note = ""
         if session.scan is not None and not session.scan.receipt.complete:
             note = self.tr("The disc itself is not whole; the line below says what could not be taken.")
+        entry = transfer.order.entry if transfer.order is not None else None
+        if entry is not None:
+            words = self.tr("What arrived belongs to the worklist entry of {who}.")
+            sentence = words.format(who=patient_of(entry).banner)
+            self._page.messages.show_message(Message(Kind.GOOD, sentence))
         self.receipt.show_receipt(transfer, can_eject=self._drive() is not None, note=note)
 
     def _drive(self) -> object | None:

@@ -47,7 +47,7 @@ class Filing:
         Raises NotFound("study"), BadInput.
         """
         namespace = item.namespace
-        if before and self._there(connection, namespace, study_uid, before):
+        if before and self.there(connection, item, study_uid, before):
             return before, False
         tags = {tag: item.said[name] for name, tag in TAGS.items() if item.said.get(name)}
         tags[ISSUER] = ""
@@ -56,15 +56,15 @@ class Filing:
 
     def lift(self, connection: Connection, item: EntryLike, study_uid: str, layer: str, actor: str) -> None:
         """Take the layer away; where it or the study is gone already there is nothing to do."""
-        if self._there(connection, item.namespace, study_uid, layer):
+        if self.there(connection, item, study_uid, layer):
             what = Laying(item.namespace, study_uid, item.namespace, {}, actor)
             self._overlays.lift_on(connection, what, layer)
 
-    @staticmethod
-    def _there(connection: Connection, namespace: str, study_uid: str, guid: str) -> bool:
+    def there(self, connection: Connection, item: EntryLike, study_uid: str, layer: str) -> bool:
+        """Whether this layer lies over the study."""
         try:
-            study = study_row(connection, namespace, study_uid)
+            study = study_row(connection, item.namespace, study_uid)
         except NotFound:
             return False
-        query = select(layers.c.id).where(layers.c.study_id == study.id, layers.c.guid == guid)
+        query = select(layers.c.id).where(layers.c.study_id == study.id, layers.c.guid == layer)
         return connection.execute(query).first() is not None

@@ -59,6 +59,12 @@ def filed_under(connection: Connection, namespace: str, uid: str = "") -> Mappin
     return found
 
 
+def layers_of_others(connection: Connection, item: Workitem, study_uid: str) -> Collection[str]:
+    """The layers by which a study was filed under other entries than *item*."""
+    query = select(filed.c.layer).where(filed.c.namespace == item.namespace, filed.c.study_uid == study_uid)
+    return connection.execute(query.where(filed.c.uid != item.uid)).scalars().all()
+
+
 def file_under(connection: Connection, item: Workitem, study_uid: str, layer: str) -> None:
     """Remember that a study was filed under *item*; said again it replaces the layer."""
     forget_filed(connection, item, study_uid)

@@ -25,6 +25,7 @@ from core.worklist.claims import (
     filed_under,
     forget,
     forget_filed,
+    layers_of_others,
 )
 from core.worklist.fields import BadField
 from core.worklist.overview import Overview
@@ -47,6 +48,15 @@ SENTENCES = {
 ELSEWHERE = "Whoever claimed it is the one to finish it."
 
 
+class ElsewhereFiled(Conflict):
+    """A study can belong to one entry only."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The study belongs to another entry of the worklist.", "Take it back from that first."
+        )
+
+
 class Filing(Protocol):
     """Lays what an entry says of patient and order over a study of the archive."""
 
@@ -57,6 +67,9 @@ class Filing(Protocol):
 
         Raises NotFound("study").
         """
+
+    def there(self, connection: Connection, item: Workitem, study_uid: str, layer: str) -> bool:
+        """Whether this layer lies over the study."""
 
     def lift(self, connection: Connection, item: Workitem, study_uid: str, layer: str, actor: str) -> None:
         """Take it away; one that is gone already is no error."""
@@ -159,9 +172,11 @@ class Desk:
             if item.state is not State.IN_PROGRESS:
                 raise Conflict("Studies can only be added to an entry in progress.", "Start it first.")
             self._check(connection, item, Act.SET)
-            filed = filed_under(connection, namespace, uid).get(uid, {})
-            fresh = False
+            filed, fresh = filed_under(connection, namespace, uid).get(uid, {}), False
             for study_uid in study_uids:
+                for layer in layers_of_others(connection, item, study_uid):
+                    if self._filing.there(connection, item, study_uid, layer):
+                        raise ElsewhereFiled
                 before = filed.get(study_uid, "")
                 layer, new = self._filing.lay(connection, item, study_uid, before, actor)
                 if new:

@@ -175,6 +175,9 @@ def test_a_study_filed_under_an_entry_is_its_patients(
     filed = desk.file(begun.uid, [study.uid])
     assert filed.studies == (study.uid,)
     assert desk.file(begun.uid, [study.uid]).revision == filed.revision  # said again: nothing new
+    other = desk.start(desk.create({**SAID, "PatientID": "W-2"}))
+    with pytest.raises(Conflict, match="another entry"):
+        desk.file(other.uid, [study.uid])
     (row,) = archive.search("acc-77").rows
     assert (row.study_uid, row.patient_id, row.patient_name) == (study.uid, "W-1", SAID["PatientName"])
     assert archive.study_detail("default", study.uid).study.accession_number == "ACC-77"
@@ -183,6 +186,8 @@ def test_a_study_filed_under_an_entry_is_its_patients(
         assert b"".join(pieces) == kept.files["ct"]  # the stored bytes stay
     desk.complete(filed)
     back = desk.unfile(filed, study.uid)
+    assert desk.file(other.uid, [study.uid]).studies == (study.uid,)
+    desk.unfile(other, study.uid)
     assert not back.studies and archive.search("acc-77").total == 0
     assert archive.study_detail("default", study.uid).study.patient_id == CANARY.patient_id
 

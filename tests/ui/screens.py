@@ -18,6 +18,7 @@ from core.net.dimse.pacs import Entries, Entry, SeriesThere
 from core.net.pacs_client import Arrival, Gateway, Refusal, Retrieval, Today, Visit
 from core.net.records import AttachmentRow
 from core.net.study_search import Matches
+from core.net.worklist_client import EntryRow
 from core.upload.nouns import Failure, StudyReceipt, UploadReceipt
 from tests.core.worklist_entries import SAID
 from tests.plain_files import every_kind
@@ -208,6 +209,20 @@ class Screens:
         assert dialog is not None
         return dialog
 
+    def for_entry(self) -> QWidget:
+        """A disc in hand for an entry."""
+        window = self.scanned()
+        self.window.imports.take_in_hand(self._entry())
+        return window
+
+    def compared(self) -> QWidget:
+        """The sheet with somebody else's disc."""
+        order = replace(order_of("Yamada", "Müller"), entry=self._entry())
+        return SendSheet(order, self.services, self.window)
+
+    def _entry(self) -> EntryRow:
+        return EntryRow("1.2", "1.3", "IN PROGRESS", ours=True, fields=SAID)
+
     def _worklist(self) -> WorklistPage:
         self.window.show_page(Page.WORKLIST)
         page = self.window.page(Page.WORKLIST)
@@ -363,8 +378,8 @@ class Archive(fakes.FakeArchive):
 NAMES = (
     "start", "scanned", "details", "attachments", "skipped", "sent_here", "archive", "deleted",
     "remote", "sent", "settings", "sheet", "destination", "receipt", "help", "decision", "adding", "viewer",
-    "viewer_keys", "worklist", "entry_form", "reason", "gateway",
-    "pacs", "pacs_worklist", "whose",
+    "viewer_keys", "worklist", "entry_form", "reason", "for_entry", "compared",
+    "gateway", "pacs", "pacs_worklist", "whose",
 )  # fmt: skip
 
 

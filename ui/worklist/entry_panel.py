@@ -59,11 +59,11 @@ class EntryPanel(QWidget):
         self.start_button = QPushButton(
             icon("ph.play", "on_primary", before_text=True), self.tr("Start"), self
         )
-        self.files_button = QPushButton(
-            icon("ph.paperclip", before_text=True), self.tr("Attach files…"), self
-        )
         self.disc_button = QPushButton(
             icon("disc", before_text=True), self.tr("Attach a disc or folder…"), self
+        )
+        self.files_button = QPushButton(
+            icon("ph.paperclip", before_text=True), self.tr("Attach files…"), self
         )
         self.complete_button = QPushButton(
             icon("ph.check", "on_primary", before_text=True), self.tr("Complete…"), self
@@ -245,10 +245,8 @@ class EntryPanel(QWidget):
         look = QPushButton(self.tr("Show"), box)
         look.setAccessibleName(self.tr("Show {study} in the archive").format(study=what))
         look.clicked.connect(lambda: self.look.emit(study.study_uid))
-        line = QHBoxLayout(box)
-        line.setContentsMargins(0, 0, 4, 4)
-        line.setSpacing(8)
-        line.addWidget(words, 1)
+        line = QHBoxLayout()
+        line.setSpacing(4)
         buttons = [look]
         if self.entry is not None and study.study_uid in self.entry.studies:
             back = QPushButton(self.tr("Take back…"), box)
@@ -256,6 +254,12 @@ class EntryPanel(QWidget):
             back.clicked.connect(lambda: self.takeBack.emit(study.study_uid))
             buttons.append(back)
         for button in buttons:
-            button.setProperty("role", "quiet")
+            button.setProperty("role", "link")
             line.addWidget(button)
+        line.addStretch(1)
+        column = QVBoxLayout(box)
+        column.setContentsMargins(0, 0, 4, 4)
+        column.setSpacing(0)
+        column.addWidget(words)
+        column.addLayout(line)
         return box
