@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SIZE = (1280, 800)
 PATIENCE_S = 20.0
-PICTURES = ("import.png", "send.png", "upload.png", "archive.png", "viewer.png")
+PICTURES = ("import.png", "send.png", "upload.png", "archive.png", "worklist.png", "viewer.png")
 
 Widget = TypeVar("Widget", bound="QWidget")
 
@@ -152,7 +152,40 @@ class Tour:
         page.list.choose(page.model.row_of("default", self._disc.main.uid))
         self._wait_for_pictures(page.panel)
         self._grab(self._window, "archive.png")
+        self._worklist()
+        self._window.search()
         page.open()
+
+    def _worklist(self) -> None:
+        """An entry made by the form: the same patient comes again, today."""
+        from ui.main_window import Page
+        from ui.worklist.entry_form import EntryForm
+        from ui.worklist.page import WorklistPage
+
+        self._window.show_page(Page.WORKLIST)
+        page = self._wait_for(WorklistPage)
+        self._wait("the worklist is there", lambda: page.new_button.isEnabled())
+        page.new()
+        form = self._wait_for(EntryForm)
+        patient = self._disc.main.patient
+        for keyword, value in {
+            "PatientName": patient.name,
+            "PatientID": patient.patient_id,
+            "PatientBirthDate": patient.birth_date,
+            "PatientSex": patient.sex,
+            "AccessionNumber": "A-2026-0001",
+            "Modality": "CT",
+            "ScheduledStationAETitle": "CT1",
+            "ScheduledProcedureStepDescription": "CT Abdomen, follow-up",
+        }.items():
+            form.fields[keyword].show_value(value)
+        form.save()
+        self._wait("the entry is on the worklist", lambda: page.model.rowCount() == 1)
+        self._report.check("an entry made here is", page.model.entries[0].state, "SCHEDULED")
+        self._wait("it is chosen", lambda: page.panel.entry is not None)
+        page.messages.put_away()
+        self._rest()
+        self._grab(self._window, "worklist.png")
 
     def _view(self) -> None:
         from ui.viewer.window import ViewerWindow

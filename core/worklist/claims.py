@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Column, Connection, Float, MetaData, String, Table, delete, insert, select
 
@@ -48,11 +48,11 @@ def locks(connection: Connection, namespace: str) -> Collection[str]:
     return set(connection.execute(select(claims.c.lock).where(claims.c.namespace == namespace)).scalars())
 
 
-def filed_under(connection: Connection, namespace: str, uid: str = "") -> Mapping[str, Mapping[str, str]]:
-    """The layer of each study filed under an entry (of each entry, if none is named)."""
-    query = select(filed).where(filed.c.namespace == namespace)
-    if uid:
-        query = query.where(filed.c.uid == uid)
+def filed_under(
+    connection: Connection, namespace: str, uids: Sequence[str]
+) -> Mapping[str, Mapping[str, str]]:
+    """The layer of each study filed under some entries, by their UID."""
+    query = select(filed).where(filed.c.namespace == namespace, filed.c.uid.in_(uids))
     found: dict[str, dict[str, str]] = {}
     for row in connection.execute(query):
         found.setdefault(row.uid, {})[row.study_uid] = row.layer
@@ -76,6 +76,12 @@ def forget_filed(connection: Connection, item: Workitem, study_uid: str) -> None
     """The study is under this item no longer."""
     mine = (filed.c.namespace == item.namespace) & (filed.c.uid == item.uid)
     connection.execute(delete(filed).where(mine, filed.c.study_uid == study_uid))
+
+
+def release(connection: Connection, item: Workitem) -> None:
+    """The item is finished: nobody needs its lock any more."""
+    mine = (claims.c.namespace == item.namespace) & (claims.c.uid == item.uid)
+    connection.execute(delete(claims).where(mine))
 
 
 def forget(connection: Connection, item: Workitem) -> None:

@@ -26,6 +26,7 @@ from core.worklist.claims import (
     forget,
     forget_filed,
     layers_of_others,
+    release,
 )
 from core.worklist.fields import BadField
 from core.worklist.overview import Overview
@@ -141,6 +142,7 @@ class Desk:
             if not completes(step_model(item)):
                 since = claimed_since(connection, item) or time.time()
                 step = {**step, PERFORMED: self._performed(since, time.time())}
+            release(connection, item)
             return replace(item, state=State.COMPLETED, step=step)
 
         return self._worklist.change(namespace, uid, change, actor=actor, action="workitem completed")
@@ -151,6 +153,7 @@ class Desk:
         def change(connection: Connection, item: Workitem) -> Workitem:
             begun = item.state is not State.SCHEDULED
             self._check(connection, item, Act.CANCEL if begun else Act.REQUEST_CANCEL)
+            release(connection, item)
             return replace(item, state=State.CANCELED, step=canceled(item.step, time.time(), reason))
 
         return self._worklist.change(namespace, uid, change, actor=actor, action="workitem canceled")
@@ -172,7 +175,7 @@ class Desk:
             if item.state is not State.IN_PROGRESS:
                 raise Conflict("Studies can only be added to an entry in progress.", "Start it first.")
             self._check(connection, item, Act.SET)
-            filed, fresh = filed_under(connection, namespace, uid).get(uid, {}), False
+            filed, fresh = filed_under(connection, namespace, [uid]).get(uid, {}), False
             for study_uid in study_uids:
                 for layer in layers_of_others(connection, item, study_uid):
                     if self._filing.there(connection, item, study_uid, layer):
@@ -191,7 +194,7 @@ class Desk:
 
         def work(connection: Connection) -> Sequence[Workitem]:
             item = self._worklist.at(connection, namespace, uid)
-            layer = filed_under(connection, namespace, uid).get(uid, {}).get(study_uid)
+            layer = filed_under(connection, namespace, [uid]).get(uid, {}).get(study_uid)
             if layer is None:
                 raise NotFound("study", "This study does not belong to the entry.")
             self._filing.lift(connection, item, study_uid, layer, actor)

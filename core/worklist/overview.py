@@ -68,24 +68,20 @@ class Overview:
 
     def entries(self, namespace: str, wanted: Wanted) -> tuple[Sequence[Entry], bool]:
         """The entries in the order they start, and whether there are more."""
-        with self._database.read() as connection:
-            ours, filed = locks(connection, namespace), filed_under(connection, namespace)
-        found: list[Entry] = []
+        items: list[Workitem] = []
         for item in self._worklist.between(namespace, wanted.first, wanted.last):
             if wanted.fits(item.said, item.state):
-                found.append(_entry(item, ours, filed.get(item.uid, {})))
-            if len(found) > MOST:
+                items.append(item)
+            if len(items) > MOST:
                 break
-        found += self._of_orders(namespace, wanted)
+        found = [*self._of_items(namespace, items), *self._of_orders(namespace, wanted)]
         found.sort(key=_start)
         return found[:MOST], len(found) > MOST
 
     def entry(self, item: Workitem) -> Entry:
         """One item as a line."""
-        with self._database.read() as connection:
-            ours = locks(connection, item.namespace)
-            filed = filed_under(connection, item.namespace, item.uid)
-        return _entry(item, ours, filed.get(item.uid, {}))
+        (found,) = self._of_items(item.namespace, [item])
+        return found
 
     def order(self, namespace: str, study_uid: str) -> ports.Scheduled | None:
         """The order with this study, if there is one that is no item yet."""
@@ -93,6 +89,12 @@ class Overview:
             if each.study_instance_uid == study_uid and not self._worklist.of_study(namespace, study_uid):
                 return each
         return None
+
+    def _of_items(self, namespace: str, items: Sequence[Workitem]) -> Sequence[Entry]:
+        with self._database.read() as connection:
+            ours = locks(connection, namespace)
+            filed = filed_under(connection, namespace, [item.uid for item in items])
+        return [_entry(item, ours, filed.get(item.uid, {})) for item in items]
 
     def _of_orders(self, namespace: str, wanted: Wanted) -> Iterator[Entry]:
         known = self._worklist.study_uids(namespace)

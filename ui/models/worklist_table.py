@@ -78,12 +78,17 @@ class WorklistTable(QAbstractTableModel):
         return next((n for n, row in enumerate(self._rows) if row.key == key), -1)
 
     def show_entries(self, entries: Sequence[EntryRow], *, with_day: bool) -> None:
-        """Become these; rows that stay are not touched."""
+        """Become these; rows that stay are not touched, and only where none stays all is new."""
         if with_day != self._with_day:
             self._with_day = with_day
             if self._rows:
                 self.dataChanged.emit(self.index(0, 0), self.index(len(self._rows) - 1, 0))
-        wanted = {entry.key for entry in entries}
+        wanted, known = {entry.key for entry in entries}, {row.key for row in self._rows}
+        if not wanted & known and wanted | known:
+            self.beginResetModel()
+            self._rows = list(entries)
+            self.endResetModel()
+            return
         for row in reversed(range(len(self._rows))):
             if self._rows[row].key not in wanted:
                 self._remove(row)
@@ -91,9 +96,8 @@ class WorklistTable(QAbstractTableModel):
             if row < len(self._rows) and self._rows[row].key == entry.key:
                 self._replace(row, entry)
                 continue
-            before = self.row_of(entry.key)
-            if before >= 0:  # its time was changed
-                self._remove(before)
+            if entry.key in known:  # its time was changed
+                self._remove(self.row_of(entry.key))
             self.beginInsertRows(_ROOT, row, row)
             self._rows.insert(row, entry)
             self.endInsertRows()

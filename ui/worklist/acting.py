@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
+from shiboken6 import isValid
 
 from ui.dialogs.add_files import AddFilesDialog, AddTarget
 from ui.dialogs.decision import Decision
@@ -58,11 +59,18 @@ class Acting(QObject):
         )
 
         def done(kept: EntryRow) -> None:
-            form.accept()
+            if isValid(form):  # else the person closed it meanwhile
+                form.accept()
             self._say(self.tr("The entry of {who} was saved."), kept)
             self.changed.emit(kept)
 
-        self._tasks.call(work, done=done, failed=form.failed)
+        def failed(error: Exception) -> None:
+            if isValid(form):
+                form.failed(error)
+            else:
+                self._fail(error)
+
+        self._tasks.call(work, done=done, failed=failed)
 
     def start(self, entry: EntryRow) -> None:
         """Begin it; nothing can be lost by that."""

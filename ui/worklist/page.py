@@ -46,7 +46,7 @@ class WorklistPage(QWidget):
         self._tasks = services.tasks
         self._calls = Calls(services.archive)
         self._asked = 0
-        self._waiting = False
+        self._waiting = self._showing = False
         self._shown: Wanted | None = None
         self._version = ""
         self._chosen = ""
@@ -185,16 +185,16 @@ class WorklistPage(QWidget):
             return
         self._version = page.version
         fresh, self._shown = wanted != self._shown, wanted
-        chosen = self._chosen
+        chosen, empty = self._chosen, not self.model.entries
         table = self.list.table
-        blocked = table.selectionModel().blockSignals(True)
+        self._showing = True
         self.model.show_entries(page.entries, with_day=not wanted.one_day)
-        table.show_days(not wanted.one_day) if fresh else None
+        if fresh:
+            table.show_days(not wanted.one_day)
         table.choose(chosen)
-        if table.entry is None and page.entries:
+        if table.entry is None and (fresh or empty):  # else another patient would slip under the pointer
             table.choose_first()
-        table.selectionModel().blockSignals(blocked)
-        table.viewport().update()
+        self._showing = False
         self._say_count(page)
         self._choose()
 
@@ -236,6 +236,8 @@ class WorklistPage(QWidget):
     # -- the chosen entry
 
     def _choose(self) -> None:
+        if self._showing:  # rows are on the move: the end counts
+            return
         entry = self.list.table.entry
         before = self.panel.entry
         self._chosen = entry.key if entry is not None else ""
