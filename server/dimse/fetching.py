@@ -211,7 +211,7 @@ class Fetch:
             ended = []
             for level, keys in self._plan():
                 work = Retrieval(
-                    association, context, hear=_nothing, stopped=self._stopped, silence_s=SILENCE_S
+                    association, context, hear=self._got, stopped=self._stopped, silence_s=SILENCE_S
                 )
                 ended.append(work.get(level, keys, self._keep))
                 if self._stopped():
@@ -229,6 +229,10 @@ class Fetch:
     def _kept(self, caller: Caller, result: StoreResult) -> None:
         self._tally.here.add(result.sop_uid)
         self._door.traffic.received(caller, result)
+
+    def _got(self, _counts: Counts) -> None:
+        """What comes is counted here, whatever the PACS counts."""
+        self._tell(seldom=True)
 
     # C-MOVE
 
@@ -322,7 +326,3 @@ def _both(first: KnownError | None, second: KnownError) -> KnownError:
     if first is None:
         return second
     return KnownError(f"{first.message} {second.message}", second.remedy or first.remedy)
-
-
-def _nothing(_counts: Counts) -> None:
-    """What comes is counted here."""

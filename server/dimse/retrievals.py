@@ -97,7 +97,7 @@ class Retrievals:
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="retrieve")
         for document in Documents(archive.db).table(TABLE).all():
             found = _read(document)
-            self._all[found.id] = _interrupted(found) if found.state in UNDER_WAY else found
+            self._all[found.id] = self._interrupted(found) if found.state in UNDER_WAY else found
 
     def begin(self, node: Node, study: StudyAsked, actor: str) -> Retrieving:
         """Fetch *study*; one that is under way from there already is given back. Raises StorageFault."""
@@ -183,7 +183,10 @@ class Retrievals:
 
     def _fetched(self, one: Retrieving, stopped: Callable[[], bool]) -> Outcome:
         def heard(progress: Progress) -> None:
-            self._set(one.id, progress=progress)
+            before = self.find(one.id).progress.total
+            now = self._set(one.id, progress=progress)
+            if progress.total != before:  # so that it is known after a power cut, too
+                self._keep(now)
 
         node = one.node
         peer = Peer(node.ae_title, node.host, node.port, self._door.ae_title)
@@ -203,6 +206,18 @@ class Retrievals:
         )
         written.result()
         return outcome
+
+    def _interrupted(self, one: Retrieving) -> Retrieving:
+        """What is known of one that was under way when the archive stopped; what came is in the archive."""
+        here = len(self._archive.held(one.namespace, one.study.study_uid))
+        here = min(here, one.progress.total) if one.progress.total else here
+        return replace(
+            one,
+            state=State.PARTIAL if here else State.FAILED,
+            progress=replace(one.progress, here=here),
+            why="It was interrupted when the archive stopped.",
+            remedy="Retry: only what is missing is fetched.",
+        )
 
     def _end(self, retrieval_id: str, outcome: Outcome) -> None:
         state = State.DONE
@@ -240,15 +255,6 @@ class Retrievals:
                 del self._all[each.id]
         for each in spare:
             table.remove(Where().id == each.id)
-
-
-def _interrupted(one: Retrieving) -> Retrieving:
-    return replace(
-        one,
-        state=State.PARTIAL if one.progress.here else State.FAILED,
-        why="It was interrupted when the archive stopped.",
-        remedy="Retry: only what is missing is fetched.",
-    )
 
 
 def _read(document: Mapping[str, Any]) -> Retrieving:

@@ -316,10 +316,13 @@ def test_the_list_outlives_the_archive(world: World, study: SampleStudy) -> None
         assert (done.state, done.progress.here, done.why) == (State.DONE, 6, "")
         gone = until(first, first.begin(node, StudyAsked("1.2.3"), "rita"))
         assert gone.state is State.FAILED and "does not have this study" in gone.why
-        first._keep(Retrieving("cut", node, asked(study), "default", "rita", 1.0, State.RUNNING))
+        half = Progress(9, 2)
+        first._keep(Retrieving("cut", node, asked(study), "default", "rita", 1.0, State.RUNNING, half))
     with listed(world) as second:
         assert [each.id for each in second.all()] == [gone.id, done.id, "cut"]
-        assert second.find("cut").state is State.FAILED and "interrupted" in second.find("cut").why
+        cut = second.find("cut")
+        assert cut.state is State.PARTIAL and "interrupted" in cut.why
+        assert (cut.progress.here, cut.progress.total) == (6, 9)  # as the archive has it
         assert until(second, second.retry("cut")).state is State.DONE
         second.forget("cut")
         with pytest.raises(NotFound):

@@ -84,7 +84,10 @@ def wishes_to_get(sop_classes: Iterable[str]) -> tuple[list[Wish], dict[str, Rol
 
 
 class Retrieval:
-    """One C-GET or C-MOVE on an association; *hear* is told how far it is, *stopped* is asked often."""
+    """One C-GET or C-MOVE on an association; *hear* is told how far it is, *stopped* is asked often.
+
+    While the peer is silent *hear* is told the same again, so that it can catch up with what it left out.
+    """
 
     def __init__(
         self,
@@ -100,6 +103,7 @@ class Retrieval:
         self._hear = hear
         self._stopped = stopped
         self._silence_s = silence_s
+        self._counts = Counts()
 
     def get(self, level: str, keys: Mapping[str, Any], keep: Keep) -> Ended:
         """The objects come over this association. Raises LinkLost, Violation."""
@@ -130,6 +134,7 @@ class Retrieval:
             if not self._association.wait(TICK_S):
                 if now - heard > self._silence_s:
                     raise LinkLost(f"{self._association.called} sends nothing any more.", "Try again.")
+                self._hear(self._counts)
                 continue
             ended = self._heard(request, keep)
             if ended is not None:
@@ -158,6 +163,7 @@ class Retrieval:
             command.number(Element.FAILED),
             command.number(Element.WARNING),
         )
+        self._counts = counts
         self._hear(counts)
         if command.status in PENDING:
             return None
