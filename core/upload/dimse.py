@@ -21,6 +21,7 @@ from core.dicom.stored_object import read_object
 from core.errors import KnownError, StorageFault, Unsupported
 from core.net.dimse import asking
 from core.net.dimse.association import Association
+from core.net.dimse.lines import MOST_OPEN
 from core.net.dimse.requestor import Peer, Wish
 from core.net.dimse.sending import Recode, Sender
 from core.net.dimse.store_scu import PLAIN, SUCCESS, is_warning
@@ -54,11 +55,18 @@ class DimseDestination:
     """One DICOM application; called from any thread."""
 
     def __init__(
-        self, peer: Peer, encapsulate: Encapsulate, recode: Recode, *, name: str = "", wait_s: float = 0.0
+        self,
+        peer: Peer,
+        encapsulate: Encapsulate,
+        recode: Recode,
+        *,
+        name: str = "",
+        wait_s: float = 0.0,
+        associations: int = MOST_OPEN,
     ) -> None:
-        """*wait_s*: how long a report of commitment is waited for, 0 = as usual."""
+        """*wait_s*: how long a report of commitment is waited for, 0 = as usual; *associations* at most."""
         self._peer = peer
-        self._sender = Sender(peer, recode)
+        self._sender = Sender(peer, recode, associations=associations)
         self._encapsulate = encapsulate
         self._name = name or f"dimse:{peer.called}@{peer.host}:{peer.port}"
         self._wait_s = wait_s or asking.REPORT_S

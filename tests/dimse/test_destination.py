@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -373,3 +374,17 @@ def test_a_file_that_is_not_what_it_was_is_said_to_be(running: Running) -> None:
         with pytest.raises(SourceFault, match="shorter"):
             to.send(header, io.BytesIO(data[:-100]), len(data))
         assert send(to, header, data).outcome is Outcome.STORED
+
+
+def test_threads_that_share_one_association_send_what_they_read(running: Running) -> None:
+    some = files(8)
+    peer = Peer(AET, "127.0.0.1", running.port)
+    with (
+        closing(DimseDestination(peer, encapsulate, Recoder(), associations=1)) as to,
+        ThreadPoolExecutor(3) as threads,
+    ):
+        sent = list(threads.map(lambda each: send(to, *each).outcome, some))
+    assert sent == [Outcome.STORED] * 8 and running.gateway.state().admitted == 1
+    for header, data in some:
+        image = running.archive.image("default", STUDY.uid, header.sop_instance_uid)
+        assert data_set_of(image.path.read_bytes()) == data_set_of(data)

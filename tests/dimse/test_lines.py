@@ -7,6 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
 
+import pytest
+
+from core.errors import SourceFault
 from core.net.dimse.lines import Kind, Lines
 from core.net.dimse.link import Patience
 from core.net.dimse.requestor import Peer
@@ -36,3 +39,31 @@ def test_a_peer_that_took_no_more_associations_is_asked_again_later(tmp_path: Pa
             assert second.wait(10), "one more is asked for, while the first is in use"
         thread.join()
         lines.close()
+
+
+def test_what_waits_for_an_association_is_read_meanwhile(tmp_path: Path) -> None:
+    kind = Kind(CT, EXPLICIT)
+    with gateway(tmp_path / "data") as found:
+        lines = Lines(Peer(AET, "127.0.0.1", found.port), Patience(10, 10), most=1)
+        read, second = threading.Event(), threading.Event()
+
+        def take() -> None:
+            with lines.taken(kind, [kind], read.set):
+                second.set()
+
+        thread = threading.Thread(target=take)
+        with lines.taken(kind, [kind], lambda: pytest.fail("nothing is waited for")):
+            thread.start()
+            assert read.wait(10) and not second.is_set()
+        assert second.wait(10)
+        thread.join()
+        with lines.taken(kind, [kind]) as one, pytest.raises(SourceFault), lines.taken(kind, [kind], broken):
+            pytest.fail("what cannot be read is not sent")
+        with lines.taken(kind, [kind]) as same:
+            assert same is one, "the fault of what waited took nothing from what was sent"
+        lines.close()
+
+
+def broken() -> None:
+    """A disc with a scratch."""
+    raise SourceFault("It cannot be read.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import NamedTuple
@@ -35,7 +35,13 @@ class Lines:
     """The associations of one peer; for any number of threads. One that failed is not used again."""
 
     def __init__(
-        self, peer: Peer, patience: Patience, *, beside_s: float = BESIDE_S, grow_s: float = GROW_S
+        self,
+        peer: Peer,
+        patience: Patience,
+        *,
+        most: int = MOST_OPEN,
+        beside_s: float = BESIDE_S,
+        grow_s: float = GROW_S,
     ) -> None:
         self._peer = peer
         self._patience = patience
@@ -44,14 +50,19 @@ class Lines:
         self._changed = threading.Condition()
         self._idle: list[tuple[Association, frozenset[Kind]]] = []
         self._open = 0
-        self._most = MOST_OPEN
+        self._most = self._limit = most
         self._refused = 0.0
         self._ended = -SOON_S
 
     @contextmanager
-    def taken(self, kind: Kind, kinds: Sequence[Kind]) -> Generator[Association, None, None]:
-        """An association that has asked for *kind*; a new one asks for all of *kinds*, the latest last."""
-        ready = self._ready(kind)
+    def taken(
+        self, kind: Kind, kinds: Sequence[Kind], meanwhile: Callable[[], None] = lambda: None
+    ) -> Generator[Association, None, None]:
+        """An association that has asked for *kind*; a new one asks for all of *kinds*, the latest last.
+
+        Where one must be waited for, *meanwhile* is done first; what it raises is raised here.
+        """
+        ready = self._ready(kind, meanwhile)
         if ready is None:
             wishes, asked = _wishes(kinds)
             ready = self._opened(wishes), asked
@@ -84,17 +95,23 @@ class Lines:
             self._end(spare)
             self._gone()
 
-    def _ready(self, kind: Kind) -> tuple[Association, frozenset[Kind]] | None:
+    def _ready(self, kind: Kind, meanwhile: Callable[[], None]) -> tuple[Association, frozenset[Kind]] | None:
         """One that is kept and asked for *kind*; None if a new one may be opened. Waits for either."""
+        done = False
         while True:
             with self._changed:
                 found = next((each for each in reversed(self._idle) if kind in each[1]), None)
-                if found is None:
-                    if self._idle or self._room():
-                        return None
+                if found is not None:
+                    self._idle.remove(found)
+                elif self._idle or self._room():
+                    return None
+                elif done:
                     self._changed.wait(self._grow_s)
                     continue
-                self._idle.remove(found)
+            if found is None:
+                meanwhile()
+                done = True
+                continue
             if not found[0].waiting():
                 return found
             found[0].close()  # the peer has ended it meanwhile
@@ -133,7 +150,7 @@ class Lines:
 
     def _room(self) -> bool:
         """Whether one more may be open; a peer that took no more is asked for one more after a while."""
-        if self._open == self._most < MOST_OPEN and monotonic() - self._refused > self._grow_s:
+        if self._open == self._most < self._limit and monotonic() - self._refused > self._grow_s:
             self._most += 1
             self._refused = monotonic()
         return self._open < self._most

@@ -23,13 +23,15 @@ from core.dicom.view import View
 from core.errors import KnownError, SourceFault, Unsupported
 from core.net.dimse.association import Association, Context
 from core.net.dimse.faults import LinkLost, PeerReleases
-from core.net.dimse.lines import Kind, Lines
+from core.net.dimse.lines import MOST_OPEN, Kind, Lines
 from core.net.dimse.link import Patience
 from core.net.dimse.requestor import Peer, Wish
 from core.net.dimse.store_scu import PLAIN, answered, send
 
 HEAD_BYTES, LONGEST_HEAD = 4 << 10, 64 << 10
 """Read before it is known where the data set begins; file meta need a few hundred bytes, seldom more."""
+AHEAD_BYTES = 1 << 20
+"""Of an object that waits for an association so much is read meanwhile: most slices as a whole."""
 PATIENCE = Patience(idle_s=120.0, stall_s=30.0)
 _WRITTEN = {
     EXPLICIT_LITTLE: EXPLICIT_LITTLE_UID,
@@ -73,6 +75,11 @@ class Body(io.RawIOBase):
         self._ahead = memoryview(head)[start:]
         self._data = data
 
+    def read_ahead(self) -> None:
+        """Read some of it before it is asked for. Raises what the file does."""
+        wanted = min(self.size, AHEAD_BYTES) - len(self._ahead)
+        self._ahead = memoryview(bytes(self._ahead) + _head(self._data, max(0, wanted)))
+
     def readable(self) -> bool:
         return True
 
@@ -89,10 +96,13 @@ class Body(io.RawIOBase):
 class Sender:
     """Stores objects at one peer, from any number of threads; each has an association of its own then."""
 
-    def __init__(self, peer: Peer, recode: Recode, patience: Patience = PATIENCE) -> None:
+    def __init__(
+        self, peer: Peer, recode: Recode, patience: Patience = PATIENCE, *, associations: int = MOST_OPEN
+    ) -> None:
+        """*associations*: so many at once, fewer where the peer takes no more."""
         self.peer = peer
         self._recode = recode
-        self._lines = Lines(peer, patience)
+        self._lines = Lines(peer, patience, most=associations)
         self._lock = threading.Lock()
         self._kinds: dict[Kind, None] = {}
 
@@ -106,7 +116,7 @@ class Sender:
         kind = Kind(header.sop_class_uid, body.transfer_syntax_uid or header.transfer_syntax_uid)
         if not kind.sop_class_uid:
             raise Unsupported("The object names no SOP class, so it cannot be sent over DIMSE.")
-        with self._lines.taken(kind, self._asked_with(kind)) as association:
+        with self._lines.taken(kind, self._asked_with(kind), body.read_ahead) as association:
             context = _context(association, kind.sop_class_uid, (kind.transfer_syntax_uid,))
             if context is not None:
                 return _store(association, context, header.sop_instance_uid, body, body.size)
