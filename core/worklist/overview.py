@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -61,10 +62,11 @@ class Overview:
         self._worklist = worklist
         self._orders = orders
         self._database = database
+        self._run = secrets.token_hex(4)
 
-    def version(self) -> int:
-        """Another number once anything of the archive changed."""
-        return self._database.version()
+    def version(self) -> str:
+        """Another word once anything of the archive changed, or it was started anew."""
+        return f"{self._run}-{self._database.version()}"
 
     def entries(self, namespace: str, wanted: Wanted) -> tuple[Sequence[Entry], bool]:
         """The entries in the order they start, and whether there are more."""

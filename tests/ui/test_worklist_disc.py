@@ -54,7 +54,7 @@ def window(qtbot: QtBot, qapp: QApplication, tmp_path: Path, dimse_port: int) ->
     """The window with an archive of its own that runs."""
     samples.write_ct_series(STUDY, tmp_path / "disc", 4)
     with opened(tmp_path / "data", qapp) as made:
-        qtbot.waitUntil(lambda: made.keeper.state is ArchiveState.RUNNING, timeout=WAIT)
+        qtbot.waitUntil(lambda: made.keeper.state is ArchiveState.RUNNING, timeout=60_000)
         yield made
 
 

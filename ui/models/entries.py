@@ -30,7 +30,7 @@ def what_of(entry: EntryRow) -> str:
     """`CT Abdomen · CT · 2026-02-11 09:30 · Acc 998877`."""
     said = entry.said
     start = f"{iso_date(said(DAY))} {clock_time(said(TIME))}".strip()
-    accession = f"Acc {said('AccessionNumber')}" if said("AccessionNumber") else ""
+    accession = _tr("Acc {n}").format(n=said("AccessionNumber")) if said("AccessionNumber") else ""
     parts = (said("ScheduledProcedureStepDescription"), said("Modality"), start, accession)
     return " · ".join(part for part in parts if part)
 

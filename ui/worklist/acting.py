@@ -15,6 +15,7 @@ from ui.dialogs.decision import Decision
 from ui.importing.words import counted
 from ui.messages import Kind, Message, MessageBar, of_error
 from ui.models.entries import patient_of, what_of
+from ui.models.people import images_text
 from ui.tasks import Tasks
 from ui.worklist.calls import Calls
 from ui.worklist.entry_form import EntryForm
@@ -98,17 +99,19 @@ class Acting(QObject):
         self._messages.show_message(Message(kind, sentence.format(what=words, who=who)))
         self.changed.emit(entry)
 
-    def complete(self, entry: EntryRow, studies: Sequence[StudyRow]) -> None:
-        """Ask whether all is done."""
-        images = sum(study.images for study in studies)
-        belongs = self.tr("{n} images belong to it.").format(n=images)
-        if not images:
+    def complete(self, entry: EntryRow, studies: Sequence[StudyRow] | None) -> None:
+        """Ask whether all is done; *studies* None: it is not known yet what belongs to it."""
+        images = sum(study.images for study in studies or ())
+        belongs = self.tr("Belongs to it: {images}.").format(images=images_text(images))
+        if studies is None:
+            belongs = ""
+        elif not images:
             belongs = self.tr("Nothing belongs to it yet: no file, no disc.")
         after = self.tr("A completed entry cannot be changed any more.")
         question = self._question(
             self.tr("Complete this entry?"),
             entry,
-            f"{belongs} {after}",
+            f"{belongs} {after}".strip(),
             self.tr("Complete"),
             dangerous=not images,
         )

@@ -34,7 +34,7 @@ NAMES = ("ReferringPhysicianName", "RequestingPhysician", "ScheduledPerformingPh
 
 class EntryPanel(QWidget):
     """Signals: what a person wants: `start()`, `edit()`, `addFiles()`, `addDisc()`, `complete()`, `cancel()`,
-    `remove()`; `takeBack(str)` and `show(str)` with the UID of a study.
+    `remove()`; `takeBack(str)` and `look(str)` with the UID of a study.
     """
 
     start = Signal()

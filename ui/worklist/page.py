@@ -46,7 +46,7 @@ class WorklistPage(QWidget):
         self._tasks = services.tasks
         self._calls = Calls(services.archive)
         self._asked = 0
-        self._waiting = self._showing = False
+        self._waiting = self._showing = self._known = False
         self._shown: Wanted | None = None
         self._version = ""
         self._chosen = ""
@@ -102,7 +102,7 @@ class WorklistPage(QWidget):
         panel.edit.connect(self.edit)
         panel.addFiles.connect(lambda: self._with_entry(self._acting.add_files))
         panel.addDisc.connect(lambda: self._with_entry(self.addDisc.emit))
-        panel.complete.connect(lambda: self._with_entry(lambda e: self._acting.complete(e, self._studies)))
+        panel.complete.connect(lambda: self._with_entry(self._complete))
         panel.cancel.connect(lambda: self._with_entry(self._acting.cancel))
         panel.remove.connect(self.remove)
         panel.takeBack.connect(lambda uid: self._with_entry(lambda e: self._acting.take_back(e, uid)))
@@ -242,7 +242,7 @@ class WorklistPage(QWidget):
         before = self.panel.entry
         self._chosen = entry.key if entry is not None else ""
         if entry is None or before is None or entry.key != before.key:
-            self._studies = ()
+            self._studies, self._known = (), False
         self.panel.show_entry(entry, self.model.state_text(entry) if entry is not None else "")
         if entry is not None and entry != before:
             self._read_studies(entry)
@@ -256,7 +256,7 @@ class WorklistPage(QWidget):
 
     def _show_studies(self, key: str, studies: Sequence[StudyRow]) -> None:
         if key == self._chosen:
-            self._studies = studies
+            self._studies, self._known = studies, True
             self.panel.show_studies(key, studies)
 
     def refresh(self) -> None:
@@ -283,6 +283,9 @@ class WorklistPage(QWidget):
         """Open the form of a new entry."""
         if self.running:
             self._acting.form(None, self._stations())
+
+    def _complete(self, entry: EntryRow) -> None:
+        self._acting.complete(entry, self._studies if self._known else None)
 
     def edit(self) -> None:
         """Open the form of the chosen entry, if its state lets it be edited."""

@@ -80,7 +80,7 @@ class WorklistRoutes:
         caller = caller_of(scope)
         caller.require(one_of(caller, READERS), namespace)
         wanted = _wanted(call)
-        version = f"{id(self._overview):x}-{await self._services.run(self._overview.version)}"
+        version = await self._services.run(self._overview.version)
         if call.query("known") == version:
             await answer_json(send, 200, {"version": version, "same": True})
             return
