@@ -223,7 +223,7 @@ def _parsed(wanted: dict[str, str]) -> list[Any]:
     return [key for key in keys if key is not None]
 
 
-@settings(max_examples=60, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 @given(wanted=_keys(), level=st.sampled_from(list(Level)))
 def test_an_answer_is_what_a_loop_over_the_objects_gives(
     filled: Filled, wanted: dict[str, str], level: Level

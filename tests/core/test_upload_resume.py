@@ -44,7 +44,7 @@ def claimed(path: Path) -> set[tuple[str, str]]:
     return {(s, i) for s, i, state in rows if state in (ItemState.VERIFIED, ItemState.ALREADY_THERE)}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     studies=st.integers(1, 3),
     each=st.integers(1, 6),
