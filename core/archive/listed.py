@@ -24,11 +24,13 @@ Row = tuple[Any, ...]
 class Listed:
     """Rows whose values, texts and numbers, are those of *tags*, and perhaps more behind them.
 
-    Several values of an attribute are one text, with backslashes between; None is no value.
+    Several values of an attribute are one text, with backslashes between; None is no value. *close* it: what
+    is left of the rows would hold the snapshot.
     """
 
     tags: tuple[int, ...]
     rows: Iterator[Row]
+    close: Callable[[], None]
 
 
 def listed(connection: Connection, search: Search, query: Query, tags: Collection[int]) -> Listed | None:
@@ -47,7 +49,7 @@ def listed(connection: Connection, search: Search, query: Query, tags: Collectio
     rows = _unpacked(cursor, _packed(tags))
     for test in tests:
         rows = filter(_accepting(test, places), rows)
-    return Listed(tuple(tags), islice(rows, query.offset, query.offset + query.limit))
+    return Listed(tuple(tags), islice(rows, query.offset, query.offset + query.limit), cursor.close)
 
 
 def _column(tag: int, level: Level) -> ColumnElement[Any] | None:

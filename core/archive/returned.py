@@ -119,7 +119,12 @@ class Searcher:
         """All answers as rows of the catalog, of a snapshot held meanwhile; None where *tags*, or keys, want
         more than the catalog knows. Raises as `answers`."""
         with self._database.read() as connection:
-            yield listed(connection, Search(connection, self._blobs, query), query, tags)
+            found = listed(connection, Search(connection, self._blobs, query), query, tags)
+            try:
+                yield found
+            finally:
+                if found is not None:
+                    found.close()
 
     def images(self, query: Query) -> list[StoredImage]:
         """The images that match, a query of images, as they can be read. Raises as `answers`."""

@@ -74,7 +74,7 @@ class Payload(io.BufferedIOBase):
         """As `read`, into memory of the caller."""
         if self._stopped():
             raise Stopped
-        view = buffer[: self._size - self._done]
+        view = memoryview(buffer).cast("B")[: self._size - self._done]
         count = self._reading(lambda: self._data.readinto(view)) or 0  # type: ignore[attr-defined]  # every binary file has it
         if not count and view:
             raise changed()

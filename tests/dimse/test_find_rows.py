@@ -32,7 +32,7 @@ KEYS: dict[int, list[str]] = {
     0x0020000D: [STUDIES[0].uid, f"{STUDIES[0].uid}\\{STUDIES[1].uid}", "1.2"],
     0x00080020: ["20240101", "20230101-20231231", "-20240101"],
     0x00080030: ["101500", "10-11"],
-    0x00080061: ["CT", "MR", "CT\\SR", "C*", '""'],
+    0x00080061: ["CT", "MR", "CT\\SR", "C*", "MR\\", '""'],
     0x00080060: ["CT", "MR", "M?", '""'],
     0x00100010: ["mueller*", "M*^Anna", "*=金*", "ODD^LENGTH", '""'],
     0x00100020: ["M1", "m1", "?1", "*"],
@@ -48,7 +48,11 @@ def searcher(tmp_path_factory: pytest.TempPathFactory) -> Generator[Searcher, No
     folder: Path = tmp_path_factory.mktemp("rows")
     with gateway(folder) as running:
         for study in STUDIES:
-            for series, modality in ((1, "CT"), (2, "MR" if study.seed == "b" else "SR"), (3, "CT")):
+            for series, modality in (
+                (1, "CT"),
+                (2, "MR" if study.seed == "b" else "SR"),
+                (3, "" if study.seed == "d" else "CT"),
+            ):
                 store(running.archive, dataset(study, series=series, modality=modality))
         yield Searcher(running.archive.db, LocalBlobs(folder / "archive"))
 
@@ -68,7 +72,7 @@ def both(searcher: Searcher, identifier: Identifier, syntax: str) -> tuple[list[
 @given(
     level=st.sampled_from(("STUDY", "SERIES", "IMAGE")),
     asked=st.sets(st.sampled_from([*COLUMNS, *BESIDE, 0x00080005, 0x00080054])),
-    keys=st.dictionaries(st.sampled_from(list(KEYS)), st.integers(0, 4), max_size=3),
+    keys=st.dictionaries(st.sampled_from(list(KEYS)), st.integers(0, 5), max_size=3),
     syntax=st.sampled_from((EXPLICIT, IMPLICIT)),
     charset=st.sampled_from(("", "ISO_IR 100", "ISO_IR 192")),
 )

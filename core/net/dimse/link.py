@@ -117,7 +117,9 @@ class Link:
         self.send_pieces([memoryview(data)])
 
     def send_pieces(self, pieces: Sequence[memoryview]) -> None:
-        """All of *pieces*, one behind the other, without putting them together. Raises as `send`."""
+        """All of *pieces*, one behind the other; put together only for TLS. Raises as `send`."""
+        if len(pieces) > 1 and not self._gathers:
+            pieces = [memoryview(b"".join(pieces))]
         left = sum(map(len, pieces))
         until = time.monotonic() + self._patience.stall_s
         while left:
@@ -154,9 +156,9 @@ class Link:
     def _send_some(self, pieces: Sequence[memoryview]) -> int:
         """How many bytes of *pieces* the system takes; 0 if none for a while. Raises LinkLost."""
         try:
-            if len(pieces) == 1 or not self._gathers:
-                return self._socket.send(pieces[0])
-            return self._socket.sendmsg(pieces[:MOST_PIECES])
+            if self._gathers:
+                return self._socket.sendmsg(pieces[:MOST_PIECES])
+            return self._socket.send(pieces[0])
         except (TimeoutError, ssl.SSLWantWriteError):
             return 0
         except OSError as error:
