@@ -90,6 +90,7 @@ def panel_of(qtbot: QtBot, window: MainWindow) -> GatewayPanel:
     qtbot.keyClick(window.status.where, Qt.Key.Key_Space)
     (dialog,) = window.findChildren(GatewayDialog)
     panel = dialog.panel
+    panel._timer.setInterval(100)
     qtbot.waitUntil(lambda: panel.gateway is not None, timeout=10_000)
     return panel
 
