@@ -47,8 +47,8 @@ AWAY_S = 15 * 60.0
 """How long a sending waits for another machine that went away: a person sees it and may give up. The archive
 here is waited for as long as the command line waits: it comes back under another address."""
 
-LOOKING = Timeouts(answer_s=30.0)
-"""How long a person who looks at an archive elsewhere waits for an answer."""
+LOOKING = Timeouts(connect_s=4.0, answer_s=30.0)
+"""How long a person who looks at an archive elsewhere waits for a connection, and for an answer."""
 
 NEEDING_FILES = (JobState.OPEN, JobState.FAILED)
 STATES = {
@@ -374,12 +374,11 @@ class SavedDestinations:
         called, host, port = parse_node(parse(self._saved.find(name).spec).address)
         return Pacs(Peer(called, host.strip("[]"), port, self._archive.means.ae_title), stopped)
 
-    def close(self) -> None:
-        """Close the clients."""
+    def hang_up(self) -> None:
+        """Cut what is under way with the archives; from then on their clients say so at once."""
         with self._lock:
             for client in self._clients.values():
                 client.close()
-            self._clients.clear()
 
     def test(self, destination: ports.DestinationText, secret: str | None) -> str:
         """Call it and say what answered. Raises KnownError."""

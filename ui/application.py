@@ -65,6 +65,7 @@ def run(
         with _closed_by_signals(window):
             return app.exec()
     finally:
+        services.destinations.hang_up()
         services.jobs.shutdown()
         services.tasks.shutdown()
         window.deleteLater()

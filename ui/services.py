@@ -206,6 +206,9 @@ class Destinations(Protocol):
     def remote(self, name: str) -> DicomWebClient:
         """A client of one of those, ours to close. Slow. Raises KnownError."""
 
+    def hang_up(self) -> None:
+        """Cut what is under way with remote archives, for good: the window closes."""
+
     def nodes(self) -> Sequence[str]:
         """Names of those that can be searched and fetched from over DICOM: a PACS."""
 

@@ -72,7 +72,7 @@ def services(data: Path) -> Generator[Services, None, None]:
                 eject=eject,
             )
         finally:
+            destinations.hang_up()
             jobs.shutdown()
             tasks.shutdown()
-            destinations.close()
             archive.stop()

@@ -6,11 +6,14 @@ are not used, and no message names more than the peer. `core.net.post` sends lar
 
 from __future__ import annotations
 
+import socket
 import ssl
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
+from weakref import WeakSet
 
 from core.errors import BadInput, KnownError, TookTooLong, Unreachable
 from core.net.address import Address
@@ -48,6 +51,10 @@ class Upload:
     content_type: str
 
 
+OPENED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
+"""Events after which a connection is there (https://www.encode.io/httpcore/extensions/#trace)."""
+
+
 class Transport:
     """Requests to one peer from any number of threads; whoever made it closes it."""
 
@@ -56,6 +63,9 @@ class Transport:
 
         times = timeouts or Timeouts()
         self.address = address
+        self._lock = threading.Lock()
+        self._closed = False
+        self._streams: WeakSet[Any] = WeakSet()
         self._client = httpx.Client(
             base_url=str(address),
             timeout=httpx.Timeout(
@@ -81,9 +91,16 @@ class Transport:
         """One exchange, whatever its status; *body* is sent as JSON. Raises Unreachable, KnownError."""
         files = {upload.field: (upload.name, upload.data, upload.content_type)} if upload else None
         with (
-            mapped(self.address.peer),
+            self._mapped(),
             self._client.stream(
-                method, path, params=params or None, json=body, data=form, files=files, headers=headers
+                method,
+                path,
+                params=params or None,
+                json=body,
+                data=form,
+                files=files,
+                headers=headers,
+                extensions={"trace": self._watch},
             ) as response,
         ):
             return _whole(response, self.address.peer)
@@ -93,15 +110,47 @@ class Transport:
         self, path: str, *, headers: Mapping[str, str] | None = None
     ) -> Iterator[Answer | Iterator[bytes]]:
         """GET *path*: an iterator over the body of a 2xx answer as it comes in, else the whole answer."""
-        with mapped(self.address.peer), self._client.stream("GET", path, headers=headers) as response:
+        extensions = {"trace": self._watch}
+        with (
+            self._mapped(),
+            self._client.stream("GET", path, headers=headers, extensions=extensions) as response,
+        ):
             if response.is_success:
                 yield response.iter_bytes(256 * 1024)
             else:
                 yield _whole(response, self.address.peer)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; who waits for an answer hears Unreachable at once."""
+        with self._lock:
+            self._closed = True
+            streams = list(self._streams)
+        for stream in streams:
+            cut(stream.get_extra_info("socket"))
         self._client.close()
+
+    def _watch(self, event: str, info: Mapping[str, Any]) -> None:
+        """Know every connection, so that it can be cut."""
+        if event not in OPENED:
+            return
+        stream = info["return_value"]
+        with self._lock:
+            self._streams.add(stream)
+            closed = self._closed
+        if closed:
+            cut(stream.get_extra_info("socket"))
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        with mapped(self.address.peer):
+            try:
+                if self._closed:
+                    raise Unreachable(*unreachable(self.address.peer))
+                yield
+            except RuntimeError as error:  # the library's own, of a client that was just closed
+                if self._closed:
+                    raise Unreachable(*unreachable(self.address.peer)) from error
+                raise
 
 
 def _certificates(address: Address) -> ssl.SSLContext:
@@ -150,6 +199,13 @@ def untrusted(peer: str) -> Untrusted:
         f"No trusted encrypted connection to {peer} is possible.",
         "Ask its administrator for a valid certificate, and check that the name in the address is right.",
     )
+
+
+def cut(sock: socket.socket | None) -> None:
+    """End a connection under whoever waits for it."""
+    if sock is not None:
+        with suppress(OSError):  # it has gone already
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 def is_cut(error: ssl.SSLError) -> bool:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import select
 import socket
@@ -18,7 +17,7 @@ from typing import Protocol
 from core.errors import KnownError, SourceFault, TookTooLong, Unreachable
 from core.net.address import Address
 from core.net.answers import Answer
-from core.net.http import Timeouts, is_cut, too_slow, unreachable, untrusted
+from core.net.http import Timeouts, cut, is_cut, too_slow, unreachable, untrusted
 
 PIECE = 1024 * 1024
 """Most files go in one piece: each read, hash and send gives the interpreter lock away once, not thrice."""
@@ -102,7 +101,7 @@ class Poster:
             self._closed = True
             idle, self._idle = self._idle, []
             for connection in self._busy:
-                _cut(connection.sock)
+                cut(connection.sock)
         for connection in idle:
             connection.close()
 
@@ -229,12 +228,6 @@ def _chunked(pieces: Iterator[bytes]) -> Iterator[bytes]:
             yield piece
             waiting = b"\r\n"
     yield waiting + b"0\r\n\r\n"
-
-
-def _cut(sock: socket.socket | None) -> None:
-    if sock is not None:
-        with contextlib.suppress(OSError):  # it has gone already
-            sock.shutdown(socket.SHUT_RDWR)
 
 
 def _has_answered(sock: socket.socket | None) -> bool:

@@ -243,7 +243,7 @@ def test_a_saved_dicomweb_archive_gets_a_study(
     assert sum(len(series.images) for series in found.series) == 7
     (row,) = search(saved.remote("Hospital"), Wanted()).rows
     assert (row.study_uid, row.patient_id, row.images) == (STUDY.uid, STUDY.patient.patient_id, 7)
-    saved.close()
+    saved.hang_up()
 
 
 def test_an_image_that_left_the_archive_fails_alone(

@@ -27,6 +27,7 @@ from core.errors import (
 from core.net import address, records
 from core.net.answers import UnknownNamespace
 from core.net.credentials import Credentials, Token
+from core.net.dicomweb_client import DicomWebClient
 from core.net.http import Timeouts, Untrusted
 from core.net.v3_client import V3Client
 from tests.core.stub_v3 import Handler, Stub, serving
@@ -333,3 +334,26 @@ def test_encryption_that_cannot_be_trusted_is_the_fault_of_the_environment(stub:
             with pytest.raises(Untrusted, match="No trusted encrypted connection") as refused:
                 send()
             assert refused.value.exit_code == 3 and refused.value.remedy
+
+
+def test_who_waits_for_an_answer_hears_at_once_that_the_client_was_closed() -> None:
+    heard: list[Exception] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = DicomWebClient(f"http://127.0.0.1:{silent.getsockname()[1]}", timeouts=Timeouts(answer_s=60))
+
+        def ask() -> None:
+            try:
+                client.search("/studies", [])
+            except Exception as error:  # whatever it is, it is looked at
+                heard.append(error)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        peer, _ = silent.accept()
+        with peer:
+            assert peer.recv(1000).startswith(b"GET /studies")
+            client.close()
+            asking.join(10)
+            assert not asking.is_alive() and isinstance(heard[0], Unreachable)
+        with pytest.raises(Unreachable):
+            client.search("/studies", [])

@@ -299,6 +299,11 @@ class FakeDestinations:
             self.clients[name] = DicomWebClient(self.saved[name].spec.removeprefix("stow:"))
         return self.clients[name]
 
+    def hang_up(self) -> None:
+        """Close the clients."""
+        for client in self.clients.values():
+            client.close()
+
     def nodes(self) -> Sequence[str]:
         """Those of DICOM."""
         return [each.name for each in self.all() if each.spec.startswith("dimse:")]
