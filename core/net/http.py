@@ -52,7 +52,7 @@ class Upload:
 
 
 OPENED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
-"""Events after which a connection is there (https://www.encode.io/httpcore/extensions/#trace)."""
+"""Events of the extension "trace" of httpcore after which a connection is there."""
 
 
 class Transport:

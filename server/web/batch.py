@@ -91,9 +91,14 @@ class Batch:
             await self._refuse(error)
             return
         self._intake = None
+        future = self._kept(future)
         self.results.append(future)
         self._under_way.append(future)
         await self._settle(MOST_UNDER_WAY)
+
+    def _kept(self, future: Future[StoreResult]) -> Future[StoreResult]:
+        """What is kept of an object until all of the request has come."""
+        return future
 
     async def _refuse(self, error: KnownError) -> None:
         """The part is not taken; its other bytes are read past."""

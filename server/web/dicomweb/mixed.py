@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -204,7 +204,7 @@ class MixedBatch(Batch):
     async def _make(self, awaited: _Awaited) -> None:
         try:
             contents = {uri: await self._content(awaited.made, uri) for uri in awaited.made.addresses}
-            future = await self._services.run(lambda: self._stored(awaited.made, contents))
+            future = self._kept(await self._services.run(lambda: self._stored(awaited.made, contents)))
             self.results[awaited.place] = future
             self._under_way.append(future)
         except Mismatch as error:
@@ -264,6 +264,20 @@ class MixedBatch(Batch):
                 study_uid=sender.study_uid,
                 silent=sender.silent,
             )
+
+    def _kept(self, future: Future[StoreResult]) -> Future[StoreResult]:
+        """Without the elements of the object, which no answer names: of tens of thousands they are much."""
+        kept: Future[StoreResult] = Future()
+        kept.set_running_or_notify_cancel()
+
+        def done(stored: Future[StoreResult]) -> None:
+            if (error := stored.exception()) is not None:
+                kept.set_exception(error)
+            else:
+                kept.set_result(replace(stored.result(), attributes={}))
+
+        future.add_done_callback(done)
+        return kept
 
     async def _give_up(self) -> None:
         part, self._part = self._part, None
