@@ -99,8 +99,9 @@ class Overview:
         return [_entry(item, ours, filed.get(item.uid, {})) for item in items]
 
     def _of_orders(self, namespace: str, wanted: Wanted) -> Iterator[Entry]:
-        known = self._worklist.study_uids(namespace)
-        for each in self._orders.scheduled(namespace):
+        orders = list(self._orders.scheduled(namespace))
+        known = self._worklist.study_uids(namespace) if orders else set()
+        for each in orders:
             day = each.values.get("ScheduledProcedureStepStartDate", "")
             in_time = (wanted.first or BEFORE_ALL) <= day <= (wanted.last or AFTER_ALL)
             if each.study_instance_uid in known or not in_time:
