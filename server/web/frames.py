@@ -168,9 +168,15 @@ class Frames:
             if body:
                 self._keep(name, body)  # or makes it the latest again
         finally:
-            if self._found.get(name) is made:
-                del self._found[name]
+            if made.done():
+                self._forget(name, made)
+            else:  # whoever asked has left, and others may wait for it
+                made.add_done_callback(lambda done: self._forget(name, done))
         return name, body
+
+    def _forget(self, name: str, made: Future[bytes]) -> None:
+        if self._found.get(name) is made:
+            del self._found[name]
 
     def _render(self, image: StoredImage, look: Look) -> Future[bytes]:
         from core.imaging.voi import Voi, VoiFunction  # numpy comes with it: not before it is needed

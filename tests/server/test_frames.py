@@ -64,6 +64,16 @@ def test_what_is_found_twice_at_once_is_rendered_once_even_if_the_first_leaves()
         slow.futures[1].set_exception(NotRenderable("No."))
         told = await asyncio.gather(*failing, return_exceptions=True)
         assert len(slow.asked) == 2 and all(isinstance(each, NotRenderable) for each in told)
+        alone = asyncio.ensure_future(frames.found(lambda: (IMAGE, Look(3)), ""))
+        await asyncio.sleep(0)
+        slow.futures[2].set_running_or_notify_cancel()
+        alone.cancel()
+        await asyncio.wait([alone])
+        slow.futures[2].set_exception(NotRenderable("No."))
+        again = asyncio.ensure_future(frames.found(lambda: (IMAGE, Look(3)), ""))
+        await asyncio.sleep(0)
+        slow.futures[3].set_result(b"now")
+        assert (await again)[1] == b"now"
 
     asyncio.run(run())
 
