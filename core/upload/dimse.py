@@ -32,6 +32,9 @@ from core.upload.stow import Encapsulate
 ANY_STORAGE = "1.2.840.10008.5.1.4.1.1.7"
 """Secondary Capture: proposed beside the services, so that a peer with storage alone takes something."""
 SERVICES = (asking.VERIFICATION, asking.STUDY_ROOT_FIND, asking.COMMITMENT)
+CONFUSED = range(0xC000, 0xD000)
+"""A peer that cannot make sense of objects, or does not have what it took, may have mixed up those that came
+over several associations at once, as dcmqrscp does: what is sent again goes one by one."""
 MOST_COMMITTED = 1000
 """Objects of one request for commitment."""
 STUDY_KEYS = {
@@ -73,6 +76,7 @@ class DimseDestination:
         self._lock = threading.Lock()
         self._sent: dict[str, Header] = {}
         self._committed: set[str] = set()
+        self._doubted: set[str] = set()
         self._commits = True
 
     @property
@@ -101,15 +105,18 @@ class DimseDestination:
                 ours = {uid: self._sent[uid] for uid in wanted if uid in self._sent}
             if there is None:
                 there = set(ours)
+            if not ours.keys() <= there:
+                self._sender.one_at_a_time()
             refused = self._not_committed(association, {u: h for u, h in ours.items() if u in there})
         return {uid: "" for uid in wanted & there - refused}
 
     def send(self, header: Header, data: BinaryIO, size: int) -> Sent:
-        """Store one instance. Raises KnownError; Refused and LinkLost are worth another try."""
+        """Store one instance. Raises KnownError; Refused, LinkLost and KnownError itself: try again."""
         status = self._sender.store(header, data, size)
         if status == DUPLICATE:
             return Sent(Outcome.ALREADY_THERE)
         if status != SUCCESS and not is_warning(status):
+            self._doubt(header.sop_instance_uid, status)
             raise NotStored(header.sop_instance_uid, status).error(self._peer.called)
         with self._lock:
             self._sent[header.sop_instance_uid] = header
@@ -164,6 +171,15 @@ class DimseDestination:
     def close(self) -> None:
         """Release all associations."""
         self._sender.close()
+
+    def _doubt(self, sop_uid: str, status: int) -> None:
+        """Once for each object: it may have been mixed up, and is worth a try alone. Raises KnownError."""
+        with self._lock:
+            first = status in CONFUSED and sop_uid not in self._doubted
+            self._doubted.add(sop_uid)
+        if first:
+            self._sender.one_at_a_time()
+            raise KnownError(f"{self._peer.called} could not make sense of it at first.", "Try again.")
 
     def _asked(self) -> AbstractContextManager[Association]:
         """An association for questions. Raises Unreachable."""

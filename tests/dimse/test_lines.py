@@ -8,13 +8,18 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
+from pynetdicom import evt
 
-from core.errors import SourceFault
+from core.dicom.ports import Outcome
+from core.dicom.refs import Header
+from core.errors import KnownError, SourceFault
 from core.net.dimse.lines import Kind, Lines
 from core.net.dimse.link import Patience
 from core.net.dimse.requestor import Peer
+from core.upload.dimse import DimseDestination
 from server.dimse.gateway import GatewayLimits
 from tests.dimse.gateways import AET, CT, EXPLICIT, VERIFICATION, gateway, opened
+from tests.dimse.test_destination import Handlers, destination, files, other, send
 
 
 def test_a_peer_that_took_no_more_associations_is_asked_again_later(tmp_path: Path) -> None:
@@ -67,3 +72,36 @@ def test_what_waits_for_an_association_is_read_meanwhile(tmp_path: Path) -> None
 def broken() -> None:
     """A disc with a scratch."""
     raise SourceFault("It cannot be read.")
+
+
+def test_what_a_peer_mixed_up_is_sent_again_one_by_one() -> None:
+    meet = threading.Barrier(2)
+
+    def store(_event: object) -> int:
+        try:
+            meet.wait(0.5)
+        except threading.BrokenBarrierError:
+            meet.reset()
+            return 0x0000
+        return 0xC000  # two came at once
+
+    def try_all(to: DimseDestination, some: list[tuple[Header, bytes]]) -> list[object]:
+        found: list[object] = []
+
+        def one(header: Header, data: bytes) -> None:
+            try:
+                found.append(send(to, header, data).outcome)
+            except KnownError as error:
+                found.append(type(error))
+
+        threads = [threading.Thread(target=one, args=each) for each in some]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return found
+
+    handlers: Handlers = [(evt.EVT_C_STORE, store)]
+    with other([(CT, [EXPLICIT])], handlers) as port, destination(port, "OTHER") as to:
+        assert try_all(to, files(2)) == [KnownError, KnownError], "worth another try"
+        assert try_all(to, files(2)) == [Outcome.STORED, Outcome.STORED]

@@ -73,8 +73,13 @@ class Lines:
             self._gone()
             raise
         with self._changed:
-            self._idle.append(ready)
-            self._changed.notify()
+            kept = self._open <= self._most
+            if kept:
+                self._idle.append(ready)
+                self._changed.notify()
+        if not kept:
+            self._end(ready[0])
+            self._gone()
 
     @contextmanager
     def alone(self, wishes: Sequence[Wish]) -> Generator[Association, None, None]:
@@ -88,6 +93,12 @@ class Lines:
             association.close()
             self._ended = monotonic()
             self._gone()
+
+    def one_at_a_time(self) -> None:
+        """From now on no more than one; those that are in use are released as they come back."""
+        with self._changed:
+            self._most = self._limit = 1
+        self.close()
 
     def close(self) -> None:
         """Release those that are idle."""

@@ -130,6 +130,10 @@ class Sender:
         """An association for other services; those that are idle make room for it."""
         return self._lines.alone(wishes)
 
+    def one_at_a_time(self) -> None:
+        """Send no two objects at once any more."""
+        self._lines.one_at_a_time()
+
     def close(self) -> None:
         """Release all associations."""
         self._lines.close()
