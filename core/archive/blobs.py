@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import re
 import threading
@@ -206,6 +207,8 @@ class LocalBlobs:
         self._turn = threading.Lock()
         self._digits = ""
         self._room = 0
+        self._names = uuid.uuid4().hex[:20]  # and a number: drawing each name by lot waits for the system
+        self._numbers = itertools.count()
         try:
             for path in (self._incoming, self._objects):
                 self._files.make_folder(path)
@@ -217,7 +220,8 @@ class LocalBlobs:
         """A place for arriving bytes; refused when the disk is nearly full. Raises StorageFault."""
         if self.free_bytes() < RESERVE_BYTES:
             raise StorageFault("The disk of the archive is full; nothing was kept.", "Free some space.")
-        return Incoming(self._files, self._incoming / f"{uuid.uuid4().hex}.part", namespace, limit)
+        name = f"{self._names}{next(self._numbers):012x}.part"
+        return Incoming(self._files, self._incoming / name, namespace, limit)
 
     def keep(self, incoming: Incoming) -> Blob:
         """Sync the file, move it to its place, sync the folder. Raises StorageFault; then nothing is left."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from io import FileIO
 from pathlib import Path
 from typing import Protocol
@@ -39,8 +40,14 @@ class FileSystem(Protocol):
         """What the disk under *path* still takes."""
 
 
+PLENTY_BYTES, ASK_AGAIN_S = 4 << 30, 0.2
+
+
 class LocalFiles:
     """The file system of this machine."""
+
+    _plenty: tuple[float, Path | None, int] = (0.0, None, 0)
+    """When, where and how much, the last time there was plenty."""
 
     def create(self, path: Path) -> FileIO:
         return FileIO(path, "xb")
@@ -78,7 +85,15 @@ class LocalFiles:
         return True
 
     def free_bytes(self, path: Path) -> int:
-        return shutil.disk_usage(path).free
+        """While there is plenty, what there was a moment ago will do: it is asked for each object."""
+        asked, place, free = self._plenty
+        now = time.monotonic()
+        if place == path and now - asked < ASK_AGAIN_S:
+            return free
+        free = shutil.disk_usage(path).free
+        if free > PLENTY_BYTES:
+            self._plenty = now, path, free
+        return free
 
 
 def make_folders(data: Path, folder: Path) -> None:
