@@ -92,8 +92,8 @@ def test_searching_by_text_date_and_modality(qtbot: QtBot, page: ArchivePage, cl
     assert {cell(page, n, Column.MODALITY) for n in range(3)} == {"MR"}
     page.search.clear()
     page.search.range.setCurrentIndex(page.search.range.findData(Range.BETWEEN))
-    page.search.first.setDate(QDate(2024, 2, 1))
-    page.search.last.setDate(QDate(2024, 2, 28))
+    page.search.between.first.setDate(QDate(2024, 2, 1))
+    page.search.between.last.setDate(QDate(2024, 2, 28))
     qtbot.waitUntil(lambda: page.model.rowCount() == 1)
     assert cell(page, 0, Column.DATE) == "2024-02-11"
     assert page.search.search.date_from == "20240201"

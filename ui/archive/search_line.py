@@ -6,22 +6,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-from PySide6.QtCore import QDate, Qt, QTimer, Signal
-from PySide6.QtWidgets import (
-    QComboBox,
-    QDateEdit,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QDate, QTimer, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from ui.flow import FlowLayout
-from ui.icons import icon
-
-WAIT_MS = 250  # after the last key, before the archive is asked
+from ui.widgets.search_parts import WAIT_MS, Chip, DaySpan, WordBox, chosen, switch_off
 
 
 class Range(StrEnum):
@@ -75,11 +64,11 @@ class SearchLine(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.text = QLineEdit(self)
+        today = QDate.currentDate()
+        self.text = WordBox(self)
         self.range = QComboBox(self)
-        self.first, self.last = QDateEdit(self), QDateEdit(self)
-        self.between = QWidget(self)
-        self.chips: list[QToolButton] = []
+        self.between = DaySpan(today.addMonths(-1), today, self)
+        self.chips: list[Chip] = []
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(WAIT_MS)
@@ -87,11 +76,6 @@ class SearchLine(QWidget):
         self._build()
 
     def _build(self) -> None:
-        self.text.setPlaceholderText(self.tr("Name, ID or accession number"))
-        self.text.setAccessibleName(self.tr("Name, ID or accession number"))
-        self.text.addAction(icon("ph.magnifying-glass", "muted"), QLineEdit.ActionPosition.LeadingPosition)
-        self.text.setClearButtonEnabled(True)
-        self.text.setMinimumWidth(260)
         self.text.textChanged.connect(lambda _text: self._timer.start())
         self.text.returnPressed.connect(self.now)
         self._build_dates()
@@ -105,7 +89,11 @@ class SearchLine(QWidget):
         row.addWidget(self.between)
         flow = FlowLayout(spacing=8)
         for name, modalities in CHIPS:
-            flow.addWidget(self._chip(name, modalities))
+            chip = Chip(self.tr(name), modalities, self)
+            chip.setToolTip(", ".join(modalities))
+            chip.toggled.connect(lambda _on: self.now())
+            self.chips.append(chip)
+            flow.addWidget(chip)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 0)  # room for the focus ring
         layout.setSpacing(8)
@@ -124,46 +112,14 @@ class SearchLine(QWidget):
             self.range.addItem(name, wanted)
         self.range.setAccessibleName(self.tr("Study date"))
         self.range.currentIndexChanged.connect(lambda _index: self._range_changed())
-        today = QDate.currentDate()
-        row = QHBoxLayout(self.between)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
-        for edit, day, name in (
-            (self.first, today.addMonths(-1), self.tr("From")),
-            (self.last, today, self.tr("To")),
-        ):
-            edit.setCalendarPopup(True)
-            edit.setDisplayFormat("yyyy-MM-dd")
-            edit.setDate(day)
-            edit.setAccessibleName(name)
-            edit.dateChanged.connect(lambda _date: self._timer.start())
-            row.addWidget(edit)
-        row.insertWidget(1, QLabel("–", self))
-        self.between.hide()
-
-    def _chip(self, name: str, modalities: tuple[str, ...]) -> QToolButton:
-        chip = QToolButton(self)
-        chip.setText(self.tr(name))
-        chip.setProperty("role", "chip")
-        chip.setProperty("modalities", list(modalities))
-        chip.setCheckable(True)
-        chip.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        chip.setToolTip(", ".join(modalities))
-        chip.setAccessibleName(self.tr("Only {kind}").format(kind=name))
-        chip.toggled.connect(lambda _on: self.now())
-        self.chips.append(chip)
-        return chip
+        self.between.changed.connect(self._timer.start)
 
     @property
     def search(self) -> Search:
         """What the line says now."""
         wanted = Range(self.range.currentData())
-        first, last = dates_of(wanted, date.today())
-        if wanted is Range.BETWEEN:
-            days = sorted((self.first.date(), self.last.date()), key=QDate.toJulianDay)
-            first, last = (day.toString("yyyyMMdd") for day in days)
-        chosen = tuple(m for chip in self.chips if chip.isChecked() for m in chip.property("modalities"))
-        return Search(self.text.text().strip(), first, last, chosen)
+        first, last = self.between.days if wanted is Range.BETWEEN else dates_of(wanted, date.today())
+        return Search(self.text.text().strip(), first, last, chosen(self.chips))
 
     def now(self) -> None:
         """Search without waiting."""
@@ -172,10 +128,7 @@ class SearchLine(QWidget):
 
     def clear(self) -> None:
         """Look for everything."""
-        for chip in self.chips:
-            chip.blockSignals(True)
-            chip.setChecked(False)
-            chip.blockSignals(False)
+        switch_off(self.chips)
         self.range.blockSignals(True)
         self.range.setCurrentIndex(0)
         self.range.blockSignals(False)

@@ -6,22 +6,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-from PySide6.QtCore import QDate, Qt, QTimer, Signal
-from PySide6.QtWidgets import (
-    QComboBox,
-    QDateEdit,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QDate, QTimer, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from ui.flow import FlowLayout
-from ui.icons import icon
-
-WAIT_MS = 250  # after the last key, before the archive is asked
+from ui.widgets.search_parts import WAIT_MS, Chip, DaySpan, WordBox, chosen, switch_off
 
 
 class Days(StrEnum):
@@ -83,11 +72,11 @@ class WorklistSearch(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.days = QComboBox(self)
-        self.first, self.last = QDateEdit(self), QDateEdit(self)
-        self.between = QWidget(self)
-        self.text = QLineEdit(self)
-        self.states: list[QToolButton] = []
-        self.modalities: list[QToolButton] = []
+        today = QDate.currentDate()
+        self.between = DaySpan(today, today.addMonths(1), self)
+        self.text = WordBox(self)
+        self.states: list[Chip] = []
+        self.modalities: list[Chip] = []
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(WAIT_MS)
@@ -95,12 +84,6 @@ class WorklistSearch(QWidget):
         self._build()
 
     def _build(self) -> None:
-        words = self.tr("Name, ID or accession number")
-        self.text.setPlaceholderText(words)
-        self.text.setAccessibleName(words)
-        self.text.addAction(icon("ph.magnifying-glass", "muted"), QLineEdit.ActionPosition.LeadingPosition)
-        self.text.setClearButtonEnabled(True)
-        self.text.setMinimumWidth(220)
         self.text.textChanged.connect(lambda _text: self._timer.start())
         self.text.returnPressed.connect(self.now)
         self._build_days()
@@ -114,9 +97,9 @@ class WorklistSearch(QWidget):
         row.addWidget(self.text, 1)
         flow = FlowLayout(spacing=8)
         for state, name in zip(STATES, self._state_names(), strict=True):
-            flow.addWidget(self._chip(self.states, name, [state]))
+            flow.addWidget(self._chip(self.states, name, (state,)))
         for name, codes in MODALITIES:
-            flow.addWidget(self._chip(self.modalities, self.tr(name), list(codes)))
+            flow.addWidget(self._chip(self.modalities, self.tr(name), codes))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 0)  # room for the focus ring
         layout.setSpacing(8)
@@ -138,31 +121,10 @@ class WorklistSearch(QWidget):
             self.days.addItem(name, wanted)
         self.days.setAccessibleName(self.tr("Day"))
         self.days.currentIndexChanged.connect(lambda _index: self._days_changed())
-        today = QDate.currentDate()
-        row = QHBoxLayout(self.between)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
-        for edit, day, name in (
-            (self.first, today, self.tr("From")),
-            (self.last, today.addMonths(1), self.tr("To")),
-        ):
-            edit.setCalendarPopup(True)
-            edit.setDisplayFormat("yyyy-MM-dd")
-            edit.setDate(day)
-            edit.setAccessibleName(name)
-            edit.dateChanged.connect(lambda _date: self._timer.start())
-            row.addWidget(edit)
-        row.insertWidget(1, QLabel("–", self))
-        self.between.hide()
+        self.between.changed.connect(self._timer.start)
 
-    def _chip(self, group: list[QToolButton], name: str, codes: list[str]) -> QToolButton:
-        chip = QToolButton(self)
-        chip.setText(name)
-        chip.setProperty("role", "chip")
-        chip.setProperty("codes", codes)
-        chip.setCheckable(True)
-        chip.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        chip.setAccessibleName(self.tr("Only {kind}").format(kind=name))
+    def _chip(self, group: list[Chip], name: str, codes: tuple[str, ...]) -> Chip:
+        chip = Chip(name, codes, self)
         chip.toggled.connect(lambda _on: self.now())
         group.append(chip)
         return chip
@@ -171,12 +133,9 @@ class WorklistSearch(QWidget):
     def wanted(self) -> Wanted:
         """What the line says now; today is the day it is."""
         days = Days(self.days.currentData())
-        first, last = days_of(days, date.today())
-        if days is Days.BETWEEN:
-            both = sorted((self.first.date(), self.last.date()), key=QDate.toJulianDay)
-            first, last = (day.toString("yyyyMMdd") for day in both)
+        first, last = self.between.days if days is Days.BETWEEN else days_of(days, date.today())
         text = self.text.text().strip()
-        return Wanted(first, last, text, _chosen(self.modalities), _chosen(self.states))
+        return Wanted(first, last, text, chosen(self.modalities), chosen(self.states))
 
     def now(self) -> None:
         """Search without waiting."""
@@ -185,10 +144,7 @@ class WorklistSearch(QWidget):
 
     def widen(self) -> None:
         """Look for everything of any day."""
-        for chip in (*self.states, *self.modalities):
-            chip.blockSignals(True)
-            chip.setChecked(False)
-            chip.blockSignals(False)
+        switch_off((*self.states, *self.modalities))
         self.text.clear()
         self.days.setCurrentIndex(self.days.findData(Days.ANY))
         self.now()
@@ -202,7 +158,3 @@ class WorklistSearch(QWidget):
     def _days_changed(self) -> None:
         self.between.setVisible(self.days.currentData() == Days.BETWEEN)
         self.now()
-
-
-def _chosen(chips: list[QToolButton]) -> tuple[str, ...]:
-    return tuple(code for chip in chips if chip.isChecked() for code in chip.property("codes"))
