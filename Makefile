@@ -18,7 +18,7 @@ test: setup check
 	@echo "left out: tests marked interop (make interop) and benchmark (tests/benchmarks)"
 
 check: setup lint types imports
-	@QT_QPA_PLATFORM=offscreen $(PY) -m pytest -n 2 --dist loadfile
+	@QT_QPA_PLATFORM=offscreen $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
