@@ -74,7 +74,7 @@ class _File(logging.handlers.RotatingFileHandler):
             self.stream.write(line)
             self.stream.flush()
             self._size += len(line)
-        except Exception:
+        except Exception:  # as every handler does: a line that cannot be written must not end the work
             self.handleError(record)
 
 

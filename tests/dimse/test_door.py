@@ -9,7 +9,14 @@ import pytest
 
 from core.archive.nouns import Outcome, StoreResult
 from core.net.dimse.command import Field
-from core.net.dimse.negotiation import CALLED_UNKNOWN, CALLING_UNKNOWN, NO_REASON, TOO_MANY, Proposal
+from core.net.dimse.negotiation import (
+    CALLED_UNKNOWN,
+    CALLING_UNKNOWN,
+    NO_REASON,
+    TOO_MANY,
+    Proposal,
+    Rejection,
+)
 from core.net.own_addresses import addresses
 from core.settings import DimsePeer
 from server.dimse.admission import Caller
@@ -66,9 +73,9 @@ def test_arrivals_are_counted_by_study_and_sender() -> None:
         (NO_REASON, "other"),
     ],
 )
-def test_refusals_say_why(rejection: object, why: str) -> None:
+def test_refusals_say_why(rejection: Rejection, why: str) -> None:
     traffic = Traffic(lambda: NOON)
-    traffic.rejected(Proposal(" EVIL\x07\xe9 ", "US", ()), "192.0.2.9", rejection)  # type: ignore[arg-type]
+    traffic.rejected(Proposal(" EVIL\x07\xe9 ", "US", ()), "192.0.2.9", rejection)
     (one,) = traffic.refusals()
     assert (one.calling, one.called, one.address, one.why) == ("EVIL", "US", "192.0.2.9", why)
     for _ in range(2 * MOST_REFUSED):

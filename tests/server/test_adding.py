@@ -33,7 +33,7 @@ def finish(work: Generator[AddProgress, None, R], steps: list[AddProgress] | Non
         try:
             step = next(work)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            return end.value  # type: ignore[no-any-return]  # a generator's return value has no type here
         if steps is not None:
             steps.append(step)
 
