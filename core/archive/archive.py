@@ -7,15 +7,16 @@ from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from core.archive import attachments, search, settle, studies
 from core.archive.attachments import Label
 from core.archive.backup import back_up
-from core.archive.blobs import Blob, Incoming, LocalBlobs
+from core.archive.blobs import Blob, LocalBlobs
 from core.archive.check import Inspector
 from core.archive.files import FileSystem, make_folders
 from core.archive.finding import Finder, StudyState
+from core.archive.incoming import Incoming
 from core.archive.listing import Listed, listed
 from core.archive.lock import FolderLock
 from core.archive.nouns import (
@@ -38,7 +39,6 @@ from core.archive.nouns import (
 )
 from core.archive.phi import only_phi, overlaid
 from core.archive.schema import CATALOG, namespaces
-from core.archive.schema import studies as study_table
 from core.archive.store import Said, Sending, Store, check_namespace
 from core.archive.trash import Trash
 from core.audit.log import AuditLog
@@ -147,6 +147,7 @@ class Archive:
             self._settler.close()
         self._finder.close()
         self.db.close()
+        self._blobs.close()
         if self._lock is not None:
             self._lock.close()
 
@@ -242,26 +243,21 @@ class Archive:
 
     def status(self) -> Status:
         """The archive in figures."""
-        query = select(
-            func.count(),
-            func.coalesce(func.sum(study_table.c.images), 0),
-            func.coalesce(func.sum(study_table.c.bytes), 0),
-        ).where(study_table.c.trash_id.is_(None))
         with self.db.read() as connection:
-            count, images, size = connection.execute(query).one()
+            count, images, size = search.sums(connection)
             return Status(count, images, size, self._blobs.free_bytes(), settle.unsettled(connection))
 
     # Storing
 
-    def incoming(self, namespace: str, *, limit: int | None = None) -> Incoming:
-        """A place for arriving bytes, hashed as they are written; use it in a with statement.
+    def incoming(self, namespace: str, *, limit: int | None = None, in_pieces: bool = False) -> Incoming:
+        """A place for arriving bytes, hashed as they come if *in_pieces*; use it in a with statement.
 
         Raises BadInput for a bad namespace, StorageFault when the disk is full. Its `write` raises TooLarge
         beyond *limit* bytes, StorageFault when the disk fails.
         """
         check_namespace(namespace)
         self._owned()
-        return self._blobs.incoming(namespace, limit)
+        return self._blobs.incoming(namespace, limit, in_pieces=in_pieces)
 
     def store(
         self,
@@ -281,9 +277,12 @@ class Archive:
         said = Said(study_uid=study_uid)
         return self.receive(incoming, Sending(actor, via, routing or Routing(), silent, said))
 
-    def receive(self, incoming: Incoming, sending: Sending) -> Future[StoreResult]:
-        """The same, with all there is to say of a sending; the Future raises NotSaid, too."""
-        return self._store.object(incoming, sending)
+    def receive(self, incoming: Incoming, sending: Sending, *, here: bool = False) -> Future[StoreResult]:
+        """The same, with all there is to say of a sending; the Future raises NotSaid, too.
+
+        With *here* the calling thread works and waits for the disk.
+        """
+        return self._store.object(incoming, sending, here=here)
 
     def attach(
         self,

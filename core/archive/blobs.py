@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import os
 import re
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from io import BytesIO, FileIO
+from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from core.archive.files import FileSystem, LocalFiles
-from core.dicom.digest import new_hash, version_of
-from core.errors import StorageFault, TooLarge
+from core.archive.files import FileSystem, FolderSync, LocalFiles
+from core.archive.incoming import Incoming, fault_of
+from core.dicom.digest import hex_of, new_hash, version_of
+from core.errors import StorageFault
 
-GATHER_BYTES = 1 << 20
 RESERVE_BYTES = 64 << 20
 """So much of the disk is left free, so that the database can always finish what it began."""
 
@@ -28,10 +24,12 @@ BLOBS_TOGETHER = 500
 """So many blobs in a row go into one folder."""
 
 KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}")
+DIGEST_DIGITS = 10
+"""So many hex digits of the digest begin a blob's name."""
 
 
 class Blob(NamedTuple):
-    """A kept blob: *key* is "<two hex digits>/<uuid>", made by us alone."""
+    """A kept blob: *key* is "<two hex digits>/<32 hex digits>", made by us alone."""
 
     key: str
     version: str
@@ -41,14 +39,17 @@ class Blob(NamedTuple):
 class Blobs(Protocol):
     """Where bytes are kept; nothing but an implementation of this touches paths."""
 
-    def incoming(self, namespace: str, limit: int | None = None) -> Incoming:
-        """A place for arriving bytes."""
+    def incoming(self, namespace: str, limit: int | None = None, *, in_pieces: bool = False) -> Incoming:
+        """A place for arriving bytes; *in_pieces*: hash each as it comes."""
 
-    def keep(self, incoming: Incoming) -> Blob:
-        """Make what arrived durable under a new key. Raises StorageFault; then nothing is left of it."""
+    def place(self, incoming: Incoming) -> Blob:
+        """Give what arrived its key; `settle` it. Raises StorageFault; then nothing is left of it."""
 
-    def move(self, arrived: Sequence[Incoming]) -> list[Blob]:
-        """The same for many whose bytes are finished. Raises StorageFault; then nothing is left of any."""
+    def settle(self, placed: Incoming) -> None:
+        """Returns once it is on disk. Raises StorageFault; then nothing is left of it."""
+
+    def keep(self, *arrived: Incoming) -> list[Blob]:
+        """Both, for many. Raises StorageFault; then nothing is left of any."""
 
     def path(self, key: str) -> Path:
         """Where the bytes can be read."""
@@ -63,140 +64,13 @@ class Blobs(Protocol):
         """Every blob there is."""
 
 
-def fault_of(error: OSError) -> StorageFault:
-    """The sentence for a failing disk."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageFault("The disk of the archive is full; nothing was kept.", "Free some space.")
-    reason = os.strerror(error.errno) if error.errno else "unknown error"
-    return StorageFault(f"The disk of the archive failed ({reason}); nothing was kept.", "Check the disk.")
-
-
-class Incoming:
-    """Arriving bytes in a file of `incoming/`, hashed on the way; its with-statement aborts if not kept.
-
-    Up to GATHER_BYTES are gathered in memory: the file of a usual object is made and written in one go.
-    """
-
-    def __init__(self, files: FileSystem, path: Path, namespace: str, limit: int | None = None) -> None:
-        self.namespace = namespace
-        self.path = path
-        self.size = 0
-        self._files = files
-        self._limit = limit
-        self._hash = new_hash()
-        self._gathered: list[bytes] = []
-        self._gathered_bytes = 0
-        self._file: FileIO | None = None
-        self._made = False
-        self._sealed = False
-        self._given_up = False
-        self._taken = False
-
-    @property
-    def version(self) -> str:
-        """The digest version of what arrived; `seal` it first."""
-        return version_of(self._hash)
-
-    @property
-    def name(self) -> str:
-        """What it is called, and will be."""
-        return self.path.stem
-
-    def seal(self) -> None:
-        """Say that nothing more will come: from here on `version` holds."""
-        if not self._sealed:
-            self._sealed = True
-            self._hash.update(self._joined())
-
-    def content(self) -> BinaryIO | Path:
-        """What arrived, for reading: in memory while it is still there. Raises OSError."""
-        if self._file is None:
-            return BytesIO(self._joined())
-        self.flush()
-        return self.path
-
-    def take(self) -> None:
-        """Say that somebody else now answers for it: the with-statement leaves it alone."""
-        self._taken = True
-
-    def write(self, chunk: bytes | bytearray | memoryview) -> None:
-        """Append *chunk*. Raises StorageFault, TooLarge; after either nothing is left of it."""
-        if self._given_up:
-            raise StorageFault("What was arriving has been given up.", "Send it again.")
-        if self._limit is not None and self.size + len(chunk) > self._limit:
-            self.abort()
-            raise TooLarge(f"It is larger than {self._limit} bytes.", "Send a smaller one.")
-        self._gathered.append(chunk if isinstance(chunk, bytes) else bytes(chunk))
-        self._gathered_bytes += len(chunk)
-        self.size += len(chunk)
-        if self._gathered_bytes >= GATHER_BYTES:
-            try:
-                self.flush()
-            except OSError as error:
-                self.abort()
-                raise fault_of(error) from error
-
-    def flush(self) -> None:
-        """Hand what was gathered to the operating system, so that *path* can be read. Raises OSError."""
-        if self._file is None:
-            self._file = self._files.create(self.path)
-            self._made = True
-        data = self._joined()
-        self._gathered, self._gathered_bytes = [], 0
-        if data:
-            if not self._sealed:
-                self._hash.update(data)
-            self._files.write(self._file, data)
-
-    def finish(self) -> None:
-        """Seal, flush to disk and close. Raises OSError."""
-        self.seal()
-        self.flush()
-        if self._file is not None:
-            self._files.sync(self._file)
-            self._close()
-
-    def moved(self) -> None:
-        """Say that its file has another name now."""
-        self._made = False
-
-    def abort(self) -> None:
-        """Give up what has arrived; no error if it was kept or given up already."""
-        self._given_up = True
-        self._gathered = []
-        self._close()
-        if self._made:
-            self._made = False
-            with suppress(OSError):  # what stays behind is swept at the next start
-                self._files.unlink(self.path)
-
-    def __enter__(self) -> Incoming:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self._taken:
-            self.abort()
-
-    def _joined(self) -> bytes:
-        """What is still in memory, as one piece."""
-        if len(self._gathered) > 1:
-            self._gathered = [b"".join(self._gathered)]
-        return self._gathered[0] if self._gathered else b""
-
-    def _close(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
-            with suppress(OSError):  # the bytes were synced, or are being given up
-                file.close()
-
-
 class LocalBlobs:
-    """Blobs in a folder: `incoming/` for what arrives, `objects/<two hex digits>/<uuid>` for what is kept.
+    """Blobs in a folder: `incoming/` for what arrives, `objects/<2 hex digits>/<32 hex digits>` for the rest.
 
-    What is kept together lies together: one folder is filled with BLOBS_TOGETHER blobs before another is
-    drawn by lot, so that a group of blobs has but one folder to be synced.
+    The name begins with digits of the digest and goes on with what makes it the only one: after a crash a
+    blob without a row shows whether it is whole. What is kept together lies together: one folder is filled
+    with BLOBS_TOGETHER blobs before another is drawn by lot, so that a group of blobs has but one folder to
+    be synced.
     """
 
     def __init__(self, folder: Path, files: FileSystem | None = None) -> None:
@@ -204,10 +78,11 @@ class LocalBlobs:
         self._incoming = folder / "incoming"
         self._objects = folder / "objects"
         self._lost = folder / "lost+found"
+        self._folders = FolderSync(self._files)
         self._turn = threading.Lock()
         self._digits = ""
         self._room = 0
-        self._names = uuid.uuid4().hex[:20]  # and a number: drawing each name by lot waits for the system
+        self._own = uuid.uuid4().hex[:12]  # and a number: drawing each name by lot waits for the system
         self._numbers = itertools.count()
         try:
             for path in (self._incoming, self._objects):
@@ -216,41 +91,60 @@ class LocalBlobs:
         except OSError as error:
             raise fault_of(error) from error
 
-    def incoming(self, namespace: str, limit: int | None = None) -> Incoming:
+    def close(self) -> None:
+        """Let go of the thread that syncs folders; calling it again does nothing."""
+        self._folders.close()
+
+    def incoming(self, namespace: str, limit: int | None = None, *, in_pieces: bool = False) -> Incoming:
         """A place for arriving bytes; refused when the disk is nearly full. Raises StorageFault."""
         if self.free_bytes() < RESERVE_BYTES:
             raise StorageFault("The disk of the archive is full; nothing was kept.", "Free some space.")
-        name = f"{self._names}{next(self._numbers):012x}.part"
-        return Incoming(self._files, self._incoming / name, namespace, limit)
+        path = self._incoming / f"{self._own}{next(self._numbers):010x}.part"
+        return Incoming(self._files, path, namespace, limit=limit, in_pieces=in_pieces)
 
-    def keep(self, incoming: Incoming) -> Blob:
-        """Sync the file, move it to its place, sync the folder. Raises StorageFault; then nothing is left."""
+    def place(self, incoming: Incoming) -> Blob:
+        """Write it to, or move it to, its place. Raises StorageFault; then nothing is left of it."""
         try:
-            incoming.finish()
+            incoming.seal()
+            version = incoming.version
+            name = f"{hex_of(version)[:DIGEST_DIGITS]}{self._own}{next(self._numbers):010x}"
+            folder = self._folder()
+            incoming.place(folder / name)
         except OSError as error:
             incoming.abort()
             raise fault_of(error) from error
-        return self.move([incoming])[0]
+        return Blob(f"{folder.name}/{name}", version, incoming.size)
 
-    def move(self, arrived: Sequence[Incoming]) -> list[Blob]:
-        """Move synced files to their place, sync its folder. Raises StorageFault; then nothing is left."""
-        blobs = []
+    def settle(self, placed: Incoming) -> None:
+        """Sync file and folder, both at the same time. Raises StorageFault; then nothing is left of it."""
         try:
-            folder = self._folder(len(arrived))
-            for incoming in arrived:
-                blob = Blob(f"{folder.name}/{incoming.name}", incoming.version, incoming.size)
-                self._files.rename(incoming.path, folder / incoming.name)
-                incoming.moved()
-                blobs.append(blob)
-            self._files.sync_folder(folder)
+            folder = self._folders.ask(placed.path.parent)
+            placed.sync()
+            folder.result()
         except OSError as error:
-            for incoming in arrived:
-                incoming.abort()
-            for blob in blobs:
-                with suppress(OSError):  # an orphan at worst, which check --repair finds
-                    self._files.unlink(self._objects / blob.key)
+            placed.abort()
             raise fault_of(error) from error
+        placed.kept()
+
+    def keep(self, *arrived: Incoming) -> list[Blob]:
+        """Place them, sync files, then folders. Raises StorageFault; then nothing is left of any."""
+        try:
+            blobs = [self.place(each) for each in arrived]
+            for each in arrived:
+                each.sync()
+            for folder in {each.path.parent for each in arrived}:
+                self._files.sync_folder(folder)
+        except (OSError, StorageFault) as error:
+            for each in arrived:
+                each.abort()
+            raise error if isinstance(error, StorageFault) else fault_of(error) from error
+        for each in arrived:
+            each.kept()
         return blobs
+
+    def names(self, key: str, version: str) -> bool:
+        """Whether *key* is the name of bytes with this digest."""
+        return key.partition("/")[2].startswith(hex_of(version)[:DIGEST_DIGITS])
 
     def path(self, key: str) -> Path:
         """Where a blob lies; *key* is proven to be one of ours."""
@@ -318,8 +212,8 @@ class LocalBlobs:
         except OSError as error:
             raise fault_of(error) from error
 
-    def _folder(self, count: int) -> Path:
-        """Where the next *count* blobs go. Raises OSError."""
+    def _folder(self) -> Path:
+        """Where the next blob goes. Raises OSError."""
         with self._turn:
             if self._room <= 0:
                 digits = os.urandom(1).hex()
@@ -328,5 +222,5 @@ class LocalBlobs:
                     self._files.sync_folder(self._objects)
                     self._prefixes.add(digits)
                 self._digits, self._room = digits, BLOBS_TOGETHER
-            self._room -= count
+            self._room -= 1
             return self._objects / self._digits

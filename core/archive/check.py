@@ -8,9 +8,10 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Select, Table, func, or_, select
 
 from core.archive.arrival import read_arrival
-from core.archive.blobs import Blob, LocalBlobs, fault_of
+from core.archive.blobs import Blob, LocalBlobs
 from core.archive.catalog import place
 from core.archive.homes import Placing
+from core.archive.incoming import fault_of
 from core.archive.nouns import Outcome, Report, Routing, Via
 from core.archive.remove import recount
 from core.archive.schema import attachments, instances, namespaces, phi_sets, series, studies, trash
@@ -136,16 +137,20 @@ class Inspector:
         size = self._blobs.size(key) or 0
         try:
             arrival = read_arrival(self._blobs.path(key), size)
+            digest = self._blobs.digest(key)
         except BadInput:
             self._blobs.remove(key)
             return f"Blob {key}: a remainder that is no image, removed."
         except OSError as error:
             raise fault_of(error) from error
+        if not self._blobs.names(key, digest):
+            self._blobs.set_aside(key)
+            return f"Blob {key}: not proven to be all that was sent, moved to lost+found."
         namespace = self._namespace_of(arrival.header.study_instance_uid)
         if namespace is None:
             self._blobs.set_aside(key)
             return f"Blob {key}: its namespace cannot be told, moved to lost+found."
-        blob = Blob(key, self._blobs.digest(key), size)
+        blob = Blob(key, digest, size)
         placing = Placing(namespace, arrival, blob, Via.API, Routing())
         if self._database.write(lambda connection: self._index(connection, placing)).result() == key:
             self._blobs.remove(key)

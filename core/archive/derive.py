@@ -12,9 +12,10 @@ from sqlalchemy import Connection
 
 from core.archive.archive import Archive
 from core.archive.arrival import Arrival, read_arrival
-from core.archive.blobs import Blob, Incoming, LocalBlobs, fault_of
+from core.archive.blobs import Blob, LocalBlobs
 from core.archive.contents import overlay
 from core.archive.homes import Placing
+from core.archive.incoming import Incoming, fault_of
 from core.archive.nouns import By, Outcome, Routing, StoredImage, Via
 from core.archive.together import Together
 from core.audit.log import Event
@@ -119,7 +120,7 @@ class Maker:
         needless: list[str] = []
         try:
             for at in range(0, len(made), BLOBS_AT_A_TIME):
-                blobs += self._blobs.move([each.incoming for each in made[at : at + BLOBS_AT_A_TIME]])
+                blobs += self._blobs.keep(*[each.incoming for each in made[at : at + BLOBS_AT_A_TIME]])
             placings = [
                 Placing(publishing.namespace, each.arrival, blob, Via.API.value, Routing())
                 for each, blob in zip(made, blobs, strict=True)

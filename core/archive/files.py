@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from io import FileIO
 from pathlib import Path
 from typing import Protocol
@@ -38,6 +40,42 @@ class FileSystem(Protocol):
 
     def free_bytes(self, path: Path) -> int:
         """What the disk under *path* still takes."""
+
+
+class FolderSync:
+    """Syncs folders on a thread of its own: a file and its folder wait for the disk at the same time.
+
+    One sync serves all who asked before it began.
+    """
+
+    def __init__(self, files: FileSystem) -> None:
+        self._files = files
+        self._turn = threading.Lock()
+        self._asked: dict[Path, Future[None]] = {}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="archive-folders")
+
+    def ask(self, folder: Path) -> Future[None]:
+        """Done once the entries *folder* has now are on disk; raises OSError."""
+        with self._turn:
+            found = self._asked.get(folder)
+            if found is None:
+                found = self._asked[folder] = Future()
+                self._thread.submit(self._sync, folder)
+            return found
+
+    def close(self) -> None:
+        """End the thread when nothing is asked for any more."""
+        self._thread.shutdown()
+
+    def _sync(self, folder: Path) -> None:
+        with self._turn:
+            asked = self._asked.pop(folder)
+        try:
+            self._files.sync_folder(folder)
+        except BaseException as error:  # who waits must hear of it, whatever it is
+            asked.set_exception(error)
+        else:
+            asked.set_result(None)
 
 
 PLENTY_BYTES, ASK_AGAIN_S = 4 << 30, 0.2

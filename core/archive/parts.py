@@ -14,7 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.archive.blobs import RESERVE_BYTES, fault_of
+from core.archive.blobs import RESERVE_BYTES
+from core.archive.incoming import fault_of
 from core.errors import BadInput, Conflict, NotFound, StorageFault, TooLarge
 
 EXPIRES_AFTER_S = 24 * 3600.0

@@ -51,6 +51,14 @@ def find(connection: Connection, where: StudyFilter, limit: int, offset: int, or
     return Page(study_rows(connection, connection.execute(page).all()), total)
 
 
+def sums(connection: Connection) -> tuple[int, int, int]:
+    """Studies, images and bytes of all that is not in the trash."""
+    columns = (func.coalesce(func.sum(studies.c.images), 0), func.coalesce(func.sum(studies.c.bytes), 0))
+    query = select(func.count(), *columns).where(studies.c.trash_id.is_(None))
+    count, images, size = connection.execute(query).one()
+    return count, images, size
+
+
 def study_rows(connection: Connection, found: Sequence[Row[Any]]) -> tuple[StudyRow, ...]:
     """Rows of `studies` as the outside sees them."""
     modalities: dict[int, set[str]] = {}

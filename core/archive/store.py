@@ -12,9 +12,10 @@ from typing import TypeVar, cast
 from sqlalchemy import Connection
 
 from core.archive.arrival import Arrival, NotSaid, OtherStudy, read_arrival
-from core.archive.blobs import Blob, Incoming, LocalBlobs, fault_of
+from core.archive.blobs import Blob, LocalBlobs
 from core.archive.catalog import Placed, is_current
 from core.archive.homes import Placing
+from core.archive.incoming import Incoming, fault_of
 from core.archive.nouns import Outcome, Routing, StoreResult
 from core.archive.together import Together
 from core.audit.log import AuditLog, Event, Note
@@ -87,10 +88,10 @@ class Store:
         self._together = Together(blobs.size)
         self._pool = ThreadPoolExecutor(SYNCING_THREADS, thread_name_prefix="archive-store")
 
-    def object(self, incoming: Incoming, sending: Sending) -> Future[StoreResult]:
-        """Read, flush, move, catalog; *incoming* is taken over."""
+    def object(self, incoming: Incoming, sending: Sending, *, here: bool = False) -> Future[StoreResult]:
+        """Read, place, flush, catalog; *incoming* is taken over. With *here* the calling thread does it."""
         future: Future[StoreResult] = Future()
-        self._start(incoming, future, lambda: self._object(incoming, sending, future))
+        self._start(incoming, future, lambda: self._object(incoming, sending, future), here=here)
         return future
 
     def blob(
@@ -101,7 +102,7 @@ class Store:
 
         def keep() -> Callable[[], None]:
             refuse()
-            blob = self._blobs.keep(incoming)
+            [blob] = self._blobs.keep(incoming)
 
             def write() -> None:
                 written = self._database.write(lambda connection: row(connection, blob))
@@ -109,7 +110,7 @@ class Store:
 
             return write
 
-        self._start(incoming, future, keep)
+        self._start(incoming, future, keep, here=False)
         return future
 
     def close(self) -> None:
@@ -117,7 +118,9 @@ class Store:
         self._pool.shutdown()
         self._lookup.close()
 
-    def _start(self, incoming: Incoming, future: Future[T], work: Callable[[], Callable[[], None]]) -> None:
+    def _start(
+        self, incoming: Incoming, future: Future[T], work: Callable[[], Callable[[], None]], *, here: bool
+    ) -> None:
         """Have the pool do *work*, and what that returns when the writer no longer waits for it."""
         incoming.take()
 
@@ -136,6 +139,9 @@ class Store:
 
         future.set_running_or_notify_cancel()
         self._database.announce(1)
+        if here:
+            run()
+            return
         try:
             self._pool.submit(run)
         except RuntimeError:  # the pool is shut
@@ -146,7 +152,7 @@ class Store:
     def _object(
         self, incoming: Incoming, sending: Sending, future: Future[StoreResult]
     ) -> Callable[[], None]:
-        """Read and flush; what is returned has it written down."""
+        """Read and place; what is returned flushes it and has it written down, both at the same time."""
         incoming.seal()
         arrival = read_arrival(incoming.content(), incoming.size)
         sending.said.check(arrival.header)
@@ -154,15 +160,14 @@ class Store:
         if self._is_there(incoming, arrival):
             incoming.abort()
             return lambda: future.set_result(result(Outcome.SAME))
-        incoming.finish()
-        work = _Keep(self, incoming, arrival, sending)
+        work = _Keep(self, incoming, arrival, sending, self._blobs.place(incoming))
+        on_disk: Future[None] = Future()
 
         def answer(done: Future[Placed]) -> None:
             error = done.exception()
             if error is not None:
                 incoming.abort()
-                if work.blob is not None:
-                    self._forget(work.blob.key)
+                self._forget(work.blob.key)
                 future.set_exception(error)
                 return
             placed = done.result()
@@ -171,16 +176,24 @@ class Store:
             self._changed()
             future.set_result(result(placed.outcome))
 
-        return lambda: self._database.write(work, self._keep_all).add_done_callback(answer)
+        def write() -> None:
+            self._database.write(work, self._keep_all, on_disk).add_done_callback(answer)
+            try:
+                self._blobs.settle(incoming)
+            except BaseException as error:  # the writer waits for it, whatever it is
+                on_disk.set_exception(error)
+            else:
+                on_disk.set_result(None)
+
+        return write
 
     def keep(self, connection: Connection, work: _Keep) -> Placed:
         """Keep one finished object, in the writer's transaction."""
         return self._keep_all(connection, [work])[0]
 
     def _keep_all(self, connection: Connection, works: Sequence[Work[Placed]]) -> list[Placed]:
-        """Move the blobs to their folder, sync it once, write their rows."""
+        """Write the rows of several."""
         keeps = cast(Sequence[_Keep], works)
-        self._move([each for each in keeps if each.blob is None])
         new = [each.placing() for each in keeps]
         placed = self._together.place(connection, new)
         notes = [
@@ -190,21 +203,6 @@ class Store:
         ]
         self._audit.append(connection, notes)
         return placed
-
-    def _move(self, keeps: Sequence[_Keep]) -> None:
-        for each in keeps:
-            if each.fault is not None:
-                raise each.fault
-        if not keeps:
-            return
-        try:
-            blobs = self._blobs.move([each.incoming for each in keeps])
-        except StorageFault as fault:
-            for each in keeps:
-                each.fault = fault
-            raise
-        for each, blob in zip(keeps, blobs, strict=True):
-            each.blob = blob
 
     def _answer_blob(self, done: Future[T], blob: Blob, future: Future[T]) -> None:
         error = done.exception()
@@ -227,25 +225,24 @@ class Store:
 
 
 class _Keep:
-    """The writer's part of one store: *blob* once it lies in its place, *fault* if it will never."""
+    """The writer's part of one store."""
 
-    __slots__ = ("_store", "arrival", "blob", "fault", "incoming", "sending")
+    __slots__ = ("_store", "arrival", "blob", "incoming", "sending")
 
-    def __init__(self, store: Store, incoming: Incoming, arrival: Arrival, sending: Sending) -> None:
+    def __init__(
+        self, store: Store, incoming: Incoming, arrival: Arrival, sending: Sending, blob: Blob
+    ) -> None:
         self._store = store
         self.incoming = incoming
         self.arrival = arrival
         self.sending = sending
-        self.blob: Blob | None = None
-        self.fault: StorageFault | None = None
+        self.blob = blob
 
     def __call__(self, connection: Connection) -> Placed:
         return self._store.keep(connection, self)
 
     def placing(self) -> Placing:
-        """What the catalog is to know. The blob has been moved."""
-        if self.blob is None:
-            raise RuntimeError("an object is placed before its blob")
+        """What the catalog is to know."""
         sending = self.sending
         return Placing(self.incoming.namespace, self.arrival, self.blob, sending.via, sending.routing)
 

@@ -94,12 +94,15 @@ class Database:
                 raise
             raise fault from error
 
-    def write(self, work: Work[T], together: Together[T] | None = None) -> Future[T]:
+    def write(
+        self, work: Work[T], together: Together[T] | None = None, ready: Future[None] | None = None
+    ) -> Future[T]:
         """Have *work(connection)* done by the writer thread; the Future resolves after COMMIT.
 
-        With *together*, all such work of one batch is handed to it at once.
+        With *together*, all such work of one batch is handed to it at once. *ready* is waited for before the
+        commit; if it raises, the Future raises the same. Such work may be done more than once.
         """
-        return self._writer.submit(work, together)
+        return self._writer.submit(work, together, ready)
 
     def announce(self, count: int) -> None:
         """Say that so many writes more (or fewer, below zero) will come at once: they may share a commit."""

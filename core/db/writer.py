@@ -30,12 +30,19 @@ BATCH = 200
 class _Item:
     """One piece of work, the Future that waits for it, and what it gave before the commit."""
 
-    __slots__ = ("error", "future", "result", "together", "work")
+    __slots__ = ("error", "future", "ready", "result", "together", "work")
 
-    def __init__(self, work: Work[Any], future: Future[Any], together: Together[Any] | None) -> None:
+    def __init__(
+        self,
+        work: Work[Any],
+        future: Future[Any],
+        together: Together[Any] | None,
+        ready: Future[None] | None,
+    ) -> None:
         self.work = work
         self.future = future
         self.together = together
+        self.ready = ready
         self.result: Any = None
         self.error: Exception | None = None
 
@@ -57,17 +64,24 @@ class Writer:
         self._announced = 0
         self._closed = False
         self._connection: Connection | None = None
+        self._held: _Item | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, work: Work[T], together: Together[T] | None = None) -> Future[T]:
-        """Have *work* done in a transaction; its result comes once that is durable. Never blocks."""
+    def submit(
+        self, work: Work[T], together: Together[T] | None = None, ready: Future[None] | None = None
+    ) -> Future[T]:
+        """Have *work* done in a transaction; its result comes once that is durable. Never blocks.
+
+        It is committed only after *ready*, which takes its time beside the work; if that raises, nothing is
+        kept of the work, and its neighbours are done again: they must bear that.
+        """
         if threading.current_thread() is self._thread:
             raise RuntimeError("work waits for other work of its own writer")
         future: Future[T] = Future()
         with self._gate:
             if not self._closed:
-                self._queue.put(_Item(work, future, together))
+                self._queue.put(_Item(work, future, together, ready))
                 return future
         future.set_exception(StorageFault("The database is closed.", "Start the program again."))
         return future
@@ -96,9 +110,12 @@ class Writer:
 
     def _next_batch(self) -> tuple[list[_Item], bool]:
         batch: list[_Item] = []
-        item = self._queue.get()
+        item, self._held = self._held or self._queue.get(), None
         until = time.monotonic() + COMPANY_S
         while item is not None:
+            if batch and (item.ready is None) != (batch[0].ready is None):
+                self._held = item  # what may be done again shares no batch with what may not
+                return batch, True
             if item.future.set_running_or_notify_cancel():
                 batch.append(item)
             if len(batch) >= BATCH:
@@ -115,8 +132,14 @@ class Writer:
             connection = self._begin()
             for together, items in groupby(batch, key=lambda item: item.together):
                 _attempt_all(connection, together, list(items))
+            late = _not_ready(batch)
+            if late:
+                self._drop_connection()
+                self._commit_others(batch, late)
+                return
             connection.commit()
         except Exception as error:  # whatever it is, every waiter must hear of it
+            _not_ready(batch)  # nobody is told while what belongs to it goes on
             self._drop_connection()
             reason = storage_fault(error) or error
             for item in batch:
@@ -127,6 +150,16 @@ class Writer:
                 item.future.set_result(item.result)
             else:
                 item.future.set_exception(item.error)
+
+    def _commit_others(self, batch: list[_Item], late: dict[_Item, BaseException]) -> None:
+        """Do again, without those that will never be ready, what has just been undone."""
+        others = [item for item in batch if item not in late]
+        for item in others:
+            item.result = item.error = None
+        if others:
+            self._commit(others)
+        for item, error in late.items():
+            item.future.set_exception(error)
 
     def _begin(self) -> Connection:
         if self._connection is None:
@@ -143,6 +176,12 @@ class Writer:
             connection.close()
         except Exception as error:  # a connection over a failing disk may fail to close, too; it is let go
             del error
+
+
+def _not_ready(batch: list[_Item]) -> dict[_Item, BaseException]:
+    """Wait until each is ready; those that never will be, and why."""
+    waited = {item: item.ready.exception() for item in batch if item.ready is not None}
+    return {item: error for item, error in waited.items() if error is not None}
 
 
 def _attempt_all(connection: Connection, together: Together[Any] | None, items: list[_Item]) -> None:

@@ -22,3 +22,8 @@ def new_hash() -> Hash:
 def version_of(running: Hash) -> str:
     """Unpadded base64url of the first 20 bytes of the SHA-256: 27 characters."""
     return base64.urlsafe_b64encode(running.digest()[:20]).rstrip(b"=").decode("ascii")
+
+
+def hex_of(version: str) -> str:
+    """The same bytes of the digest as 40 hexadecimal digits."""
+    return base64.urlsafe_b64decode(version + "=").hex()

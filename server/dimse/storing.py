@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from core.archive.archive import Archive
-from core.archive.blobs import Incoming
+from core.archive.incoming import Incoming
 from core.archive.nouns import Routing, StoreResult, Via
 from core.archive.store import Said, Sending
 from core.dicom.maker import opening
@@ -54,9 +54,9 @@ class Storing:
         sending = Sending(caller.calling, Via.DIMSE.value, Routing(caller.calling, caller.called), said=said)
         arriving = _Arriving(association, message)
         try:
-            with self._archive.incoming(caller.namespace) as incoming:
+            with self._archive.incoming(caller.namespace, in_pieces=True) as incoming:
                 arriving.into(incoming, said)
-                result = self._archive.receive(incoming, sending).result()
+                result = self._archive.receive(incoming, sending, here=True).result()
         except (LinkLost, Violation):
             raise
         except KnownError as error:

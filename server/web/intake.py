@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from core.archive.blobs import Incoming
+from core.archive.incoming import Incoming
 from core.dicom.file_format import check_beginning
 from core.errors import BadInput
 

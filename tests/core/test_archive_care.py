@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import threading
@@ -191,6 +192,11 @@ def test_a_purge_cut_short_goes_on_at_the_next_start(tmp_path: Path, study: Samp
         assert archive.check().ok
 
 
+def named(content: bytes, rest: str) -> str:
+    """The name of a blob that begins with digits of its digest."""
+    return (hashlib.sha256(content).hexdigest()[:10] + rest * 32)[:32]
+
+
 def test_check_finds_what_is_wrong_and_repair_mends_it(tmp_path: Path, study: SampleStudy) -> None:
     data = tmp_path / "data"
     with closing(Archive.open(data)) as archive:
@@ -200,37 +206,40 @@ def test_check_finds_what_is_wrong_and_repair_mends_it(tmp_path: Path, study: Sa
         objects = paths[1].parents[1]
         paths[1].unlink()
         paths[2].write_bytes(paths[2].read_bytes()[:-1] + b"?")
+        whole = part10(tiny(study, instance=9))
         for name, content in {
-            "00/" + "a" * 32: part10(tiny(study, instance=9)),  # a store killed before its commit
-            "00/" + "b" * 32: paths[3].read_bytes(),  # the same, sent twice
+            "00/" + named(whole, "a"): whole,  # a store killed before its commit
+            "00/" + named(paths[3].read_bytes(), "b"): paths[3].read_bytes(),  # the same, sent twice
             "01/" + "c" * 32: b"half an attachment",
+            "01/" + named(whole, "e"): whole[:-1] + b"?",  # a crash before all of its bytes were on disk
         }.items():
             (objects / name).parent.mkdir(exist_ok=True)
             (objects / name).write_bytes(content)
             os.utime(objects / name, (time.time() - 3600,) * 2)
         report = archive.check()
         assert not report.ok
-        assert (len(report.missing), len(report.damaged), len(report.orphans)) == (1, 1, 3)
+        assert (len(report.missing), len(report.damaged), len(report.orphans)) == (1, 1, 4)
         assert sop(study, 1, 1) in report.missing[0]
         assert "Probe" not in str(report)
 
         mended = archive.check(repair=True)
-        assert len(mended.repaired) == 4
+        assert len(mended.repaired) == 5
         assert (len(mended.missing), mended.damaged, mended.orphans) == (1, (), ())
         assert sop(study, 1, 9) in archive.held(NS, study.uid)
         assert len(archive.check().missing) == 2  # the damaged one lies in lost+found now
         for n in (1, 2):
             store(archive, tiny(study, instance=n))
         assert archive.check().ok
-        assert len(list((data / "archive" / "lost+found").iterdir())) == 1
+        assert len(list((data / "archive" / "lost+found").iterdir())) == 2
 
 
 def test_a_blob_whose_namespace_cannot_be_told_is_set_aside(archive: Archive, study: SampleStudy) -> None:
     store(archive, tiny(study), "one")
     store(archive, tiny(study), "two")
     path = archive.image("one", study.uid, sop(study)).path
-    orphan = path.parent / ("d" * 32)
-    orphan.write_bytes(part10(tiny(SampleStudy("third"))))
+    content = part10(tiny(SampleStudy("third")))
+    orphan = path.parent / named(content, "d")
+    orphan.write_bytes(content)
     report = archive.check(repair=True)
     assert "lost+found" in report.repaired[0]
     assert not orphan.exists()

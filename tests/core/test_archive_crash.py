@@ -11,8 +11,10 @@ import sys
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from pydicom import dcmread
 
 from core.archive.archive import Archive
 from core.media.samples import SampleStudy, part10
@@ -111,12 +113,43 @@ def test_nothing_acknowledged_is_lost_when_killed(tmp_path: Path, template: Path
         assert archive.status().images == len(archive.held(NS, study)) == len(files_in(data))
 
 
-CALL = re.compile(r"^(?:\d+\s+)?(?P<name>\w+)\((?P<rest>.*)$")
+CALL = re.compile(r"^(?P<pid>\d+)\s+(?:<\.\.\. (?P<again>\w+) resumed>|(?P<name>\w+)\()(?P<rest>.*)$")
 TRACED = "write,pwrite64,fsync,fdatasync,rename,renameat,renameat2"
 
 
-def _trace(tmp_path: Path, template: Path) -> list[tuple[str, str]]:
-    """(call, arguments) from a child's first word on, in order of their beginning."""
+class Call(NamedTuple):
+    """A system call of a trace, and the lines it begins and ends at."""
+
+    name: str
+    arguments: str
+    begin: int
+    end: int
+
+
+def _calls(lines: list[str]) -> list[Call]:
+    """In order of their beginning."""
+    found: list[Call] = []
+    open_calls: dict[str, int] = {}
+    for number, line in enumerate(lines):
+        match = CALL.match(line)
+        if match is None:
+            continue
+        if match["again"]:
+            at = open_calls.pop(match["pid"])
+            found[at] = found[at]._replace(end=number)
+            continue
+        if "<unfinished" in line:
+            open_calls[match["pid"]] = len(found)
+        found.append(Call(match["name"], match["rest"], number, number))
+    return found
+
+
+def _trace(tmp_path: Path, template: Path, *, padding: int) -> list[Call]:
+    """The calls of a child from its first word on, which stores one object, longer by *padding* bytes."""
+    if padding:
+        ds = dcmread(template)
+        ds.EncapsulatedDocument = bytes(padding)
+        template.write_bytes(part10(ds))
     log = tmp_path / "trace"
     strace = ["strace", "-f", "-y", "-s", "200", "-e", f"trace={TRACED}", "-o", str(log)]
     child = _child(tmp_path / "data", template, start=1, count=1, threads=1)
@@ -124,41 +157,50 @@ def _trace(tmp_path: Path, template: Path) -> list[tuple[str, str]]:
     if done.returncode != 0 and "PTRACE" in done.stderr:
         pytest.skip("this machine forbids tracing")
     assert done.returncode == 0, done.stderr
-    calls = [found.groups() for line in log.read_text().splitlines() if (found := CALL.match(line))]
-    first = next(n for n, (name, rest) in enumerate(calls) if name == "write" and '"start' in rest)
-    return [(name, rest) for name, rest in calls[first:]]
+    calls = _calls(log.read_text().splitlines())
+    first = next(n for n, call in enumerate(calls) if call.name == "write" and '"start' in call.arguments)
+    return calls[first:]
 
 
-def _order_of_one_store(tmp_path: Path, template: Path) -> None:
-    calls = _trace(tmp_path, template)
+def _order_of_one_store(tmp_path: Path, template: Path, *, padding: int = 0) -> None:
+    calls = _trace(tmp_path, template, padding=padding)
 
-    def last(names: str, pattern: str, before: int) -> int:
-        """Where the last such call before *before* stands."""
+    def last(names: str, pattern: str, before: Call | None = None) -> Call:
+        """The last such call that begins before *before*."""
         found = [
-            n
-            for n, (name, rest) in enumerate(calls[:before])
-            if name in names.split() and re.search(pattern, rest)
+            call
+            for call in calls
+            if call.name in names.split()
+            and re.search(pattern, call.arguments)
+            and (before is None or call.begin < before.begin)
         ]
-        assert found, f"no {names} of {pattern} before call {before}: {calls}"
+        assert found, f"no {names} of {pattern} before {before}"
         return found[-1]
 
-    answer = last("write", re.escape(PLACE[:-12]), len(calls))
+    answer = last("write", re.escape(PLACE[:-12]))
     commit = last("fsync fdatasync", r"archive\.db-wal>", answer)
     row = last("write pwrite64", r"archive\.db-wal>", commit)
     folder = last("fsync", r"/objects/[0-9a-f]{2}>", row)
-    move = last("rename renameat renameat2", r"\.part.*/objects/", folder)
-    flush = last("fsync", r"\.part>", move)
-    written = last("write", r"\.part>", flush)
-    assert written < flush < move < folder < row < commit < answer
-    late = [call for call in calls[flush:answer] if call[0] == "write" and ".part>" in call[1]]
-    assert late == []
+    flush = last("fsync", r"/objects/[0-9a-f]{2}/[0-9a-f]{32}>|\.part>", row)
+    written = last("write", r"/objects/[0-9a-f]{2}/[0-9a-f]{32}>|\.part>", flush)
+    if padding:
+        written = last("rename renameat renameat2", r"\.part.*/objects/", flush)
+    assert written.end < min(flush.begin, folder.begin)
+    assert max(flush.end, folder.end) < row.begin
+    assert row.end < commit.begin
+    assert commit.end < answer.begin
+    late = [
+        call for call in calls if call.name == "write" and re.search(r"/objects/|\.part>", call.arguments)
+    ]
+    assert max(call.end for call in late) < flush.begin
 
 
 @pytest.mark.skipif(
     shutil.which("strace") is None, reason="strace is not installed (make interop installs it)"
 )
-def test_one_store_flushes_in_order_before_it_answers(tmp_path: Path, template: Path) -> None:
-    _order_of_one_store(tmp_path, template)
+@pytest.mark.parametrize("padding", [0, 3 << 20])
+def test_one_store_flushes_in_order_before_it_answers(tmp_path: Path, template: Path, padding: int) -> None:
+    _order_of_one_store(tmp_path, template, padding=padding)
 
 
 @pytest.mark.interop

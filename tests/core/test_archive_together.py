@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.archive.archive import Archive
+from core.archive.files import FolderSync, LocalFiles
 from core.archive.nouns import Outcome
 from core.errors import StorageFault
 from core.media.samples import SampleStudy
@@ -44,7 +45,6 @@ def test_what_comes_at_once_is_placed_as_if_it_came_singly(
     wait_until(lambda: files.calls[before:].count("sync") == len(batch))
     gate.set()
     assert [future.result(30).outcome for future in futures] == expected
-    assert files.calls[before:].count("sync_folder") <= 4  # one for each group, not one for each object
     assert len(archive.held(NS, study.uid)) == 13
     row = archive.study(NS, study.uid).row
     assert (row.images, row.series) == (13, 2)
@@ -52,18 +52,57 @@ def test_what_comes_at_once_is_placed_as_if_it_came_singly(
     assert not list(archive.audit.verify())
 
 
-def test_a_disk_that_fails_a_group_keeps_none_of_it(
+def test_what_fails_alone_is_left_out_of_its_group(
     archive: Archive, files: Failing, *, tmp_path: Path, study: SampleStudy
 ) -> None:
     store(archive, tiny(study, instance=1))
     before, gate = len(files.calls), threading.Event()
     archive.db.write(lambda _: gate.wait(10))
-    futures = [send(archive, tiny(study, instance=n)) for n in range(2, 8)]
-    wait_until(lambda: files.calls[before:].count("sync") == 6)
-    files.fail = "sync_folder"
+    futures = [send(archive, tiny(study, instance=n)) for n in range(2, 5)]
+    wait_until(lambda: files.calls[before:].count("sync") == 3)
+    files.fail = "sync"
+    other = SampleStudy("another")  # whose rows are made, and undone
+    bad = [send(archive, tiny(one, instance=9)) for one in (study, other)]
+    wait_until(lambda: files.calls[before:].count("sync") == 5)
     gate.set()
+    assert [future.result(30).outcome for future in futures] == [Outcome.STORED] * 3
+    assert all(isinstance(future.exception(30), StorageFault) for future in bad)
+    files.fail = ""
+    assert len(files_in(tmp_path)) == archive.status().images == 4
+    assert archive.status().studies == 1
+    assert archive.check().ok
+    assert [store(archive, tiny(one, instance=9)).outcome for one in (study, other)] == [Outcome.STORED] * 2
+    assert archive.check().ok
+
+
+def test_a_disk_that_fails_folders_keeps_none(
+    archive: Archive, files: Failing, *, tmp_path: Path, study: SampleStudy
+) -> None:
+    store(archive, tiny(study, instance=1))
+    files.fail = "sync_folder"
+    futures = [send(archive, tiny(study, instance=n)) for n in range(2, 8)]
     assert all(isinstance(future.exception(30), StorageFault) for future in futures)
     files.fail = ""
     assert len(files_in(tmp_path)) == archive.status().images == 1
     assert archive.check().ok
     assert store(archive, tiny(study, instance=2)).outcome is Outcome.STORED
+
+
+def test_one_sync_of_a_folder_serves_all_who_asked_before_it(tmp_path: Path) -> None:
+    gate, synced = threading.Event(), []
+
+    class Slow(LocalFiles):
+        def sync_folder(self, path: Path) -> None:
+            synced.append(path.name)
+            gate.wait(10)
+
+    folders = FolderSync(Slow())
+    first = folders.ask(tmp_path / "a")
+    wait_until(lambda: len(synced) == 1)
+    later = [folders.ask(tmp_path / "a") for _ in range(5)]  # asked after it began: the next one is theirs
+    assert not first.done()
+    gate.set()
+    for asked in (first, *later):
+        asked.result(10)
+    assert synced == ["a", "a"]
+    folders.close()

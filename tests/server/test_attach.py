@@ -17,7 +17,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from core.archive.archive import Archive
-from core.archive.blobs import Incoming
+from core.archive.incoming import Incoming
 from core.archive.nouns import StoreResult
 from core.errors import StorageFault
 from core.media.samples import SampleStudy, ct_slice, part10, pdf_report

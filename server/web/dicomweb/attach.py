@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.access.rights import Right
-from core.archive.blobs import Incoming
+from core.archive.incoming import Incoming
 from core.archive.nouns import StoreResult
 from core.errors import BadInput, Conflict, NotFound, Unsupported
 from core.media.belonging import Belonging, FileObjects, Label, of_entry

@@ -1,0 +1,172 @@
+"""Bytes on their way into the archive: hashed, written, and given up unless they are kept."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+from io import BytesIO, FileIO
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+from core.archive.files import FileSystem
+from core.dicom.digest import new_hash, version_of
+from core.errors import StorageFault, TooLarge
+
+GATHER_BYTES = 1 << 20
+
+
+def fault_of(error: OSError) -> StorageFault:
+    """The sentence for a failing disk."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFault("The disk of the archive is full; nothing was kept.", "Free some space.")
+    reason = os.strerror(error.errno) if error.errno else "unknown error"
+    return StorageFault(f"The disk of the archive failed ({reason}); nothing was kept.", "Check the disk.")
+
+
+class Incoming:
+    """Arriving bytes, hashed on the way; its with-statement aborts if they were not kept.
+
+    Up to GATHER_BYTES are gathered in memory: the file of a usual object is made and written in one go, where
+    it is to stay. More goes to a file of `incoming/` meanwhile.
+    """
+
+    def __init__(
+        self,
+        files: FileSystem,
+        path: Path,
+        namespace: str,
+        *,
+        limit: int | None = None,
+        in_pieces: bool = False,
+    ) -> None:
+        """*in_pieces*: hash each piece as it is written, while the sender is at the next one."""
+        self.namespace = namespace
+        self.path = path
+        self.size = 0
+        self._files = files
+        self._limit = limit
+        self._in_pieces = in_pieces
+        self._hash = new_hash()
+        self._hashed = 0
+        self._gathered: list[bytes] = []
+        self._gathered_bytes = 0
+        self._file: FileIO | None = None
+        self._made = False
+        self._given_up = False
+        self._taken = False
+
+    @property
+    def version(self) -> str:
+        """The digest version of what arrived; `seal` it first."""
+        return version_of(self._hash)
+
+    def seal(self) -> None:
+        """Say that nothing more will come: from here on `version` holds."""
+        self._hash_rest()
+
+    def content(self) -> BinaryIO | Path:
+        """What arrived, for reading: in memory while it is still there. Raises OSError."""
+        if self._file is None:
+            return BytesIO(self._joined())
+        self.flush()
+        return self.path
+
+    def take(self) -> None:
+        """Say that somebody else now answers for it: the with-statement leaves it alone."""
+        self._taken = True
+
+    def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Append *chunk*. Raises StorageFault, TooLarge; after either nothing is left of it."""
+        if self._given_up:
+            raise StorageFault("What was arriving has been given up.", "Send it again.")
+        if self._limit is not None and self.size + len(chunk) > self._limit:
+            self.abort()
+            raise TooLarge(f"It is larger than {self._limit} bytes.", "Send a smaller one.")
+        self._gathered.append(chunk if isinstance(chunk, bytes) else bytes(chunk))
+        self._gathered_bytes += len(chunk)
+        self.size += len(chunk)
+        if self._in_pieces:
+            self._hash_rest()
+        if self._gathered_bytes >= GATHER_BYTES:
+            try:
+                self.flush()
+            except OSError as error:
+                self.abort()
+                raise fault_of(error) from error
+
+    def flush(self) -> None:
+        """Hand what was gathered to the operating system, so that *path* can be read. Raises OSError."""
+        if self._file is None:
+            self._file = self._files.create(self.path)
+            self._made = True
+        self._hash_rest()
+        data = self._joined()
+        self._gathered, self._gathered_bytes, self._hashed = [], 0, 0
+        if data:
+            self._files.write(self._file, data)
+
+    def place(self, target: Path) -> None:
+        """Give the file its name for good, which is not on disk before both are synced. Raises OSError."""
+        if self._made:
+            if self._gathered:
+                self.flush()
+            self._files.rename(self.path, target)
+            self.path = target
+        else:
+            self.path = target
+            self.flush()
+
+    def sync(self) -> None:
+        """Flush the bytes to disk and close the file. Raises OSError."""
+        if self._file is not None:
+            self._files.sync(self._file)
+            self._close()
+
+    def finish(self) -> None:
+        """Write all that arrived to its file in `incoming/`, to disk, and close it. Raises OSError."""
+        self.flush()
+        self.sync()
+
+    def kept(self) -> None:
+        """Say that its file stays."""
+        self._made = False
+
+    def abort(self) -> None:
+        """Give up what has arrived; no error if it was kept or given up already."""
+        self._given_up = True
+        self._gathered = []
+        self._close()
+        if self._made:
+            self._made = False
+            with suppress(OSError):  # what stays behind is swept at the next start, or an orphan for `check`
+                self._files.unlink(self.path)
+
+    def __enter__(self) -> Incoming:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._taken:
+            self.abort()
+
+    def _hash_rest(self) -> None:
+        """Hash what has not been yet."""
+        for piece in self._gathered[self._hashed :]:
+            self._hash.update(piece)
+        self._hashed = len(self._gathered)
+
+    def _joined(self) -> bytes:
+        """What is still in memory, as one piece."""
+        if len(self._gathered) > 1:
+            self._hash_rest()
+            self._gathered, self._hashed = [b"".join(self._gathered)], 1
+        return self._gathered[0] if self._gathered else b""
+
+    def _close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):  # the bytes were synced, or are being given up
+                file.close()
