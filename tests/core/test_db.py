@@ -113,11 +113,12 @@ def test_work_that_can_be_done_at_once_is(database: Database) -> None:
     assert calls == [7]
 
 
-def test_one_bad_piece_among_many_at_once_fails_alone(database: Database) -> None:
-    def insert_one(n: int, connection: Connection) -> int:
-        connection.execute(insert(numbers).values(n=n))
-        return n
+def insert_one(n: int, connection: Connection) -> int:
+    connection.execute(insert(numbers).values(n=n))
+    return n
 
+
+def test_one_bad_piece_among_many_at_once_fails_alone(database: Database) -> None:
     def together(connection: Connection, works: Sequence[Callable[[Connection], int]]) -> list[int]:
         return [work(connection) for work in works]
 
@@ -127,6 +128,56 @@ def test_one_bad_piece_among_many_at_once_fails_alone(database: Database) -> Non
     assert [futures[n].result() for n in (0, 1, 3)] == [1, 2, 3]
     assert "UNIQUE" in str(futures[2].exception())
     assert kept(database) == [1, 2, 3]
+
+
+def test_nothing_is_committed_before_it_is_ready(database: Database) -> None:
+    ready: Future[None] = Future()
+    begun, told = threading.Event(), threading.Event()
+
+    def work(connection: Connection) -> int:
+        begun.set()
+        return insert_one(1, connection)
+
+    future = database.write(work, None, ready)
+    future.add_done_callback(lambda _: told.set())
+    assert begun.wait(10)
+    assert not told.wait(0.05)
+    assert kept(database) == []
+    ready.set_result(None)
+    assert future.result(10) == 1
+    assert kept(database) == [1]
+
+
+def test_what_will_never_be_ready_is_undone_alone(database: Database) -> None:
+    gate = _behind_a_gate(database)
+    outcomes: list[Future[None]] = [Future() for _ in range(4)]
+    futures = [database.write(partial(insert_one, n), None, outcomes[n]) for n in range(4)]
+    runs: list[int] = []
+    plain = database.write(lambda _: runs.append(1))
+    gate.set()
+    for n in (0, 2):
+        outcomes[n].set_result(None)
+    outcomes[1].set_exception(StorageFault("The disk failed.", "Check it."))
+    outcomes[3].set_exception(RuntimeError("ours"))
+    assert [futures[n].result(10) for n in (0, 2)] == [0, 2]
+    assert isinstance(futures[1].exception(10), StorageFault)
+    assert isinstance(futures[3].exception(10), RuntimeError)
+    assert kept(database) == [0, 2]
+    plain.result(10)
+    assert runs == [1]  # what waits for nothing is done once
+
+
+def test_nobody_is_told_of_a_failure_before_all_is_ready(database: Database) -> None:
+    def fail(connection: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    ready: Future[None] = Future()
+    told = threading.Event()
+    future = database.write(fail, lambda connection, works: fail(connection) or [], ready)  # type: ignore[func-returns-value]  # it raises
+    future.add_done_callback(lambda _: told.set())
+    assert not told.wait(0.05)
+    ready.set_result(None)
+    assert isinstance(future.exception(10), StorageFault)
 
 
 def test_a_batch_waits_for_announced_work_but_not_for_ever(database: Database) -> None:
