@@ -2,6 +2,8 @@
 PY := .venv/bin/python
 export QT_API := pyside6
 export PYTHONUTF8 := 1
+# Empty is off: compiled modules are kept, whatever the machine says. Tests start the program hundreds of times.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: setup demo test check run interop build screenshots lint types imports clean
 

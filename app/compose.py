@@ -14,6 +14,8 @@ from core.archive.archive import Archive
 from core.errors import NotFound, StorageFault
 
 if TYPE_CHECKING:
+    from argon2 import PasswordHasher
+
     from core.access.accounts import Accounts
     from core.access.changes import Changes
     from core.archive.ae_titles import Meaning
@@ -55,6 +57,8 @@ class Site:
     callback_urls: tuple[str, ...] = ()
     viewer_token_s: float = 300.0
     viewer_token_once: bool = True
+    hasher: PasswordHasher | None = None
+    """What passwords cost to prove; None is what is wise today."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     from server.web.wrapping import Wrapper
 
     data, archive = open_archive.data, open_archive.archive
-    accounts = accounts_of(open_archive.archive, data)
+    accounts = accounts_of(open_archive.archive, data, site.hasher)
     accounts.ensure_admin()
     uids = UidMaker(site.uid_root)
     worklist, orders = Worklist(archive.db, archive.audit, uids), ScheduledOrders(archive.db)
@@ -241,7 +245,7 @@ def notifying(archive: Archive, site: Site) -> Generator[Notifying, None, None]:
         yield Notifying(outbox, announcer, callbacks, courier.wake)
 
 
-def accounts_of(archive: Archive, data: Path) -> Accounts:
+def accounts_of(archive: Archive, data: Path, hasher: PasswordHasher | None = None) -> Accounts:
     """The accounts of an archive; what happens to them goes into its audit log."""
     from core.access.accounts import Accounts
 
@@ -249,6 +253,7 @@ def accounts_of(archive: Archive, data: Path) -> Accounts:
         archive.db,
         recorder=archive.audit.access,
         password_file=paths.admin_password_file(data),
+        hasher=hasher,
         changes=changes_of(data),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 from sqlalchemy import Connection, delete
 from tinydb import Query
 from tinydb.table import Document, Table
@@ -86,7 +88,7 @@ class Accounts:
         self._password_file = password_file
         self._hasher = hasher or PasswordHasher()
         self._changes = changes
-        self._nobody = self._hasher.hash(secrets.token_urlsafe(16))
+        self._nobody = _hash_of_nobody(self._hasher)
         self._lockout = Lockout()
         self._proving = threading.BoundedSemaphore(AT_ONCE)
 
@@ -218,6 +220,16 @@ class Accounts:
 
     def _table(self, connection: Connection | None = None) -> Table:
         return Documents(self._database, connection).table("accounts")
+
+
+def _hash_of_nobody(hasher: PasswordHasher) -> str:
+    """A hash that no password proves and that takes as long to ask as a real one; it is made at no cost."""
+    salt, digest = (
+        b64encode(secrets.token_bytes(size)).decode().rstrip("=")
+        for size in (hasher.salt_len, hasher.hash_len)
+    )
+    cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    return f"$argon2{hasher.type.name.lower()}$v={ARGON2_VERSION}${cost}${salt}${digest}"
 
 
 def _existing(table: Table, login: str) -> Document:

@@ -46,10 +46,11 @@ class StreamingRouter:
     def __init__(self, operations: Iterable[Operation], rest: App, others: Sequence[BaseRoute] = ()) -> None:
         """*others* are the routes of *rest*: what an address takes is the same wherever it is served."""
         routes = [Route(each.path, _Endpoint(each.handler), methods=[each.method]) for each in operations]
-        shapes = {shape for route in routes if (shape := _shape(route.path)) is not None}
+        shaped = [(_shape(route.path), route) for route in routes]
+        shapes = {shape for shape, _ in shaped if shape is not None}
         shapes |= {(count, first, "") for count, first, _ in shapes}
-        self._routers = {shape: _router(routes, rest, shape) for shape in shapes}
-        self._other = _router(routes, rest, None)
+        self._routers = {shape: _router(shaped, rest, shape) for shape in shapes}
+        self._other = _router(shaped, rest, None)
         self._all: tuple[BaseRoute, ...] = (*routes, *others)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,9 +90,9 @@ def _segments(path: str) -> _Shape:
     return path.count("/"), first, path.rpartition("/")[2]
 
 
-def _router(routes: Iterable[Route], rest: App, shape: _Shape | None) -> Router:
+def _router(shaped: Iterable[tuple[_Shape | None, Route]], rest: App, shape: _Shape | None) -> Router:
     """Serves addresses of one shape."""
-    chosen = [route for route in routes if _fits(_shape(route.path), shape)]
+    chosen = [route for served, route in shaped if _fits(served, shape)]
     return Router(chosen, redirect_slashes=False, default=rest)
 
 

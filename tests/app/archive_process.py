@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import TracebackType
+from unittest.mock import patch
+
+from app import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,8 +82,20 @@ def environment(**more: str) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(ours)} | more
 
 
+def here(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the program to its end in this process: much cheaper, where its being a process proves nothing."""
+    line = [str(each) for each in arguments]
+    out, err = io.StringIO(), io.StringIO()
+    root = logging.getLogger()
+    level = root.level
+    with patch.dict(os.environ, environment(**more), clear=True), redirect_stdout(out), redirect_stderr(err):
+        code = cli.main(line)
+    root.setLevel(level)
+    return subprocess.CompletedProcess(line, code, out.getvalue(), err.getvalue())
+
+
 def filmjacket(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the program to its end."""
+    """Run the program to its end, as a process."""
     return subprocess.run(
         [sys.executable, "-m", "app", *map(str, arguments)],
         capture_output=True, text=True, cwd=ROOT, env=environment(**more), check=False, timeout=100,

@@ -15,7 +15,7 @@ import pytest
 from app import __version__, cli
 from core.errors import BadInput, Busy, Denied, KnownError, NotFound, StorageFault, Unreachable
 from core.media.samples import SampleStudy, write_ct_series
-from tests.app.archive_process import ROOT, environment, filmjacket
+from tests.app.archive_process import ROOT, environment, filmjacket, here
 
 HEAVY = {
     "numpy",
@@ -67,7 +67,7 @@ def test_wrong_usage_is_2(arguments: list[str], words: str, capsys: pytest.Captu
 
 def test_scan_prints_one_document(tmp_path: Path) -> None:
     write_ct_series(SampleStudy(), tmp_path / "disc", 3, size=16)
-    done = filmjacket("scan", tmp_path / "disc", "--json")
+    done = here("scan", tmp_path / "disc", "--json")
     document = json.loads(done.stdout)
     assert done.returncode == 0 and document["receipt"]["instances"] == 3
     gone = filmjacket("scan", tmp_path / "nowhere", "--json")

@@ -26,7 +26,6 @@ from ui.services import ArchiveState, DestinationText, Order, Picked
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 Result = TypeVar("Result")
-STUDY = SampleStudy()
 
 
 def drive(work: Generator[Any, None, Result]) -> Result:
@@ -39,8 +38,14 @@ def drive(work: Generator[Any, None, Result]) -> Result:
 
 
 @pytest.fixture
-def scan(tmp_path: Path) -> Scan:
-    write_ct_series(STUDY, tmp_path / "disc", 6, size=32)
+def study(request: pytest.FixtureRequest) -> SampleStudy:
+    """One a test: they share archives."""
+    return SampleStudy(seed=request.node.name)
+
+
+@pytest.fixture
+def scan(tmp_path: Path, study: SampleStudy) -> Scan:
+    write_ct_series(study, tmp_path / "disc", 6, size=32)
     return drive(Scanner([tmp_path / "disc"]).run())
 
 
@@ -51,8 +56,17 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[LocalArchive]:
+def fresh(tmp_path: Path) -> Iterator[LocalArchive]:
+    """A local archive that has never run."""
     archive = LocalArchive(tmp_path / "data", Settings())
+    yield archive
+    archive.stop()
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalArchive]:
+    """A local archive the tests share; it starts when the first needs it."""
+    archive = LocalArchive(tmp_path_factory.mktemp("local") / "data", Settings())
     yield archive
     archive.stop()
 
@@ -64,21 +78,22 @@ def order(scan: Scan, destination: str = "archive", pdf: Path | None = None) -> 
 
 
 def test_from_the_disc_into_the_local_archive(
-    scan: Scan, ledger: Ledger, archive: LocalArchive, tmp_path: Path
+    scan: Scan, ledger: Ledger, fresh: LocalArchive, tmp_path: Path, study: SampleStudy
 ) -> None:
+    archive = fresh
     pdf = tmp_path / "letter.pdf"
     pdf.write_bytes(pdf_report(["A letter"]))
     assert archive.state is ArchiveState.OFF and archive.where == ""
     with pytest.raises(Unreachable):
         archive.client()
     job = Uploads(ledger, archive).begin(order(scan, pdf=pdf))
-    assert job.images == 6 and STUDY.patient.patient_id in job.whose and STUDY.description in job.what
+    assert job.images == 6 and study.patient.patient_id in job.whose and study.description in job.what
     receipt = drive(job.run())
     assert receipt.complete and archive.state is ArchiveState.RUNNING
     assert archive.where.startswith("FILMJACKET @ 127.0.0.1:")
     client = archive.client()
     assert client is archive.client()
-    found = client.study_detail(DEFAULT_NAMESPACE, STUDY.uid)
+    found = client.study_detail(DEFAULT_NAMESPACE, study.uid)
     assert sum(len(series.images) for series in found.series) == 6
     assert [each.name for each in found.attachments] == ["letter.pdf"]
     archive.stop()
@@ -125,7 +140,8 @@ def test_saved_destinations(ledger: Ledger, archive: LocalArchive, scan: Scan) -
         Uploads(ledger, archive).begin(order(scan, "Hospital"))
 
 
-def test_settings_reach_the_running_archive(archive: LocalArchive, tmp_path: Path) -> None:
+def test_settings_reach_the_running_archive(fresh: LocalArchive, tmp_path: Path) -> None:
+    archive = fresh
     settings = SettingsFile(tmp_path / "data")
     settings.on_change = archive.changed
     archive.start()
@@ -161,32 +177,49 @@ def test_the_window_gets_everything_it_needs(
     assert services.destinations is not None and services.settings.now == Settings()
 
 
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalArchive]:
-    """Another archive with its own accounts; the environment holds its password."""
-    other = LocalArchive(tmp_path / "elsewhere", Settings())
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalArchive, str]]:
+    """Another archive with its own accounts, and its password."""
+    data = tmp_path_factory.mktemp("elsewhere") / "data"
+    other = LocalArchive(data, Settings())
     other.start()
-    monkeypatch.setenv("FILMJACKET_LOGIN", "admin")
-    password = (tmp_path / "elsewhere" / "initial-admin-password").read_text("utf-8").split()[-1]
-    monkeypatch.setenv("FILMJACKET_PASSWORD", password)
-    yield other
+    yield other, (data / "initial-admin-password").read_text("utf-8").split()[-1]
     other.stop()
 
 
+@pytest.fixture
+def elsewhere(other: tuple[LocalArchive, str], monkeypatch: pytest.MonkeyPatch) -> LocalArchive:
+    """That archive; the environment holds its password."""
+    monkeypatch.setenv("FILMJACKET_LOGIN", "admin")
+    monkeypatch.setenv("FILMJACKET_PASSWORD", other[1])
+    return other[0]
+
+
+@pytest.fixture
+def archives(archive: LocalArchive, elsewhere: LocalArchive) -> tuple[LocalArchive, LocalArchive]:
+    """Ours and the other one."""
+    return archive, elsewhere
+
+
 def test_a_study_of_the_archive_is_sent_on_and_a_restart_goes_on(
-    scan: Scan, ledger: Ledger, archive: LocalArchive, elsewhere: LocalArchive, tmp_path: Path
+    scan: Scan,
+    ledger: Ledger,
+    archives: tuple[LocalArchive, LocalArchive],
+    tmp_path: Path,
+    study: SampleStudy,
 ) -> None:
+    archive, elsewhere = archives
     pdf = tmp_path / "letter.pdf"
     pdf.write_bytes(pdf_report(["A letter"]))
     drive(Uploads(ledger, archive).begin(order(scan, pdf=pdf)).run())
     shutil.rmtree(tmp_path / "disc")
     pdf.unlink()
-    sending = Calls(archive).order(DEFAULT_NAMESPACE, STUDY.uid)
+    sending = Calls(archive).order(DEFAULT_NAMESPACE, study.uid)
     assert sending.archived and sending.picked[0].images == 6
-    assert [path.name for path in sending.attachments[STUDY.uid]] == ["letter.pdf"]
+    assert [path.name for path in sending.attachments[study.uid]] == ["letter.pdf"]
     url, _ = elsewhere.door()
     first = Uploads(ledger, archive).begin(replace(sending, destination=f"v3:{url}"))
-    assert not first.sources and STUDY.patient.patient_id in first.whose
+    assert not first.sources and study.patient.patient_id in first.whose
     stopped = first.run()
     next(stopped)
     stopped.close()  # killed on its way
@@ -196,8 +229,8 @@ def test_a_study_of_the_archive_is_sent_on_and_a_restart_goes_on(
     assert [(job.images, list(job.sources)) for job in left] == [(6, [])]
     receipt = drive(left[0].run())  # starts the archive it reads from by itself
     assert receipt.complete and receipt.studies[0].verified_by == "digest"
-    there = elsewhere.client().study_detail(DEFAULT_NAMESPACE, STUDY.uid)
-    here = archive.client().study_detail(DEFAULT_NAMESPACE, STUDY.uid)
+    there = elsewhere.client().study_detail(DEFAULT_NAMESPACE, study.uid)
+    here = archive.client().study_detail(DEFAULT_NAMESPACE, study.uid)
     versions = [{i.image_uid: i.version for s in each.series for i in s.images} for each in (here, there)]
     assert versions[0] == versions[1] and len(versions[0]) == 6
     assert [each.name for each in there.attachments] == ["letter.pdf"]
@@ -205,13 +238,13 @@ def test_a_study_of_the_archive_is_sent_on_and_a_restart_goes_on(
 
 
 def test_copies_of_attachments_go_when_no_job_needs_them(
-    scan: Scan, ledger: Ledger, archive: LocalArchive, tmp_path: Path
+    scan: Scan, ledger: Ledger, archive: LocalArchive, tmp_path: Path, study: SampleStudy
 ) -> None:
     pdf = tmp_path / "letter.pdf"
     pdf.write_bytes(pdf_report(["A letter"]))
     uploads = Uploads(ledger, archive)
     drive(uploads.begin(order(scan, pdf=pdf)).run())
-    sending = Calls(archive).order(DEFAULT_NAMESPACE, STUDY.uid)
+    sending = Calls(archive).order(DEFAULT_NAMESPACE, study.uid)
     job = uploads.begin(replace(sending, destination="archive"))
     copies = [path for path in (tmp_path / "outgoing").rglob("*") if path.is_file()]
     assert [path.name for path in copies] == ["letter.pdf"]
@@ -226,8 +259,13 @@ def test_copies_of_attachments_go_when_no_job_needs_them(
 
 
 def test_a_saved_dicomweb_archive_gets_a_study(
-    scan: Scan, ledger: Ledger, archive: LocalArchive, elsewhere: LocalArchive, tmp_path: Path
+    scan: Scan,
+    ledger: Ledger,
+    archives: tuple[LocalArchive, LocalArchive],
+    tmp_path: Path,
+    study: SampleStudy,
 ) -> None:
+    archive, elsewhere = archives
     pdf = tmp_path / "letter.pdf"
     pdf.write_bytes(pdf_report(["A letter"]))
     saved = SavedDestinations(ledger, archive)
@@ -238,23 +276,24 @@ def test_a_saved_dicomweb_archive_gets_a_study(
     assert saved.remotes() == ["Hospital"] and saved.remote("Hospital") is saved.remote("hospital")
     receipt = drive(Uploads(ledger, archive).begin(order(scan, "Hospital", pdf=pdf)).run())
     assert receipt.complete and receipt.studies[0].verified_by == "uid" and receipt.destination == "Hospital"
-    found = elsewhere.client().study_detail(DEFAULT_NAMESPACE, STUDY.uid)
-    assert found.study.patient_id == STUDY.patient.patient_id
+    found = elsewhere.client().study_detail(DEFAULT_NAMESPACE, study.uid)
+    assert found.study.patient_id == study.patient.patient_id
     assert sum(len(series.images) for series in found.series) == 7
-    (row,) = search(saved.remote("Hospital"), Wanted()).rows
-    assert (row.study_uid, row.patient_id, row.images) == (STUDY.uid, STUDY.patient.patient_id, 7)
+    found_there = search(saved.remote("Hospital"), Wanted()).rows
+    (row,) = [each for each in found_there if each.study_uid == study.uid]
+    assert (row.patient_id, row.images) == (study.patient.patient_id, 7)
     saved.hang_up()
 
 
 def test_an_image_that_left_the_archive_fails_alone(
-    scan: Scan, ledger: Ledger, archive: LocalArchive, elsewhere: LocalArchive
+    scan: Scan, ledger: Ledger, archive: LocalArchive, elsewhere: LocalArchive, study: SampleStudy
 ) -> None:
     drive(Uploads(ledger, archive).begin(order(scan)).run())
-    sending = Calls(archive).order(DEFAULT_NAMESPACE, STUDY.uid)
+    sending = Calls(archive).order(DEFAULT_NAMESPACE, study.uid)
     url, _ = elsewhere.door()
     job = Uploads(ledger, archive).begin(replace(sending, destination=f"v3:{url}"))
-    archive.client().delete_study(DEFAULT_NAMESPACE, STUDY.uid)
+    archive.client().delete_study(DEFAULT_NAMESPACE, study.uid)
     receipt = drive(job.run())
     assert not receipt.complete and len(receipt.studies[0].failed) == 6
     with pytest.raises(NotFound):
-        Calls(archive).order(DEFAULT_NAMESPACE, STUDY.uid)
+        Calls(archive).order(DEFAULT_NAMESPACE, study.uid)

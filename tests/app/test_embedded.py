@@ -21,7 +21,7 @@ from app import paths
 from app.embedded import EmbeddedArchive, Ready, State, Wishes
 from core.errors import KnownError
 from core.net.dimse.requestor import Peer, Wish, associate
-from tests.app.archive_process import ROOT, ArchiveProcess, environment
+from tests.app.archive_process import ROOT, environment
 
 WAIT_S = 30
 
@@ -55,6 +55,17 @@ def embedded(data: Path, wishes: Wishes | None = None) -> Iterator[EmbeddedArchi
         archive.stop(even_if_kept=True)
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EmbeddedArchive, Path, int]]:
+    """One that runs all the time, its data folder, and the port of its DICOM door."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    data = tmp_path_factory.mktemp("running") / "data"
+    with embedded(data, Wishes(dimse_port=port, ae_title="DESK")) as archive:
+        archive.start()
+        yield archive, data, port
+
+
 def test_it_starts_lets_its_desktop_in_and_stops(tmp_path: Path) -> None:
     states: list[State] = []
     archive = EmbeddedArchive(tmp_path / "data", on_change=states.append)
@@ -68,17 +79,12 @@ def test_it_starts_lets_its_desktop_in_and_stops(tmp_path: Path) -> None:
     assert gone(ready.pid)
 
 
-def test_it_accepts_dicom_associations_if_it_is_to(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with embedded(tmp_path / "data", Wishes(dimse_port=port, ae_title="DESK")) as archive:
-        archive.start()
-        association = associate(
-            Peer("DESK", "127.0.0.1", port), [Wish("1.2.840.10008.1.1", ("1.2.840.10008.1.2",))]
-        )
-        assert len(association.contexts) == 1
-        association.release()
-        association.close()
+def test_it_accepts_dicom_associations_if_it_is_to(running: tuple[EmbeddedArchive, Path, int]) -> None:
+    peer = Peer("DESK", "127.0.0.1", running[2])
+    association = associate(peer, [Wish("1.2.840.10008.1.1", ("1.2.840.10008.1.2",))])
+    assert len(association.contexts) == 1
+    association.release()
+    association.close()
 
 
 def test_a_killed_child_is_noticed_and_starts_again(tmp_path: Path) -> None:
@@ -165,37 +171,46 @@ def test_whether_it_is_kept_can_change_while_it_runs(tmp_path: Path) -> None:
         assert gone(ready.pid)
 
 
-def test_a_folder_locked_by_another_names_who_holds_it(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    with ArchiveProcess(data) as holder, embedded(data) as archive:
+def test_a_folder_locked_by_another_names_who_holds_it(running: tuple[EmbeddedArchive, Path, int]) -> None:
+    holder, data, _ = running
+    ready = holder.start()
+    with embedded(data) as archive:
         with pytest.raises(KnownError) as refused:
             archive.start()
-        assert archive.state is State.FAILED and "in use by process" in archive.reason
+        assert archive.state is State.FAILED and f"in use by process {ready.pid}" in archive.reason
         assert "in use by process" in refused.value.message and refused.value.remedy
-        with httpx.Client(trust_env=False) as client:
-            assert client.get(f"{holder.url}/healthz").status_code == 200
+    assert holder.state is State.RUNNING and status(ready) == 200
+
+
+STAND_IN = """
+import sys
+print("ready http=http://127.0.0.1:9 internal=http://127.0.0.1:9 dimse=off", flush=True)
+sys.stdin.read()
+"""
+"""What is started is another test's business: this one is as quick as Python."""
 
 
 @pytest.mark.parametrize("how", ["no json", "dead", "other program", "too open", "elsewhere", "wrong token"])
-def test_a_wrong_or_old_entry_is_ignored(tmp_path: Path, how: str) -> None:
+def test_a_wrong_or_old_entry_is_ignored(
+    tmp_path: Path, how: str, running: tuple[EmbeddedArchive, Path, int]
+) -> None:
     data = paths.prepare(tmp_path / "data")
     file = paths.serve_file(data)
     entry = {"pid": os.getpid(), "http": "http://127.0.0.1:9", "internal": "", "token": "0123456789abcdef"}
     if how == "dead":
-        process = subprocess.Popen([sys.executable, "-c", ""])
+        process = subprocess.Popen([sys.executable, "-S", "-c", ""])
         process.wait()
         entry["pid"] = process.pid
     if how == "elsewhere":
         entry["http"] = "http://192.0.2.1:8500"
+    if how == "wrong token":
+        entry["http"] = running[0].start().http_url
     file.write_text("{" if how == "no json" else json.dumps(entry))
     file.chmod(0o644 if how == "too open" else 0o600)
-    with contextlib.ExitStack() as stack:
-        if how == "wrong token":
-            other = stack.enter_context(embedded(tmp_path / "other"))
-            file.write_text(json.dumps({**entry, "http": other.start().http_url}))
-        archive = stack.enter_context(embedded(data))
-        ready = archive.start()
-        assert not ready.adopted and status(ready) == 200
+    archive = EmbeddedArchive(data, command=[sys.executable, "-S", "-c", STAND_IN])
+    ready = archive.start()
+    assert not ready.adopted and ready.pid != entry["pid"] and archive.state is State.RUNNING
+    archive.stop()
 
 
 def test_a_program_that_cannot_start_is_told_in_a_sentence(tmp_path: Path) -> None:

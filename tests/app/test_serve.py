@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from core.media.samples import SampleStudy, ct_slice, part10
-from tests.app.archive_process import filmjacket
+from tests.app.archive_process import here
 from tests.app.serving import FREE, Serving, certificate
 from tests.guards import CANARY, assert_canary_free
 
@@ -74,7 +74,7 @@ def test_a_request_on_its_way_is_finished(tmp_path: Path) -> None:
 def test_a_second_one_on_the_same_data_says_who_has_it(tmp_path: Path) -> None:
     serving = Serving(tmp_path / "data")
     try:
-        second = filmjacket("serve", "--data", tmp_path / "data", *FREE)
+        second = here("serve", "--data", tmp_path / "data", *FREE)
     finally:
         serving.stop()
     assert (second.returncode, second.stdout) == (3, "")
@@ -98,14 +98,14 @@ def test_a_second_one_on_the_same_data_says_who_has_it(tmp_path: Path) -> None:
     ],
 )
 def test_options_that_cannot_be(tmp_path: Path, options: tuple[str, ...], code: int, words: str) -> None:
-    refused = filmjacket("serve", "--data", tmp_path / "data", "--internal-port", "0", *options)
+    refused = here("serve", "--data", tmp_path / "data", "--internal-port", "0", *options)
     assert (refused.returncode, refused.stdout) == (code, "")
     assert words in refused.stderr and "Traceback" not in refused.stderr
 
 
 def test_other_databases_come_later(tmp_path: Path) -> None:
     url = "postgresql://clinic/archive"
-    refused = filmjacket("serve", "--data", tmp_path / "data", *FREE, FILMJACKET_DATABASE_URL=url)
+    refused = here("serve", "--data", tmp_path / "data", *FREE, FILMJACKET_DATABASE_URL=url)
     assert refused.returncode == 2 and "SQLite" in refused.stderr
 
 
@@ -114,15 +114,15 @@ def test_a_taken_port_and_a_folder_that_is_none(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        refused = filmjacket("serve", "--data", tmp_path / "a", "--port", port, "--internal-port", "0")
+        refused = here("serve", "--data", tmp_path / "a", "--port", port, "--internal-port", "0")
     file = tmp_path / "file"
     file.write_text("")
-    no_folder = filmjacket("serve", "--data", file, *FREE)
-    inside = filmjacket("serve", "--data", file / "data", *FREE)
+    no_folder = here("serve", "--data", file, *FREE)
+    inside = here("serve", "--data", file / "data", *FREE)
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "settings.toml").write_text("serve = ")
-    bad_settings = filmjacket("serve", "--data", broken, *FREE)
+    bad_settings = here("serve", "--data", broken, *FREE)
     assert refused.returncode == 3 and port in refused.stderr and "0 is any free one" in refused.stderr
     assert no_folder.returncode == inside.returncode == 3 and str(file) in no_folder.stderr
     assert bad_settings.returncode == 1 and "settings.toml" in bad_settings.stderr
@@ -173,19 +173,19 @@ def test_check_and_backup_beside_a_serving_archive(tmp_path: Path) -> None:
         with httpx.Client(base_url=serving.url, trust_env=False) as client:
             body = part10(ct_slice(SampleStudy(patient=CANARY)))
             client.post("/api/v3/storage/namespace/default/image", content=body)
-        checked = filmjacket("check", "--data", data, "--json")
-        repair = filmjacket("check", "--data", data, "--repair")
-        saved = filmjacket("backup", copy, "--data", data)
-        again = filmjacket("backup", copy, "--data", data)
+        checked = here("check", "--data", data, "--json")
+        repair = here("check", "--data", data, "--repair")
+        saved = here("backup", copy, "--data", data)
+        again = here("backup", copy, "--data", data)
     finally:
         serving.stop()
     assert checked.returncode == 0 and '"ok": true' in checked.stdout
     assert repair.returncode == 3 and "process" in repair.stderr
-    assert saved.returncode == 0 and filmjacket("check", "--data", copy).returncode == 0
+    assert saved.returncode == 0 and here("check", "--data", copy).returncode == 0
     assert again.returncode in (1, 3) and "Traceback" not in again.stderr
     blob = next((copy / "archive" / "objects").rglob("*/*"))
     blob.chmod(0o600)
     blob.write_bytes(b"x" + blob.read_bytes()[1:])
-    damaged = filmjacket("check", "--data", copy)
+    damaged = here("check", "--data", copy)
     assert damaged.returncode == 1 and "have changed" in damaged.stdout
-    assert filmjacket("check", "--data", tmp_path / "nowhere").returncode == 1
+    assert here("check", "--data", tmp_path / "nowhere").returncode == 1

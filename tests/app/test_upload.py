@@ -15,7 +15,7 @@ from core.errors import BadInput, KnownError, NotFound, Unreachable
 from core.media.samples import SamplePatient, SampleStudy, ct_slice, part10, write_ct_series
 from core.net.v3_client import V3Client
 from core.upload import backoff
-from tests.app.archive_process import ArchiveProcess, filmjacket
+from tests.app.archive_process import ArchiveProcess, filmjacket, here
 
 ANNA = SampleStudy("anna", SamplePatient("CANARY^ANNA", "CANARY-1"))
 BERT = SampleStudy("bert", SamplePatient("CANARY^BERT", "CANARY-2"))
@@ -180,7 +180,7 @@ def test_the_archive_in_the_data_folder(disc: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["complete"] and document["destination"] == "archive"
-    checked = filmjacket("check", "--data", tmp_path / "d", "--json")
+    checked = here("check", "--data", tmp_path / "d", "--json")
     assert checked.returncode == 0, checked.stdout
 
 
@@ -188,13 +188,13 @@ def test_exit_codes_of_the_program(disc: Path, tmp_path: Path) -> None:
     wrong = filmjacket("upload", disc, "--to", "exams:http://h", "--data", tmp_path / "d")
     assert wrong.returncode == 2 and "in this version" in wrong.stderr and not wrong.stdout
     assert "Traceback" not in wrong.stderr
-    gone = filmjacket("upload", disc / "not there", "--to", "archive", "--data", tmp_path / "d", "--json")
+    gone = here("upload", disc / "not there", "--to", "archive", "--data", tmp_path / "d", "--json")
     assert gone.returncode == 3 and "There is nothing at" in gone.stderr and not gone.stdout
 
 
 def test_no_patient_reaches_a_log(archive: ArchiveProcess, disc: Path, tmp_path: Path) -> None:
     data = tmp_path / "d"
-    done = filmjacket("upload", disc, "--to", f"v3:{archive.url}", "--namespace", "log", "--data", data, "-v")
+    done = here("upload", disc, "--to", f"v3:{archive.url}", "--namespace", "log", "--data", data, "-v")
     assert done.returncode == 0
     logs = [path.read_text("utf-8") for folder in (data, archive.data) for path in folder.glob("logs/*")]
     assert "CANARY" not in done.stderr and not any("CANARY" in text for text in logs)

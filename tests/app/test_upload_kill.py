@@ -27,7 +27,7 @@ from core.upload.picks import Order, Pick
 from core.upload.runner import run
 from core.upload.tasks import digest_of
 from core.upload.v3 import V3Destination
-from tests.app.archive_process import ROOT, ArchiveProcess, environment, filmjacket
+from tests.app.archive_process import ROOT, ArchiveProcess, environment, here
 from tests.core.upload_fakes import wait_until
 
 pytestmark = [
@@ -69,7 +69,7 @@ def has_come_to(
 def assert_sound(archive: ArchiveProcess) -> None:
     """Catalog and blobs agree."""
     archive.stop()
-    checked = filmjacket("check", "--data", archive.data, "--json")
+    checked = here("check", "--data", archive.data, "--json")
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
@@ -88,7 +88,7 @@ def test_the_uploader_is_killed(folder: Path, digests: dict[str, str], tmp_path:
             process.wait()
             found = held(archive.url, digests)
             assert found.items() <= digests.items()
-        done = filmjacket(*command[3:])
+        done = here(*command[3:])
         assert done.returncode == 0, done.stderr
         (study,) = json.loads(done.stdout)["studies"]
         assert study["verified"] == study["expected"] == IMAGES and study["verified_by"] == "digest"

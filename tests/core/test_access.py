@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError, VerifyMismatchError
 
 from core.access.accounts import Account, Accounts, LockedOut, Right, Role
 from core.access.lockout import FREE_FAILURES, LONGEST_WAIT_S, Lockout
@@ -167,6 +169,25 @@ def test_an_unknown_login_takes_as_long_as_a_wrong_password(database: Database) 
         known.append(seconds("joan"))
         unknown.append(seconds(f"nobody{n}"))
     assert median(unknown) > 0.4 * median(known)
+
+
+def test_asking_for_nobody_is_a_whole_proof(database: Database) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    class Watched(PasswordHasher):
+        def verify(self, *of: Any, **more: Any) -> Any:
+            try:
+                return super().verify(*of, **more)
+            except VerificationError as error:
+                asked.append((of[0].rsplit("$", 2)[0], isinstance(error, VerifyMismatchError)))
+                raise
+
+    accounts = Accounts(database, hasher=Watched(time_cost=2, memory_cost=128, parallelism=3))
+    accounts.add("joan", PASSWORD, "staff")
+    for login in ("joan", "nobody"):
+        with pytest.raises(Unauthenticated):
+            accounts.authenticate(login, "wrong one")
+    assert asked == [("$argon2id$v=19$m=128,t=2,p=3", True)] * 2
 
 
 def test_who_fails_too_often_waits_longer_each_time(accounts: Accounts) -> None:

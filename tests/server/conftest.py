@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
 from app import compose
 from app.dimse_door import dimse_door
@@ -32,6 +33,8 @@ ROLES = {"admin": "admin", "staff": "staff", "viewer": "viewer", "modality": "mo
 PASSWORDS = {login: f"secret of {login}" for login in ROLES}
 NAMESPACE = "clinic"
 TOKEN = "0123456789abcdef-desktop"
+CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+"""A real one takes a tenth of a second a proof, on purpose; what it costs is another test's business."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,12 @@ def serving(
     ready = threading.Event()
     node = Node()
     with compose.opened(data, ServeSettings(settle_after_s=settle_after_s)) as archive:
-        accounts = compose.accounts_of(archive.archive, data)
+        accounts = compose.accounts_of(archive.archive, data, CHEAP)
         if not accounts.list():
             for login, role in ROLES.items():
                 limits = {"namespaces": [NAMESPACE], "rights": [Right.DELETE]} if login == "limited" else {}
                 accounts.add(login, PASSWORDS[login], role, **limits)
-        site = compose.Site("127.0.0.1", "TESTS", no_auth=no_auth, token=token, **site_options)
+        site = compose.Site("127.0.0.1", "TESTS", no_auth=no_auth, token=token, hasher=CHEAP, **site_options)
         with (
             compose.web(archive, site) as web,
             dimse_door(archive, site, Settings(), dimse_port, tls=None, web=web) as dimse,
