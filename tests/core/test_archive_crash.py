@@ -19,6 +19,7 @@ from pydicom import dcmread
 from core.archive.archive import Archive
 from core.media.samples import SampleStudy, part10
 from tests.core.archive_help import NS, files_in, tiny
+from tests.repeats import times
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = "1.2.826.0.1.3680043.10.1590.7." + "9" * 12
@@ -75,15 +76,15 @@ def _child(data: Path, template: Path, *, start: int, count: int, threads: int) 
     return [sys.executable, "-c", STORING, str(data), str(template), *numbers]
 
 
-def _kill_while_storing(command: list[str], after_s: float) -> dict[str, str]:
-    """What a child had acknowledged when it was killed *after_s* after its first word."""
-    acknowledged: list[str] = []
+def _kill_while_storing(command: list[str], promises: int, after_s: float) -> dict[str, str]:
+    """What a child had acknowledged when it was killed *after_s* after so many *promises*."""
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "start\n"
+        acknowledged = [child.stdout.readline() for _ in range(promises)]
         timer = threading.Timer(after_s, lambda: child.send_signal(signal.SIGKILL))
         timer.start()
-        acknowledged = [line for line in child.stdout if line.endswith("\n")]
+        acknowledged += [line for line in child.stdout if line.endswith("\n")]
         child.wait(30)
         timer.join()
         assert child.returncode == -signal.SIGKILL
@@ -95,9 +96,9 @@ def test_nothing_acknowledged_is_lost_when_killed(tmp_path: Path, template: Path
     promised: dict[str, str] = {}
     study = SampleStudy("crash").uid
     orphans = 0
-    for turn in range(20):
+    for turn in range(times(10, whole=20)):
         command = _child(data, template, start=turn * 100_000, count=100_000, threads=3)
-        promised |= _kill_while_storing(command, chance.uniform(0.0, 0.25))
+        promised |= _kill_while_storing(command, chance.randint(0, 15), chance.uniform(0.0, 0.1))
         with closing(Archive.open(data, settle_after_s=600)) as archive:
             held = archive.held(NS, study) if promised else {}
             assert promised.items() <= held.items()

@@ -23,6 +23,7 @@ from core.archive.returned import Fields, Searcher
 from core.errors import BadInput
 from core.media.samples import SamplePatient, SampleStudy
 from tests.core.archive_help import NS, store, tiny
+from tests.repeats import times
 
 NAMES = [
     "Müller^Änne",
@@ -223,7 +224,9 @@ def _parsed(wanted: dict[str, str]) -> list[Any]:
     return [key for key in keys if key is not None]
 
 
-@settings(max_examples=30, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=times(15, whole=30), database=None, deadline=None, suppress_health_check=list(HealthCheck)
+)
 @given(wanted=_keys(), level=st.sampled_from(list(Level)))
 def test_an_answer_is_what_a_loop_over_the_objects_gives(
     filled: Filled, wanted: dict[str, str], level: Level

@@ -31,6 +31,7 @@ from tests.core.test_archive_matching import (
     _parsed,
     filled,
 )
+from tests.repeats import times
 
 __all__ = ["filled"]
 VIEW = "looked-through"
@@ -107,7 +108,7 @@ WANTED = {
 
 def test_an_answer_is_what_a_loop_over_the_objects_gives(seen: Seen) -> None:
     draw = random.Random()  # others each time; what fails is named
-    for _ in range(30):
+    for _ in range(times(12, whole=30)):
         level = draw.choice(list(Level))
         wanted = {name: draw.choice(WANTED[name]) for name in draw.sample(sorted(WANTED), draw.randint(1, 3))}
         query = Query(level, NS, keys=_parsed(wanted), limit=1000, view=VIEW)

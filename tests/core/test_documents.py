@@ -19,6 +19,7 @@ from tinydb.table import Document
 from core.db.database import Database
 from core.documents import Documents
 from core.documents.compile import compiled
+from tests.repeats import times
 
 
 @pytest.fixture
@@ -223,7 +224,11 @@ def _answer(table: Any, query: Any) -> Any:
         return TypeError
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=times(50, whole=150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(content=DOCUMENTS, query=_queries())
 def test_any_query_gives_what_python_gives(database: Database, content: list[Any], query: Any) -> None:
     ours = Documents(database).table("any")

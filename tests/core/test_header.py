@@ -33,6 +33,7 @@ from core.dicom.refs import Header
 from core.dicom.view import View, of_bytes
 from core.errors import BadInput, NotDicom
 from core.media.samples import SampleStudy, ct_slice, dataset, part10, with_pixels
+from tests.repeats import times
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data"
 
@@ -125,7 +126,7 @@ def objects(draw: st.DrawFn) -> Dataset:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # of pydicom, about odd names
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=times(60, whole=150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(objects())
 def test_made_up_objects_read_as_pydicom_reads_them(ds: Dataset) -> None:
     data = part10(ds)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.dicom.json_model import metadata
@@ -14,6 +14,7 @@ from core.dicom.native_reader import read_xml
 from core.dicom.native_xml import NAMESPACE, as_xml
 from core.errors import BadInput
 from core.media.samples import SampleStudy, ct_slice, part10
+from tests.repeats import times
 
 WORDS = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12
@@ -53,6 +54,7 @@ def ordered(model: Any) -> Any:
     return [ordered(each) for each in model] if isinstance(model, list) else model
 
 
+@settings(max_examples=times(40, whole=100), deadline=None)
 @given(MODELS)
 def test_what_is_written_is_read_back(model: dict[str, Any]) -> None:
     document = as_xml(dict(sorted(model.items())))

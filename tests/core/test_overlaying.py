@@ -28,6 +28,7 @@ from core.dicom.overlaying import overlaid
 from core.dicom.stored_object import read_object
 from core.errors import BadInput, Unsupported
 from core.media.samples import SampleStudy, dataset, part10
+from tests.repeats import times
 
 STUDY = SampleStudy(seed="overlaying")
 SYNTAXES = (
@@ -176,7 +177,7 @@ def test_any_part_of_it_can_be_read() -> None:
     syntax=st.sampled_from(SYNTAXES),
     charset=st.sampled_from([None, "ISO_IR 100", "ISO_IR 192", ["", "ISO 2022 IR 87"]]),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=times(25, whole=60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_laws(values: dict[int, str], syntax: str, charset: Any) -> None:
     """The values are there; the rest is the stored data set; what was there laid over again gives it back."""
     data = made(syntax, charset)

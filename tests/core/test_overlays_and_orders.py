@@ -17,6 +17,7 @@ from core.archive.overlays import Laying
 from core.errors import BadInput, NotFound
 from core.media.samples import SampleStudy
 from tests.core.archive_help import NS, files_in, store, tiny
+from tests.repeats import times
 
 STUDY = SampleStudy(seed="overlays")
 HIS = "his"
@@ -109,7 +110,11 @@ def test_an_association_is_seen_in_its_namespace_only_and_can_be_undone(
 
 
 @given(data=st.data())
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=times(6, whole=15),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_layers_lifted_in_any_order_leave_what_the_others_make(
     archive: Archive, orders: Orders, data: st.DataObject
 ) -> None:

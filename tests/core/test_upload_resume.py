@@ -24,6 +24,7 @@ from core.upload.picks import Attach, Order, Pick
 from core.upload.runner import run
 from tests.core.scanning import packed, scanned, slices
 from tests.core.upload_fakes import QUICK, Desk, FakeDestination, Store, finish
+from tests.repeats import times
 
 DEAD_PID = 2**22 + 1  # beyond the highest a system gives
 
@@ -44,7 +45,7 @@ def claimed(path: Path) -> set[tuple[str, str]]:
     return {(s, i) for s, i, state in rows if state in (ItemState.VERIFIED, ItemState.ALREADY_THERE)}
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=times(6, whole=15), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     studies=st.integers(1, 3),
     each=st.integers(1, 6),

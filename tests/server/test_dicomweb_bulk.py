@@ -22,6 +22,7 @@ from pydicom.dataset import Dataset
 
 from core.dicom.native_reader import read_xml
 from core.dicom.native_xml import as_xml
+from tests.repeats import times
 from tests.server.conftest import CANARY, NAMESPACE, PASSWORDS, STUDY, Served, Stored, error_of, raw
 
 GREY = np.arange(64 * 48, dtype=np.uint8).reshape(48, 64)
@@ -305,7 +306,11 @@ ELEMENTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=times(30, whole=80),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.dictionaries(st.sampled_from(TAGS), ELEMENTS, max_size=6))
 def test_whatever_metadata_say_is_stored_or_refused(client: httpx.Client, said: dict[str, Any]) -> None:
     body = as_parts([metadata_part(jpeg_meta("a", **said)), ("image/jpeg", "a", JPEG)])
