@@ -103,9 +103,15 @@ class Splitter:
         if found >= 0:
             self._hand_on(found, events)
             return self._pass_delimiter(events)
-        # the last bytes may be the beginning of a delimiter
-        self._hand_on(max(self._position, len(self._buffer) - len(self._delimiter) + 1), events)
+        self._hand_on(self._may_begin(), events)
         return False
+
+    def _may_begin(self) -> int:
+        """Where the last bytes may begin a delimiter: as a rule nowhere, and all is handed on."""
+        start = self._buffer.find(b"\r", max(self._position, len(self._buffer) - len(self._delimiter) + 1))
+        while start >= 0 and not self._delimiter.startswith(self._buffer[start:]):
+            start = self._buffer.find(b"\r", start + 1)
+        return start if start >= 0 else len(self._buffer)
 
     def _read_to_length(self, left: int, events: list[Event]) -> bool:
         """A part that says its length need not be searched for the delimiter, which must then follow."""
