@@ -30,6 +30,7 @@ from tests.ui.screens import theme
 from tests.ui.test_gateway import Real
 from ui.main_window import MainWindow, Page
 from ui.models.lines_table import Line, LinesTable
+from ui.pacs.lines_list import LinesList
 from ui.pacs.page import PacsPage
 from ui.pacs.whose import WhoseDialog
 from ui.pacs.worklist import fields_of
@@ -257,3 +258,18 @@ def test_lines_are_sorted_by_words_and_numbers(qtbot: QtBot) -> None:
     assert [model.line(row).key for row in range(3)] == [3, 1, 2]
     model.show([replace(each, hint="new") for each in lines])
     assert [model.line(row).key for row in range(3)] == [3, 1, 2]
+
+
+def test_sorting_keeps_what_is_chosen(qtbot: QtBot) -> None:
+    model = LinesTable(("A", "N"))
+    QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
+    lists = LinesList(model, "Lines", shares={0: 1}, many=True)
+    qtbot.addWidget(lists)
+    lists.show_lines([Line(number, (name, str(number))) for number, name in enumerate("dbca")])
+    lists.choose([0, 2])
+    assert lists.keys == [0, 2] and lists.table.currentIndex().row() == 0
+    lists.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+    assert [model.line(row).key for row in range(4)] == [3, 1, 2, 0]
+    assert lists.keys == [2, 0] and lists.table.currentIndex().row() == 3
+    lists.table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
+    assert lists.keys == [2, 0] and model.line(lists.table.currentIndex().row()).key == 0

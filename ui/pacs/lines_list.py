@@ -97,6 +97,7 @@ class LinesList(QStackedWidget):
         self.table = LinesView(shares, self)
         self.sentence = QLabel(self)
         self.button = QPushButton(self)
+        self._before: list[object] = []
         self._build(name, many=many)
 
     def _build(self, name: str, *, many: bool) -> None:
@@ -120,7 +121,8 @@ class LinesList(QStackedWidget):
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         table.setSortingEnabled(True)
         table.selectionModel().selectionChanged.connect(lambda *_: self.changed.emit())
-        self.model.modelReset.connect(self.changed.emit)
+        self.model.modelAboutToBeReset.connect(self._remember)
+        self.model.modelReset.connect(self._restore)
         table.doubleClicked.connect(lambda index: table.opened.emit(index.row()))
         table.opened.connect(lambda row: self.opened.emit(self.model.line(row).key))
         self.sentence.setProperty("role", "muted")
@@ -158,6 +160,20 @@ class LinesList(QStackedWidget):
         rows = [row for row in map(self.model.row_of, before) if row >= 0]
         if not self.keys and self.model.rowCount():
             self.choose(rows or [0])
+
+    def _remember(self) -> None:
+        row, keys = self.table.currentIndex().row(), self.keys
+        current = self.model.line(row).key if row >= 0 else None
+        self._before = sorted(keys, key=lambda key: key != current)  # the one in hand first
+
+    def _restore(self) -> None:
+        """Sorting, or other lines among them, leave those chosen that are still there."""
+        rows = [row for row in map(self.model.row_of, self._before) if row >= 0]
+        self._before = []
+        if rows:
+            self.choose(rows)
+        else:
+            self.changed.emit()
 
     def choose(self, rows: Sequence[int]) -> None:
         """Choose *rows*, the first is current."""
