@@ -288,12 +288,12 @@ class MainWindow(QMainWindow):
         from ui.dialogs.send_sheet import SendSheet
 
         sheet = SendSheet(order, self.services, self)
-        sheet.confirmed.connect(self._send_on if order.archived else self.sending.begin)
+        sheet.confirmed.connect(self.sending.begin if order.from_disc else self._send_on)
         sheet.finished.connect(lambda _code: sheet.deleteLater())
         sheet.open()
 
     def _send_on(self, order: Order) -> None:
-        """From the archive: there is no disc to wait for, the Sent page shows how far it is."""
+        """From an archive: there is no disc to wait for, the Sent page shows how far it is."""
         self.transfers.begin(order)
         self.show_page(Page.SENT)
 

@@ -108,13 +108,24 @@ class Archived:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Studies of the DICOMweb archive saved under *name*, in place of a scan; sizes of files are not known.
+
+    *missing*: images it counts but does not list, so that they cannot be asked for.
+    """
+
+    name: str
+    missing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """What · whose · where of one sending; *attachments* by Study Instance UID, names only if *archived*.
 
     *entry*: the worklist entry the studies are to belong to, in the local archive.
     """
 
-    scan: Scan | Archived
+    scan: Scan | Archived | Elsewhere
     picked: tuple[Picked, ...]
     attachments: dict[str, tuple[Path, ...]]
     destination: str
@@ -124,6 +135,11 @@ class Order:
     def archived(self) -> bool:
         """Whether it comes from the local archive."""
         return isinstance(self.scan, Archived)
+
+    @property
+    def from_disc(self) -> bool:
+        """Whether somebody waits for a disc or folder."""
+        return not isinstance(self.scan, Archived | Elsewhere)
 
 
 class Job(Protocol):

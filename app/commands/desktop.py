@@ -42,7 +42,8 @@ def open_window(
 @contextmanager
 def services(data: Path) -> Generator[Services, None, None]:
     """What the window works with, over the data folder *data*; the local archive is stopped at the end."""
-    from app.desk import LocalArchive, SavedDestinations, SettingsFile, Uploads
+    from app.desk import LocalArchive, SavedDestinations, SettingsFile
+    from app.sendings import Uploads
     from core.scan.drives import drives, eject
     from core.scan.scanner import Scanner
     from core.upload.ledger import Ledger

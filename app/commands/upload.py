@@ -151,7 +151,7 @@ def _send(job: UploadJob, found: Found, data: Path, scan: Scan) -> UploadReceipt
             words += f", waiting for the network: {progress.note}"
         elif progress.rate:
             words += f", {progress.rate / MEGABYTE:.0f} MB/s"
-        return progress.bytes_sent, progress.bytes_total, words
+        return progress.bytes_sent, progress.bytes_total or None, words
 
     with _local_archive(data) as local_archive:
         means = Means(local_archive, encapsulate, Recoder(), load(data).serve.ae_title)

@@ -59,7 +59,14 @@ class DicomWebStudy:
         return self._counts.get(series_uid, 0)
 
     def images(self, series_uid: str) -> list[Found]:
-        """The images of one series; their sizes are not known (0). Raises KnownError."""
+        """The images of one series, at least one; their sizes are not known (0). Raises KnownError."""
+        found = self.listed(series_uid)
+        if not found:
+            raise KnownError("The archive lists no images of this series.")
+        return found
+
+    def listed(self, series_uid: str) -> list[Found]:
+        """What the archive lists of one series, which may be nothing. Raises KnownError."""
         with self._lock:
             if series_uid in self._found:
                 return self._found[series_uid]
@@ -70,8 +77,6 @@ class DicomWebStudy:
         resource = f"{self.series(series_uid)}/instances"
         models = self.client.search_all(resource, [("includefield", IMAGE_FIELDS)], SOP_UID)
         found = [self._image(detail, series, model) for model in models]
-        if not found:
-            raise KnownError("The archive lists no images of this series.")
         with self._lock:
             self._found[series_uid] = found
         return found
@@ -82,10 +87,11 @@ class DicomWebStudy:
 
     def image(self, ref: FileRef) -> tuple[str, str, str]:
         """The resource of an image, its series and its UID. Raises NotFound if it is none of this study."""
-        parts = ref.path.split("/")
-        if len(parts) != 3 or parts[0] != self.study_uid or ref.member:
+        resource = resource_of(ref)
+        study_uid, series_uid, image_uid = ref.path.split("/")
+        if study_uid != self.study_uid:
             raise NotFound("image")
-        return f"{self.series(parts[1])}/instances/{parts[2]}", parts[1], parts[2]
+        return resource, series_uid, image_uid
 
     def thumbnail(self, series_uid: str) -> bytes:
         """A small JPEG of a series, made by the archive. Raises KnownError where it makes none."""
@@ -98,3 +104,11 @@ class DicomWebStudy:
         row = image_row(model)
         ref = FileRef(f"{self.study_uid}/{series.series_uid}/{row.image_uid}")
         return Found(ref, header_of(detail, series, row), 0)
+
+
+def resource_of(ref: FileRef) -> str:
+    """The resource of an image of any study. Raises NotFound if *ref* names none."""
+    parts = ref.path.split("/")
+    if len(parts) != 3 or ref.member:
+        raise NotFound("image")
+    return f"{STUDIES}/{parts[0]}/series/{parts[1]}/instances/{parts[2]}"

@@ -39,7 +39,7 @@ class ArchivedFiles:
             raise SourceFault("The image is no longer in the archive.", lasting=True) from error
         except Unreachable as error:
             raise SourceFault(error.message, error.remedy) from error
-        return cast(BinaryIO, io.BufferedReader(_Fetched(file)))
+        return nameless(file)
 
     def close(self) -> None:
         """Drop what was fetched and the connections."""
@@ -47,8 +47,13 @@ class ArchivedFiles:
         self._client.close()
 
 
-class _Fetched(io.RawIOBase):
+def nameless(file: BinaryIO) -> BinaryIO:
     """A fetched file without the name and time of its copy: those say nothing of the image."""
+    return cast(BinaryIO, io.BufferedReader(_Fetched(file)))
+
+
+class _Fetched(io.RawIOBase):
+    """Only what can be read."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = cast(io.BufferedReader, file)

@@ -18,7 +18,7 @@ from core.dicom.refs import FileRef, Header
 from core.errors import Busy
 from core.upload.ledger_schema import attachments, instances, jobs, studies
 from core.upload.nouns import AttachmentItem, Item, ItemState, JobState, UploadReceipt
-from core.upload.picks import ArchivedStudy
+from core.upload.picks import ArchivedStudy, RemoteArchive
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,10 @@ class UploadJob:
         self.destination: str = row.destination
         self.namespace: str = row.namespace
         sources: list[str] = json.loads(row.sources)
-        self.archived = next((found for each in sources if (found := ArchivedStudy.parse(each))), None)
-        self.sources: tuple[Path, ...] = () if self.archived else tuple(Path(each) for each in sources)
+        self.archived = ArchivedStudy.parse(sources[0]) if sources else None
+        self.remote = RemoteArchive.parse(sources[0]) if sources else None
+        on_disk = not self.archived and not self.remote
+        self.sources: tuple[Path, ...] = tuple(Path(each) for each in sources) if on_disk else ()
         self.replace: bool = bool(row.replace)
         self.entry: str = row.entry
         self.state = JobState(row.state)

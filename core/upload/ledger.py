@@ -25,7 +25,7 @@ from core.errors import NotFound
 from core.upload.job import StudySummary, UploadJob, is_running, study_summary
 from core.upload.ledger_schema import LEDGER, attachments, instances, jobs, studies
 from core.upload.nouns import ItemState, JobState
-from core.upload.picks import ArchivedStudy, Attach, Order, Pick
+from core.upload.picks import ArchivedStudy, Attach, Order, Pick, RemoteArchive
 
 Locate = Callable[[FileRef], Path | None]
 """Where a file of the source lies on this machine, None if that is not known."""
@@ -104,7 +104,7 @@ class Ledger:
                 "updated": now,
                 "destination": order.destination,
                 "namespace": order.namespace,
-                "sources": _sources(order.sources, order.archived),
+                "sources": _sources(order.sources, order.origin),
                 "state": JobState.OPEN.value,
                 "replace": int(order.replace),
                 "entry": order.entry,
@@ -206,9 +206,9 @@ class Ledger:
             ]
 
 
-def _sources(paths: Iterable[Path], archived: ArchivedStudy | None = None) -> str:
+def _sources(paths: Iterable[Path], origin: ArchivedStudy | RemoteArchive | None = None) -> str:
     found = {str(path.absolute()) for path in paths}
-    return json.dumps(sorted(found | {str(archived)} if archived else found))
+    return json.dumps(sorted(found | {str(origin)} if origin else found))
 
 
 def _instance_rows(picks: Sequence[Pick], locate: Locate) -> dict[tuple[str, str], dict[str, object]]:

@@ -32,9 +32,8 @@ jobs = Table(
     Column("updated", Float, nullable=False),
     Column("destination", String, nullable=False),
     Column("namespace", String, nullable=False),
-    Column(
-        "sources", String, nullable=False
-    ),  # JSON array of absolute paths, or of one archive:NAMESPACE/STUDY
+    # JSON array of absolute paths, or of one archive:NAMESPACE/STUDY or remote:NAME:DEST
+    Column("sources", String, nullable=False),
     Column("state", String, nullable=False),
     Column("replace", Integer, nullable=False, default=0),
     Column("owner_pid", Integer, nullable=False, default=0),  # the process that runs it, 0 = none
@@ -77,7 +76,7 @@ instances = Table(
     Column("path", FileName, nullable=False),  # as the source names it
     Column("member", FileName, nullable=False),  # of a ZIP file, "" = none
     Column("file", FileName, nullable=False),  # absolute path of the file, or of the ZIP file; "" = not known
-    Column("size", Integer, nullable=False),
+    Column("size", Integer, nullable=False),  # 0 = not known
     Column("mtime_ns", Integer, nullable=False),  # 0 = not known
     Column("digest", String, nullable=False),  # of what was read, "" = not read
     Column("state", String, nullable=False),

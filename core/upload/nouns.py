@@ -43,7 +43,10 @@ class RunState(StrEnum):
 
 @dataclass(slots=True)
 class Item:
-    """One instance of a job; *mtime_ns* 0 = not known, *digest* "" = not read yet."""
+    """One instance of a job; *mtime_ns* 0 = not known, *digest* "" = not read yet.
+
+    *size* 0: it lies in an archive elsewhere, whose list says neither its size nor all of its header.
+    """
 
     header: Header
     ref: FileRef
@@ -186,7 +189,8 @@ class UploadProgress:
     """How far the whole job is; *study_uid* is the study in hand, *studies* tells of each one begun.
 
     *sent* counts instances at the destination, already there included; *rate* is in bytes a second,
-    *seconds_left* None while it is not known; *note* is a sentence when something is being waited for.
+    *bytes_total* 0 and *seconds_left* None while they are not known; *note* is a sentence when something is
+    being waited for.
     """
 
     study_uid: str
@@ -201,3 +205,11 @@ class UploadProgress:
     verified: int = 0
     note: str = ""
     studies: tuple[StudyProgress, ...] = field(default_factory=tuple)
+
+    @property
+    def share(self) -> float:
+        """How much is done, 0 to 1: of the bytes, or of the images where sizes are not known."""
+        done, all_of_it = self.bytes_sent, self.bytes_total
+        if not all_of_it:
+            done, all_of_it = self.sent, self.expected
+        return min(1.0, done / max(1, all_of_it))

@@ -11,6 +11,7 @@ from core.dicom.tree import Study
 from core.errors import BadInput
 
 ARCHIVED = "archive:"
+REMOTE = "remote:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,30 @@ class ArchivedStudy:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteArchive:
+    """A DICOMweb archive as the source of a job: what it is saved under, and its DEST form."""
+
+    name: str
+    spec: str
+
+    def __str__(self) -> str:
+        """As the ledger writes it among its sources; no absolute path begins so, no name has a colon."""
+        return f"{REMOTE}{self.name}:{self.spec}"
+
+    @classmethod
+    def parse(cls, text: str) -> RemoteArchive | None:
+        """What `str` wrote, None if *text* is something else."""
+        if not text.startswith(REMOTE):
+            return None
+        name, _, spec = text.removeprefix(REMOTE).partition(":")
+        return cls(name, spec)
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """What (picks, attachments), where from (absolute source paths), where to (DEST and namespace).
 
-    *archived*: the study lies in the archive, and *sources* is empty.
+    *origin*: the studies lie in the archive, or in one elsewhere, and *sources* is empty.
     *entry*: UID of the worklist entry the studies are sent for, "" for none.
     *replace*: send even where the destination holds another file under the same SOP Instance UID.
     """
@@ -75,7 +96,7 @@ class Order:
     attachments: Sequence[Attach] = field(default_factory=tuple)
     namespace: str = "default"
     replace: bool = False
-    archived: ArchivedStudy | None = None
+    origin: ArchivedStudy | RemoteArchive | None = None
     entry: str = ""
 
     def __post_init__(self) -> None:

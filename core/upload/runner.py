@@ -29,7 +29,7 @@ from core.upload.nouns import RunState, UploadProgress, UploadReceipt
 from core.upload.parcel import Load
 from core.upload.payload import Stopped
 from core.upload.tally import Tally
-from core.upload.tasks import Hands, Opener
+from core.upload.tasks import Hands, Opener, Origin
 
 Conclude = Callable[[UploadReceipt], None]
 """Is told what the destination holds. Raises KnownError."""
@@ -55,10 +55,12 @@ def run(
     opener: Opener,
     pace: Pace | None = None,
     conclude: Conclude | None = None,
+    origin: Origin | None = None,
 ) -> Generator[UploadProgress, None, UploadReceipt]:
     """Send what *job* still lacks at *destination*, then ask it what it holds; returns the receipt.
 
-    *conclude* is what else must be done before the job is done; what it raises leaves the job open.
+    *conclude* is what else must be done before the job is done; what it raises leaves the job open. *origin*
+    is the archive elsewhere that the *opener* fetches from.
 
     Takes the destination over and closes it. Closing the generator stops the upload; the ledger keeps all.
     Raises Unreachable or StorageFault when patience with the peer ran out; Unauthenticated, Denied, NotFound
@@ -70,7 +72,7 @@ def run(
         destination.close()
         raise
     try:
-        work = _Run(job, destination, control or Control(), opener, pace or Pace())
+        work = _Run(job, destination, control or Control(), opener, pace or Pace(), origin=origin)
         try:
             receipt = yield from work.go()
             if conclude is not None and not receipt.cancelled:
@@ -90,17 +92,25 @@ class _Run:
     """The coordinator: gives tasks to threads, tells a lost network from a bad file, keeps the ledger."""
 
     def __init__(
-        self, job: UploadJob, destination: Destination, control: Control, opener: Opener, pace: Pace
+        self,
+        job: UploadJob,
+        destination: Destination,
+        control: Control,
+        opener: Opener,
+        pace: Pace,
+        *,
+        origin: Origin | None,
     ) -> None:
         self._job = job
         self._destination = destination
         self._control = control
         self._pace = pace
+        self._origin = origin
         self._begun = time.monotonic()
         self._expected, total = job.size()
         self._tally = Tally(total)
         self._board = Board(job, self._tally)
-        self._hands = Hands(destination, opener, self._tally.moved, self._must_stop)
+        self._hands = Hands(destination, opener, self._tally, self._must_stop)
         self._crew = Crew(pace.connections, "upload")
         self._ending = False
         self._in_flight = 0
@@ -135,6 +145,8 @@ class _Run:
         """Stop the threads and write down what is known."""
         self._ending = True
         self._destination.close()
+        if self._origin is not None:
+            self._origin.cut()
         self._crew.close()
         self._flush()
         if self._writing is not None:
@@ -177,9 +189,9 @@ class _Run:
         self._board.begin(task)
 
     def _is_small(self, task: Task) -> bool:
-        """Whether a file may travel with others; one that went wrong before goes by itself."""
+        """Whether a file may travel with others; of unknown size, or after a failure, it goes alone."""
         fresh = task.kind is Kind.SEND and not task.tries and not task.study.last_pass
-        return fresh and task.file.size <= self._destination.small_bytes
+        return fresh and 0 < task.file.size <= self._destination.small_bytes
 
     def _companions(self, first: Task) -> Iterator[Task]:
         """The files behind *first* that fit into its parcel."""
@@ -204,13 +216,19 @@ class _Run:
             case Kind.ATTACH:
                 return self._hands.attach(task.study.study_uid, task.study.attachments)
             case Kind.PING:
-                return self._destination.reachable()
+                return self._both_answer()
             case Kind.ASK:
                 held = self._destination.held(task.study.study_uid, list(task.study.items))
                 return held, self._destination.gives_digest
             case Kind.VERIFY:
                 uids = task.study.to_verify()
                 return self._destination.held(task.study.study_uid, uids) if uids else {}
+
+    def _both_answer(self) -> None:
+        """Whichever was away, files can move again. Raises Unreachable."""
+        self._destination.reachable()
+        if self._origin is not None:
+            self._origin.reachable()
 
     def _do_together(self, tasks: list[Task]) -> tuple[list[Any], float]:
         """In one of the threads: what became of each, and the seconds it took."""
@@ -352,18 +370,19 @@ class _Run:
 
     def _progress(self, now: float, receipt: UploadReceipt | None = None) -> UploadProgress:
         studies = self._board.progress()
-        rate, left = self._tally.sample(now)
+        sent, failed = sum(each.sent for each in studies), sum(each.failed for each in studies)
+        rate, left = self._tally.sample(now, self._expected - sent - failed)
         in_hand = [each.study_uid for each in studies if not each.done] or [s.study_uid for s in studies[-1:]]
         return UploadProgress(
             study_uid=in_hand[0] if in_hand else "",
-            sent=sum(each.sent for each in studies),
+            sent=sent,
             expected=self._expected,
             bytes_sent=self._tally.bytes,
-            bytes_total=self._tally.total,
+            bytes_total=0 if self._tally.found else self._tally.total,
             rate=rate,
             seconds_left=left,
             state=self._state(receipt),
-            failed=sum(each.failed for each in studies),
+            failed=failed,
             verified=sum(each.verified for each in studies),
             note=self._outage.error.message if self._outage else "",
             studies=studies,

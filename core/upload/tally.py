@@ -10,10 +10,14 @@ SETTLED_S = 0.5
 
 
 class Tally:
-    """Bytes moved of *total*; `moved` is called by any thread, the rest by one."""
+    """Bytes moved of *total*; `moved` and `learnt` are called by any thread, the rest by one.
+
+    *total* grows with each file whose size is only known once it is here; *found* counts those.
+    """
 
     def __init__(self, total: int) -> None:
         self.total = total
+        self.found = 0
         self._bytes = 0
         self._lock = threading.Lock()
         self._samples: deque[tuple[float, int]] = deque()
@@ -23,13 +27,22 @@ class Tally:
         with self._lock:
             self._bytes += count
 
+    def learnt(self, size: int) -> None:
+        """The size of one more file is known."""
+        with self._lock:
+            self.total += size
+            self.found += 1
+
     @property
     def bytes(self) -> int:
         """Bytes moved so far, never more than there are."""
         return max(0, min(self._bytes, self.total))
 
-    def sample(self, now: float) -> tuple[float, float | None]:
-        """Bytes a second over the last seconds, and seconds left, None while that is not known."""
+    def sample(self, now: float, waiting: int = 0) -> tuple[float, float | None]:
+        """Bytes a second over the last seconds, and seconds left, None while that is not known.
+
+        *waiting*: files not there yet; where sizes are not known each is taken for an average one.
+        """
         self._samples.append((now, self.bytes))
         while now - self._samples[0][0] > WINDOW_S:
             self._samples.popleft()
@@ -37,7 +50,8 @@ class Tally:
         if now - then < SETTLED_S:
             return 0.0, None
         rate = max(0.0, (self.bytes - before) / (now - then))
-        return rate, (self.total - self.bytes) / rate if rate > 0 else None
+        left = waiting * self.total / self.found if self.found else self.total - self.bytes
+        return rate, left / rate if rate > 0 else None
 
     def rest(self) -> None:
         """Forget the samples, so that a pause does not count as slowness."""

@@ -5,17 +5,38 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 from core.dicom.digest import new_hash, version_of
-from core.dicom.refs import FileRef
-from core.errors import BadInput, Conflict, KnownError, NotFound, SourceFault
+from core.dicom.refs import FileRef, Header
+from core.dicom.stored_object import read_object
+from core.errors import (
+    BadInput,
+    Conflict,
+    KnownError,
+    NotFound,
+    SourceFault,
+    StorageFault,
+    Unauthenticated,
+    Unreachable,
+)
 from core.upload.destination import Destination
 from core.upload.nouns import AttachmentItem, Item, ItemState, Read
 from core.upload.parcel import Parcel
 from core.upload.payload import Payload, changed, missing, unreadable
+from core.upload.tally import Tally
 
 Opener = Callable[[FileRef], BinaryIO]
+
+
+class Origin(Protocol):
+    """An archive elsewhere that files are fetched from."""
+
+    def reachable(self) -> None:
+        """Come back if anything answers there. Raises Unreachable."""
+
+    def cut(self) -> None:
+        """End whatever is being waited for; from then on it cannot be reached."""
 
 
 class Hands:
@@ -25,12 +46,13 @@ class Hands:
         self,
         destination: Destination,
         opener: Opener,
-        moved: Callable[[int], None],
+        tally: Tally,
         stopped: Callable[[], bool],
     ) -> None:
         self.destination = destination
         self._opener = opener
-        self._moved = moved
+        self._tally = tally
+        self._moved = tally.moved
         self._stopped = stopped
 
     def send(self, item: Item) -> Read:
@@ -70,7 +92,12 @@ class Hands:
                 raise
 
     def check(self, item: Item) -> Read:
-        """Digest of one file; read only if it may have changed since the ledger's digest was made."""
+        """Digest of one file; read only if it may have changed since the ledger's digest was made.
+
+        What lies in an archive elsewhere does not change: it is not fetched again to be looked at.
+        """
+        if item.digest and not item.size:
+            return Read(item.digest, 0)
         with self._open(item) as data:
             mtime_ns = _same_file(data, item)
             if item.digest and mtime_ns:
@@ -108,16 +135,46 @@ class Hands:
                 item.state, item.reason = ItemState.FAILED, "The destination does not have this attachment."
 
     def _open(self, item: Item) -> BinaryIO:
+        """The file. What befell the archive it lies in, if any, is no fault of the file."""
         try:
-            return self._opener(item.ref)
+            data = self._opener(item.ref)
+            if not item.size:
+                self._learn(item, data)
+            return data
         except FileNotFoundError as error:
             raise missing() from error
-        except SourceFault:
+        except (SourceFault, Unreachable, Unauthenticated, StorageFault):
             raise
         except KnownError as error:
             raise SourceFault(error.message, error.remedy, lasting=True) from error
         except (OSError, ValueError) as error:
             raise unreadable() from error
+
+    def _learn(self, item: Item, data: BinaryIO) -> None:
+        """What a list did not say: the file's size, and its own header. Closes it and raises SourceFault."""
+        try:
+            item.header, item.size = own_header(item, data)
+        except BaseException:
+            data.close()
+            raise
+        self._tally.learnt(item.size)
+
+
+def own_header(item: Item, data: BinaryIO) -> tuple[Header, int]:
+    """Header and size of a fetched file. Raises SourceFault if it is not the object that was asked for."""
+    size = data.seek(0, os.SEEK_END)
+    data.seek(0)
+    try:
+        found = read_object(data, size)
+    except BadInput as error:
+        raise SourceFault("The archive sent something that is no image.", lasting=True) from error
+    if found.truncated:
+        raise SourceFault("The archive sent an image that is cut off.", lasting=True)
+    listed, header = item.header, found.header
+    if (header.sop_instance_uid, header.study_instance_uid) != (item.sop_uid, listed.study_instance_uid):
+        raise SourceFault("The archive sent another image than it lists.", lasting=True)
+    data.seek(0)
+    return header, size
 
 
 def digest_of(path: Path) -> tuple[str, int]:

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from app.desk import DEFAULT_NAMESPACE, LocalArchive, SavedDestinations, SettingsFile, Uploads
+from app.desk import DEFAULT_NAMESPACE, LocalArchive, SavedDestinations, SettingsFile
+from app.sendings import Uploads
 from core.errors import BadInput, KnownError, NotFound, Unreachable
 from core.media.samples import SampleStudy, pdf_report, write_ct_series
 from core.net.dicomweb_search import Wanted, search

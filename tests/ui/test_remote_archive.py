@@ -1,4 +1,4 @@
-"""An archive elsewhere in the real window, against a real server: chosen, searched, and a study looked at."""
+"""An archive elsewhere in the real window, against a real server: searched, looked at, studies sent on."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from tests.ui.screens import Archive, theme
 from tests.ui.viewing import FakeClient, row
 from ui.archive.archives import Archives
 from ui.archive.remote_view import RemoteView
+from ui.dialogs.send_sheet import SendSheet
 from ui.main_window import MainWindow, Page
 from ui.models.archive_table import Column
-from ui.services import DestinationText
+from ui.services import DestinationText, Elsewhere
 from ui.tasks import Tasks
 from ui.theme import Theme
 
@@ -153,3 +154,50 @@ def test_an_archive_that_is_away_is_said_and_another_can_be_chosen(qtbot: QtBot,
     qtbot.keyClick(archives_of(window).chooser, Qt.Key.Key_Up)
     qtbot.waitUntil(lambda: remote.model.rowCount() == 2, timeout=20_000)
     assert not remote.messages.isVisible()
+
+
+def test_studies_of_two_patients_are_sent_on_after_a_yes_for_each(
+    qtbot: QtBot, window: MainWindow, destinations: fakes.FakeDestinations
+) -> None:
+    remote = chosen(qtbot, window, 1)
+    qtbot.waitUntil(lambda: remote.model.rowCount() == 2, timeout=20_000)
+    assert remote.send_button.text() == "Send to…"
+    remote.list.table.setFocus()
+    qtbot.keyClick(remote.list.table, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+    assert remote.send_button.text() == "Send 2 studies to…"
+    remote.list.table.sortByColumn(Column.PATIENT, Qt.SortOrder.AscendingOrder)
+    qtbot.waitUntil(lambda: remote.model.row(0).study_uid == BERT.uid, timeout=20_000)
+    assert len(remote.picked) == 2
+    qtbot.mouseClick(remote.send_button, Qt.MouseButton.LeftButton)
+    assert not remote.send_button.isEnabled() and "Asking Hospital" in remote.asking.text.text()
+    qtbot.waitUntil(lambda: bool(window.findChildren(SendSheet)), timeout=20_000)
+    (sheet,) = window.findChildren(SendSheet)
+    assert remote.send_button.isEnabled() and not remote.asking.isVisible()
+    names = [sheet.destination.itemData(n) for n in range(sheet.destination.count())]
+    assert names == ["archive", "Nobody", "V3 only"] and sheet.chosen == "archive"
+    assert sorted(tick.text().split(" · ")[0] for tick in sheet.ticks) == ["BRAUN, Bert", "MÜLLER, Änne"]
+    for tick in sheet.ticks:
+        assert not sheet.send_button.isEnabled()
+        tick.setChecked(True)
+    qtbot.mouseClick(sheet.send_button, Qt.MouseButton.LeftButton)
+    uploads = window.services.uploads
+    assert isinstance(uploads, fakes.FakeUploads)
+    qtbot.waitUntil(lambda: bool(uploads.begun), timeout=20_000)
+    order = uploads.begun[0].order
+    assert order is not None and order.scan == Elsewhere("Hospital") and order.destination == "archive"
+    assert {each.study.study_instance_uid: each.images for each in order.picked} == {ANNE.uid: 9, BERT.uid: 1}
+    assert window.stack.currentIndex() == Page.SENT
+
+
+def test_asking_what_a_study_holds_can_be_stopped(qtbot: QtBot, window: MainWindow) -> None:
+    remote = chosen(qtbot, window, 1)
+    qtbot.waitUntil(lambda: remote.model.rowCount() == 2, timeout=20_000)
+    remote.send()
+    assert remote.asking.isVisible()
+    qtbot.mouseClick(remote.asking.action_button, Qt.MouseButton.LeftButton)
+    assert not remote.asking.isVisible() and remote.send_button.isEnabled()
+    qtbot.waitUntil(lambda: not window.services.jobs.busy, timeout=20_000)
+    assert not window.findChildren(SendSheet)
+    remote.sending.ask("Nobody", [ANNE.uid])
+    qtbot.waitUntil(lambda: remote.asking.action_button.text() == "Try again", timeout=20_000)
+    assert "cannot be reached" in remote.asking.text.text() and remote.send_button.isEnabled()

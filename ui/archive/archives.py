@@ -103,6 +103,7 @@ class Archives(QWidget):
         if self.remote is None:
             self.remote = RemoteView(self._services, self)
             self.remote.openViewer.connect(self.openViewer)
+            self.remote.sendOrder.connect(self.sendOrder)
             self.stack.addWidget(self.remote)
         self.stack.setCurrentWidget(self.remote)
         self.remote.show_archive(name)

@@ -1,4 +1,4 @@
-"""An archive elsewhere: search line, table of its studies, and the study panel; only to look at."""
+"""An archive elsewhere: search line, table of its studies, the study panel, and what can be done."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSplitter, QVBoxLayout, QWidget
 
+from ui.archive.remote_sending import RemoteSending
 from ui.archive.remote_study import RemoteStudy
 from ui.archive.search_line import Search, SearchLine
 from ui.archive.table import StudyList
@@ -26,9 +27,13 @@ UNKNOWN_THERE = (Column.RECEIVED, Column.STATE)
 
 
 class RemoteView(QWidget):
-    """Signals: `openViewer(object, str)`: a `StudyView` and the UID of the series to show."""
+    """Signals:
+    openViewer(object, str): a `StudyView` and the UID of the series to show.
+    sendOrder(object): an `Order` a person wants to send; the sheet confirms it.
+    """
 
     openViewer = Signal(object, str)
+    sendOrder = Signal(object)
 
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -42,10 +47,13 @@ class RemoteView(QWidget):
         self.model = ArchiveTable(self)
         self.messages = MessageBar(self)
         self.search = SearchLine(self)
-        self.list = StudyList(self.model, self)
+        self.asking = MessageBar(self)
+        self.list = StudyList(self.model, self, many=True)
         self.panel = StudyPanel(services.tasks, self)
         self.count = QLabel(self)
         self.splitter = QSplitter(Qt.Orientation.Horizontal, self)
+        self.send_button = QPushButton(icon("ph.paper-plane-tilt", before_text=True), "", self)
+        self.sending = RemoteSending(services, self.asking, self)
         self.open_button = QPushButton(icon("ph.eye", "on_primary", before_text=True), self.tr("Open"), self)
         self._build()
         self._connect()
@@ -54,6 +62,7 @@ class RemoteView(QWidget):
         self.count.setProperty("role", "muted")
         self.open_button.setProperty("role", "primary")
         self.open_button.setEnabled(False)
+        self._say_send()
         self.panel.tabs.setTabVisible(self.panel.tabs.indexOf(self.panel.attachments), False)
         self.list.table.setAccessibleName(self.tr("Studies in the archive elsewhere"))
         self.list.table.leave_out(UNKNOWN_THERE)
@@ -68,11 +77,13 @@ class RemoteView(QWidget):
         actions.setContentsMargins(4, 0, 4, 0)
         actions.addWidget(self.count)
         actions.addStretch(1)
+        actions.addWidget(self.send_button)
         actions.addWidget(self.open_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(20, 8, 20, 16)
         layout.setSpacing(12)
         layout.addWidget(self.messages)
+        layout.addWidget(self.asking)
         layout.addWidget(self.search)
         layout.addWidget(self.splitter, 1)
         layout.addLayout(actions)
@@ -81,6 +92,10 @@ class RemoteView(QWidget):
         self.search.changed.connect(lambda _search: self.look())
         self.model.orderChanged.connect(lambda _order: self.look())
         self.list.chosen.connect(self._choose)
+        self.list.pickedChanged.connect(self._say_send)
+        self.send_button.clicked.connect(lambda: self.send())
+        self.sending.ready.connect(self.sendOrder)
+        self.sending.busyChanged.connect(lambda _busy: self._say_send())
         self.list.clearWanted.connect(self.search.clear)
         self.list.table.opened.connect(lambda _row: self.open())
         self.panel.openSeries.connect(self.open)
@@ -92,6 +107,7 @@ class RemoteView(QWidget):
         """Search the archive saved under *name* from now on."""
         if name == self.name:
             return
+        self.sending.stop()
         self.name = name
         self.model.show_first((), 0)
         self._choose(-1)
@@ -120,12 +136,16 @@ class RemoteView(QWidget):
     def _found(self, asked: int, matches: Matches) -> None:
         if asked != self._asked:
             return
-        chosen = self._chosen
+        chosen, picked = self._chosen, self.picked
         blocked = self.list.blockSignals(True)
         self.model.show_first(matches.rows, len(matches.rows))
         row = self.model.row_of("", chosen.study_uid) if chosen is not None else -1
         self.list.choose(row if row >= 0 else (0 if matches.rows else -1))
+        if row >= 0:
+            again = (self.model.row_of("", each.study_uid) for each in picked)
+            self.list.choose_too(each for each in again if each >= 0)
         self.list.blockSignals(blocked)
+        self._say_send()
         self._say_count(len(matches.rows), more=matches.more)
         self._choose(self.list.row)
 
@@ -197,6 +217,23 @@ class RemoteView(QWidget):
         uid = series_uid or self.panel.selected_series()
         if here and view is not None and uid:
             self.openViewer.emit(view, uid)
+
+    # -- sending
+
+    @property
+    def picked(self) -> list[StudyRowLike]:
+        """The chosen studies, from top to bottom."""
+        return [self.model.row(row) for row in self.list.rows if row < self.model.rowCount()]
+
+    def _say_send(self) -> None:
+        count = len(self.picked)
+        several = self.tr("Send {n} studies to…").format(n=count)
+        self.send_button.setText(several if count > 1 else self.tr("Send to…"))
+        self.send_button.setEnabled(count > 0 and not self.sending.busy)
+
+    def send(self) -> None:
+        """Ask where the chosen studies are to be sent, the local archive first."""
+        self.sending.ask(self.name, [row.study_uid for row in self.picked])
 
     def _fail(self, error: Exception) -> None:
         self.messages.show_message(of_error(error), action=self.tr("Try again"), on_action=self._again)

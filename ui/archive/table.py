@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-from PySide6.QtCore import QModelIndex, Qt, Signal
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt, Signal
 from PySide6.QtGui import QFont, QFontMetrics, QGuiApplication, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -129,17 +129,21 @@ class StudyList(QStackedWidget):
     """The table, or a sentence and a button.
 
     Signals:
-        chosen(int): row, -1 for none.
+        chosen(int): the row in hand, -1 for none.
+        pickedChanged(): other rows are chosen, where *many* may be.
         clearWanted(): show everything again.
     """
 
     chosen = Signal(int)
+    pickedChanged = Signal()
     clearWanted = Signal()
 
-    def __init__(self, model: ArchiveTable, parent: QWidget | None = None) -> None:
+    def __init__(self, model: ArchiveTable, parent: QWidget | None = None, *, many: bool = False) -> None:
         super().__init__(parent)
         self.model = model
         self.table = StudyTable(model, self)
+        if many:
+            self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.sentence = QLabel(self)
         self.button = QPushButton(self.tr("Show all studies"), self)
         self.button.clicked.connect(lambda: self.clearWanted.emit())
@@ -161,6 +165,7 @@ class StudyList(QStackedWidget):
         self.addWidget(room)
         self.addWidget(empty)
         self.table.selectionModel().currentRowChanged.connect(self._current_changed)
+        self.table.selectionModel().selectionChanged.connect(lambda *_: self.pickedChanged.emit())
 
     def say(self, sentence: str, *, clear: bool = False) -> None:
         """Show a sentence instead of the table."""
@@ -177,9 +182,20 @@ class StudyList(QStackedWidget):
         """The chosen row, -1 for none."""
         return self.table.currentIndex().row()
 
+    @property
+    def rows(self) -> list[int]:
+        """Every chosen row, from top to bottom."""
+        return sorted(index.row() for index in self.table.selectionModel().selectedRows())
+
     def choose(self, row: int) -> None:
         """Choose a row."""
         self.table.setCurrentIndex(self.model.index(row, 0) if row >= 0 else QModelIndex())
+
+    def choose_too(self, rows: Iterable[int]) -> None:
+        """Choose these as well; the row in hand stays what it is."""
+        flags = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
+        for row in rows:
+            self.table.selectionModel().select(self.model.index(row, 0), flags)
 
     def _current_changed(self, now: QModelIndex, _before: QModelIndex) -> None:
         self.chosen.emit(now.row())

@@ -28,7 +28,7 @@ from ui.importing.words import sum_text
 from ui.messages import Kind, Message, MessageBar
 from ui.models.people import banner_text, images_text, iso_date, said, size_text
 from ui.models.study_view import patient_text
-from ui.services import LOCAL_ARCHIVE, Archived, DestinationText, Order, Picked, Services
+from ui.services import LOCAL_ARCHIVE, Archived, DestinationText, Elsewhere, Order, Picked, Services
 from ui.uploads.words import destination_text
 from ui.widgets.banner import PatientBanner
 
@@ -125,16 +125,26 @@ class SendSheet(QDialog):
             scroll.setAccessibleName(self.tr("Studies to send"))
             column.addWidget(scroll)
             column.addWidget(total)
+            self._name_missing(column)
             return outer
         layout.addWidget(total)
+        self._name_missing(layout)
         return box
+
+    def _name_missing(self, layout: QVBoxLayout) -> None:
+        """An archive that counts more images than it lists: only what is listed can be asked for."""
+        scan = self._order.scan
+        if isinstance(scan, Elsewhere) and scan.missing:
+            words = self.tr("{archive} counts {n} images more than it lists; those cannot be sent.")
+            layout.addWidget(self._warning(words.format(archive=scan.name, n=scan.missing)))
 
     def _study_line(self, each: Picked) -> QLabel:
         header = each.study.header
         title = (
             header.study_description or ", ".join(each.study.modalities) or self.tr("Study without a title")
         )
-        parts = [iso_date(header.study_date), images_text(each.images), size_text(each.bytes)]
+        size = size_text(each.bytes) if each.bytes else ""
+        parts = [iso_date(header.study_date), images_text(each.images), size]
         if each.series_uids is not None:
             parts.append(
                 self.tr("{n} of {all} series").format(n=len(each.series_uids), all=len(each.study.series))
@@ -205,9 +215,10 @@ class SendSheet(QDialog):
     def _where(self) -> QWidget:
         box = QWidget(self)
         here = self._services.settings.now.desktop.local_archive and not self._order.archived
+        origin = self._order.scan.name if isinstance(self._order.scan, Elsewhere) else ""
         names = [LOCAL_ARCHIVE] if here else []
         if self._order.entry is None:
-            names += [each.name for each in self._services.destinations.all()]
+            names += [each.name for each in self._services.destinations.all() if each.name != origin]
         for name in names:
             self.destination.addItem(destination_text(name), name)
         if self._order.destination in names:

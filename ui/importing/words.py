@@ -110,8 +110,9 @@ def sum_text(picked: Sequence[Picked], attachments: int = 0) -> str:
     parts = [
         studies_text(len(picked)),
         images_text(sum(p.images for p in picked)),
-        size_text(sum(p.bytes for p in picked)),
     ]
+    if size := sum(p.bytes for p in picked):  # an archive elsewhere does not say
+        parts.append(size_text(size))
     if attachments:
         parts.append(counted(attachments, _tr("{n} PDF"), _tr("{n} PDFs")))
     return " · ".join(parts)

@@ -157,7 +157,7 @@ class JobCard(QFrame):
             self.bar.setValue(1)
         elif step is not None:
             self.bar.setRange(0, 1000)
-            self.bar.setValue(round(1000 * step.bytes_sent / max(1, step.bytes_total)))
+            self.bar.setValue(round(1000 * step.share))
         elif transfer.state in ENDED or transfer.state is State.LEFT:
             self.bar.setRange(0, 1)
             self.bar.setValue(0)
