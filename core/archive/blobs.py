@@ -43,10 +43,10 @@ class Blobs(Protocol):
         """A place for arriving bytes; *in_pieces*: hash each as it comes."""
 
     def place(self, incoming: Incoming) -> Blob:
-        """Give what arrived its key; `settle` it. Raises StorageFault; then nothing is left of it."""
+        """Draw a key for what arrived, which `settle` gives it. Raises StorageFault; then nothing is left."""
 
-    def settle(self, placed: Incoming) -> None:
-        """Returns once it is on disk. Raises StorageFault; then nothing is left of it."""
+    def settle(self, placed: Incoming, blob: Blob) -> None:
+        """Returns once it is on disk under its key. Raises StorageFault; then nothing is left of it."""
 
     def keep(self, *arrived: Incoming) -> list[Blob]:
         """Both, for many. Raises StorageFault; then nothing is left of any."""
@@ -67,8 +67,8 @@ class Blobs(Protocol):
 class LocalBlobs:
     """Blobs in a folder: `incoming/` for what arrives, `objects/<2 hex digits>/<32 hex digits>` for the rest.
 
-    The name begins with digits of the digest and goes on with what makes it the only one: after a crash a
-    blob without a row shows whether it is whole. What is kept together lies together: one folder is filled
+    The name begins with digits of the digest, which prove a blob without a row, and goes on with what makes
+    it the only one. What is kept together lies together: one folder is filled
     with BLOBS_TOGETHER blobs before another is drawn by lot, so that a group of blobs has but one folder to
     be synced.
     """
@@ -84,6 +84,7 @@ class LocalBlobs:
         self._room = 0
         self._own = uuid.uuid4().hex[:12]  # and a number: drawing each name by lot waits for the system
         self._numbers = itertools.count()
+        self._placed: dict[str, int] = {}
         try:
             for path in (self._incoming, self._objects):
                 self._files.make_folder(path)
@@ -103,41 +104,51 @@ class LocalBlobs:
         return Incoming(self._files, path, namespace, limit=limit, in_pieces=in_pieces)
 
     def place(self, incoming: Incoming) -> Blob:
-        """Write it to, or move it to, its place. Raises StorageFault; then nothing is left of it."""
+        """Draw its key and write it to `incoming/`. Raises StorageFault; then nothing is left of it."""
         try:
             incoming.seal()
             version = incoming.version
             name = f"{hex_of(version)[:DIGEST_DIGITS]}{self._own}{next(self._numbers):010x}"
-            folder = self._folder()
-            incoming.place(folder / name)
+            key = f"{self._folder()}/{name}"
+            incoming.flush()
         except OSError as error:
             incoming.abort()
             raise fault_of(error) from error
-        return Blob(f"{folder.name}/{name}", version, incoming.size)
+        self._placed[key] = incoming.size
+        return Blob(key, version, incoming.size)
 
-    def settle(self, placed: Incoming) -> None:
-        """Sync file and folder, both at the same time. Raises StorageFault; then nothing is left of it."""
+    def settle(self, placed: Incoming, blob: Blob) -> None:
+        """Sync the file, move it to its place, sync the folder. Raises StorageFault; then nothing is left."""
+        path = self.path(blob.key)
         try:
-            folder = self._folders.ask(placed.path.parent)
-            placed.sync()
-            folder.result()
+            placed.finish()
+            placed.rename(path)
+            self._folders.ask(path.parent).result()
         except OSError as error:
             placed.abort()
             raise fault_of(error) from error
+        finally:
+            self._placed.pop(blob.key, None)
         placed.kept()
 
     def keep(self, *arrived: Incoming) -> list[Blob]:
-        """Place them, sync files, then folders. Raises StorageFault; then nothing is left of any."""
+        """Place and settle, each folder but once. Raises StorageFault; then nothing is left of any."""
+        blobs: list[Blob] = []
         try:
-            blobs = [self.place(each) for each in arrived]
+            blobs += map(self.place, arrived)
             for each in arrived:
-                each.sync()
+                each.finish()
+            for each, blob in zip(arrived, blobs, strict=True):
+                each.rename(self.path(blob.key))
             for folder in {each.path.parent for each in arrived}:
                 self._files.sync_folder(folder)
         except (OSError, StorageFault) as error:
             for each in arrived:
                 each.abort()
             raise error if isinstance(error, StorageFault) else fault_of(error) from error
+        finally:
+            for blob in blobs:
+                self._placed.pop(blob.key, None)
         for each in arrived:
             each.kept()
         return blobs
@@ -153,7 +164,9 @@ class LocalBlobs:
         return self._objects / key
 
     def size(self, key: str) -> int | None:
-        """Size in bytes, None if it is missing."""
+        """Size in bytes, of one that is being settled, too; None if it is missing."""
+        if (placed := self._placed.get(key)) is not None:
+            return placed
         try:
             return self.path(key).stat().st_size
         except OSError:
@@ -212,8 +225,8 @@ class LocalBlobs:
         except OSError as error:
             raise fault_of(error) from error
 
-    def _folder(self) -> Path:
-        """Where the next blob goes. Raises OSError."""
+    def _folder(self) -> str:
+        """The name of the folder the next blob goes to. Raises OSError."""
         with self._turn:
             if self._room <= 0:
                 digits = os.urandom(1).hex()
@@ -223,4 +236,4 @@ class LocalBlobs:
                     self._prefixes.add(digits)
                 self._digits, self._room = digits, BLOBS_TOGETHER
             self._room -= 1
-            return self._objects / self._digits
+            return self._digits

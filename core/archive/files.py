@@ -43,10 +43,7 @@ class FileSystem(Protocol):
 
 
 class FolderSync:
-    """Syncs folders on a thread of its own: a file and its folder wait for the disk at the same time.
-
-    One sync serves all who asked before it began.
-    """
+    """Syncs folders on a thread of its own: one sync serves all who asked before it began."""
 
     def __init__(self, files: FileSystem) -> None:
         self._files = files

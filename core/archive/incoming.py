@@ -28,8 +28,7 @@ def fault_of(error: OSError) -> StorageFault:
 class Incoming:
     """Arriving bytes, hashed on the way; its with-statement aborts if they were not kept.
 
-    Up to GATHER_BYTES are gathered in memory: the file of a usual object is made and written in one go, where
-    it is to stay. More goes to a file of `incoming/` meanwhile.
+    Up to GATHER_BYTES are gathered in memory: the file of a usual object is made and written in one go.
     """
 
     def __init__(
@@ -99,6 +98,8 @@ class Incoming:
     def flush(self) -> None:
         """Hand what was gathered to the operating system, so that *path* can be read. Raises OSError."""
         if self._file is None:
+            if self._made:
+                return  # it is finished
             self._file = self._files.create(self.path)
             self._made = True
         self._hash_rest()
@@ -107,27 +108,20 @@ class Incoming:
         if data:
             self._files.write(self._file, data)
 
-    def place(self, target: Path) -> None:
-        """Give the file its name for good, which is not on disk before both are synced. Raises OSError."""
-        if self._made:
-            if self._gathered:
-                self.flush()
-            self._files.rename(self.path, target)
-            self.path = target
-        else:
-            self.path = target
-            self.flush()
+    def finish(self) -> None:
+        """Write all that arrived, flush it to disk and close the file; done already it does nothing.
 
-    def sync(self) -> None:
-        """Flush the bytes to disk and close the file. Raises OSError."""
+        Raises OSError.
+        """
+        self.flush()
         if self._file is not None:
             self._files.sync(self._file)
             self._close()
 
-    def finish(self) -> None:
-        """Write all that arrived to its file in `incoming/`, to disk, and close it. Raises OSError."""
-        self.flush()
-        self.sync()
+    def rename(self, target: Path) -> None:
+        """Give the finished file its name for good. Raises OSError."""
+        self._files.rename(self.path, target)
+        self.path = target
 
     def kept(self) -> None:
         """Say that its file stays."""

@@ -179,7 +179,7 @@ class Store:
         def write() -> None:
             self._database.write(work, self._keep_all, on_disk).add_done_callback(answer)
             try:
-                self._blobs.settle(incoming)
+                self._blobs.settle(incoming, work.blob)
             except BaseException as error:  # the writer waits for it, whatever it is
                 on_disk.set_exception(error)
             else:

@@ -29,14 +29,13 @@ from core.upload.tasks import digest_of
 from core.upload.v3 import V3Destination
 from tests.app.archive_process import ROOT, ArchiveProcess, environment, here
 from tests.core.upload_fakes import wait_until
-from tests.repeats import times
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="kills with POSIX signals"),
     pytest.mark.timeout(400),  # many starts of a process, each slow on a busy machine
 ]
 
-ROUNDS = times(5, whole=10)
+ROUNDS = 10
 CONNECTIONS = Pace().connections
 STUDY = SampleStudy("kill")
 IMAGES = 300

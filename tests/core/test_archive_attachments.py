@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from core.archive.archive import Archive
-from core.archive.incoming import GATHER_BYTES
 from core.errors import BadInput, NotFound, StorageFault
 from core.media.samples import SampleStudy
 from tests.core.archive_help import NS, Failing, attach, files_in, store, tiny
@@ -74,7 +73,6 @@ def test_a_failing_disk_keeps_no_attachment(
 ) -> None:
     store(archive, tiny(study))
     files.fail = step
-    large = b"x" * (GATHER_BYTES + 1)  # only what is large is ever renamed
-    assert isinstance(attach(archive, study.uid, large).exception(30), StorageFault)
+    assert isinstance(attach(archive, study.uid, b"x").exception(30), StorageFault)
     assert len(files_in(tmp_path)) == 1
     assert archive.study_tags(NS, study.uid).attachment_count == 0

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,6 @@ from pydicom import dcmread
 from core.archive.archive import Archive
 from core.media.samples import SampleStudy, part10
 from tests.core.archive_help import NS, files_in, tiny
-from tests.repeats import times
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = "1.2.826.0.1.3680043.10.1590.7." + "9" * 12
@@ -96,7 +96,7 @@ def test_nothing_acknowledged_is_lost_when_killed(tmp_path: Path, template: Path
     promised: dict[str, str] = {}
     study = SampleStudy("crash").uid
     orphans = 0
-    for turn in range(times(10, whole=20)):
+    for turn in range(20):
         command = _child(data, template, start=turn * 100_000, count=100_000, threads=3)
         promised |= _kill_while_storing(command, chance.randint(0, 15), chance.uniform(0.0, 0.1))
         with closing(Archive.open(data, settle_after_s=600)) as archive:
@@ -182,17 +182,12 @@ def _order_of_one_store(tmp_path: Path, template: Path, *, padding: int = 0) -> 
     commit = last("fsync fdatasync", r"archive\.db-wal>", answer)
     row = last("write pwrite64", r"archive\.db-wal>", commit)
     folder = last("fsync", r"/objects/[0-9a-f]{2}>", row)
-    flush = last("fsync", r"/objects/[0-9a-f]{2}/[0-9a-f]{32}>|\.part>", row)
-    written = last("write", r"/objects/[0-9a-f]{2}/[0-9a-f]{32}>|\.part>", flush)
-    if padding:
-        written = last("rename renameat renameat2", r"\.part.*/objects/", flush)
-    assert written.end < min(flush.begin, folder.begin)
-    assert max(flush.end, folder.end) < row.begin
-    assert row.end < commit.begin
-    assert commit.end < answer.begin
-    late = [
-        call for call in calls if call.name == "write" and re.search(r"/objects/|\.part>", call.arguments)
-    ]
+    move = last("rename renameat renameat2", r"\.part.*/objects/", folder)
+    flush = last("fsync", r"\.part>", move)
+    written = last("write", r"\.part>", flush)
+    order = [written, flush, move, folder, row, commit, answer]
+    assert all(earlier.end < later.begin for earlier, later in pairwise(order))
+    late = [call for call in calls if call.name == "write" and ".part>" in call.arguments]
     assert max(call.end for call in late) < flush.begin
 
 
