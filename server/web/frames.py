@@ -17,6 +17,7 @@ from core.imaging.hand import Prepare
 from core.imaging.worker import Task, VoiSpec
 from server.web.call import Call
 from server.web.errors import BAD_REQUEST, Refused
+from server.web.waiting import outcome
 
 if TYPE_CHECKING:
     from core.imaging.voi import Voi
@@ -164,7 +165,7 @@ class Frames:
 
         made = self._renderer.prepared(prepare)
         try:
-            body = await asyncio.wrap_future(made)
+            body = await outcome(made)
             if body:
                 self._keep(name, body)  # or makes it the latest again
         finally:

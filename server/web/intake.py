@@ -10,6 +10,7 @@ from typing import TypeVar
 from core.archive.incoming import Incoming
 from core.dicom.file_format import check_beginning
 from core.errors import BadInput
+from server.web.waiting import outcome
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ class Intake:
 
         *keep* does not wait for the disk, and less than FLUSH_BYTES stay in memory until it does.
         """
-        return await asyncio.wrap_future(self.hand_over(keep))
+        return await outcome(self.hand_over(keep))
 
     def hand_over(self, keep: Callable[[Incoming], Future[T]]) -> Future[T]:
         """The same without waiting. Raises StorageFault, TooLarge."""

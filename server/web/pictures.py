@@ -23,6 +23,7 @@ from core.errors import NotFound, StorageFault
 from server.web.call import Call, Headers, Send, answer
 from server.web.errors import BAD_REQUEST, Refused
 from server.web.files import ASK_AGAIN, FOREVER
+from server.web.waiting import outcome
 
 MAX_EDGE = 16384
 MEDIA_TYPES = {"png": "image/png", "tif": "image/tiff"}
@@ -127,7 +128,7 @@ class Pictures:
         if not body or f'"{name}"' in known:
             ready: Future[_Ready] = Future()
             self._lookers.submit(self._prepare, place, wanted, known, ready)
-            name, body = await asyncio.wrap_future(ready)
+            name, body = await outcome(ready)
         headers: Headers = [
             (b"etag", f'"{name}"'.encode()),
             (b"cache-control", FOREVER if pinned else ASK_AGAIN),
@@ -190,7 +191,7 @@ class Pictures:
         path = self._study(image.namespace, image.study_uid) / f"{image.version}-{ending}"
         loop = asyncio.get_running_loop()
         if not await loop.run_in_executor(self._workers, path.is_file):
-            body = await asyncio.wrap_future(make())
+            body = await outcome(make())
             await loop.run_in_executor(self._workers, self._keep, path, body)
             if not await loop.run_in_executor(self._workers, path.is_file):
                 raise StorageFault("The disk of the archive does not take what was made.", "Free some space.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -33,6 +32,7 @@ from server.web.metrics import Metrics
 from server.web.pictures import Pictures
 from server.web.transcoding import Transcoder
 from server.web.views import Views
+from server.web.waiting import outcome
 from server.web.wrapping import Wrapper
 
 T = TypeVar("T")
@@ -91,8 +91,8 @@ class Services:
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do blocking work on a worker thread."""
-        return await asyncio.get_running_loop().run_in_executor(self.workers, work)
+        return await outcome(self.workers.submit(work))
 
     async def durable(self, work: Callable[[], Future[T]]) -> T:
         """Start writing work on a worker thread and wait until it is on disk."""
-        return await asyncio.wrap_future(await self.run(work))
+        return await outcome(await self.run(work))

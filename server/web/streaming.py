@@ -34,10 +34,10 @@ class _Endpoint:
     """Wraps a handler so that the router calls it as ASGI."""
 
     def __init__(self, handler: Handler) -> None:
-        self._handler = handler
+        self.handler = handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._handler(scope, receive, send)
+        await self.handler(scope, receive, send)
 
 
 class StreamingRouter:
@@ -57,7 +57,11 @@ class StreamingRouter:
         """Serve one request."""
         scope["app"] = self  # tells the routes to raise what they refuse
         scope["state"]["allowed"] = lambda: self._allowed(scope)
-        await self._router(scope["path"])(scope, receive, send)
+        router = self._router(scope["path"])
+        if (handler := _matched(router, scope)) is not None:
+            await handler(scope, receive, send)
+        else:
+            await router(scope, receive, send)
 
     def _router(self, path: str) -> Router:
         count, first, last = _segments(path)
@@ -94,6 +98,19 @@ def _router(shaped: Iterable[tuple[_Shape | None, Route]], rest: App, shape: _Sh
     """Serves addresses of one shape."""
     chosen = [route for served, route in shaped if _fits(served, shape)]
     return Router(chosen, redirect_slashes=False, default=rest)
+
+
+def _matched(router: Router, scope: Scope) -> Handler | None:
+    """What serves *scope*, found as the router would; None for what else there is to be said."""
+    if scope.get("root_path"):
+        return None
+    for route in router.routes:
+        if not isinstance(route, Route) or not isinstance(route.app, _Endpoint):
+            return None
+        if scope["method"] in (route.methods or ()) and (match := route.path_regex.match(scope["path"])):
+            scope["route"], scope["path_params"] = route, match.groupdict()
+            return route.app.handler
+    return None
 
 
 def _fits(served: _Shape | None, shape: _Shape | None) -> bool:
