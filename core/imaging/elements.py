@@ -25,6 +25,10 @@ SHORT_VRS = frozenset(
 )  # PS3.5 table 7.1-2
 BINARY = {b"US": "H", b"SS": "h", b"UL": "I", b"SL": "i", b"FL": "f", b"FD": "d", b"UV": "Q", b"SV": "q",
           b"OW": "H", b"AT": "H"}  # fmt: skip
+SIZES = {code: struct.calcsize(code) for code in "HhIifdQq"}
+HEADS = {order: (struct.Struct(order + "HH2sH"), struct.Struct(order + "I")) for order in "<>"}
+PLAIN_GROUPS = 0x7FDF
+"""The last group before the pixel data; behind those come paddings and delimiters."""
 
 
 class Encoding(NamedTuple):
@@ -42,12 +46,16 @@ class Entry(NamedTuple):
     length: int
 
 
+Entries = dict[int, tuple[bytes, int, int]]
+"""What an `Entry` says, by tag: an object for each element would cost more than finding it."""
+
+
 class Elements:
     """One data set (or sequence item): tag -> value, decoded by the VR found or else the one expected."""
 
     __slots__ = ("_entries", "_items", "_source", "encoding")
 
-    def __init__(self, source: RandomBytes, entries: dict[int, Entry], encoding: Encoding) -> None:
+    def __init__(self, source: RandomBytes, entries: Entries, encoding: Encoding) -> None:
         self._source = source
         self._entries = entries
         self._items: dict[int, list[Elements]] = {}
@@ -62,14 +70,15 @@ class Elements:
 
     def entry(self, tag: int) -> Entry | None:
         """Where the element lies."""
-        return self._entries.get(tag)
+        found = self._entries.get(tag)
+        return None if found is None else Entry(*found)
 
     def raw(self, tag: int) -> bytes:
         """The value's bytes, b"" if absent."""
         entry = self._entries.get(tag)
-        if entry is None or not entry.length or entry.length == UNDEFINED:
+        if entry is None or not entry[2] or entry[2] == UNDEFINED:
             return b""
-        return bytes(self._source.read(entry.start, entry.length))
+        return bytes(self._source.read(entry[1], entry[2]))
 
     def text(self, tag: int) -> str:
         """A string value without padding, read as Latin-1 (code strings, UIDs, numbers)."""
@@ -82,13 +91,11 @@ class Elements:
     def numbers(self, tag: int, vr: bytes = b"DS") -> list[float]:
         """All values as numbers; *vr* is what to expect where the file does not say. [] if unreadable."""
         entry = self._entries.get(tag)
-        raw = self.raw(tag)
-        if not raw or entry is None:
+        if entry is None or not (raw := self.raw(tag)):
             return []
-        found = entry.vr if entry.vr in BINARY or entry.vr in (b"DS", b"IS") else vr
+        found = entry[0] if entry[0] in BINARY or entry[0] in (b"DS", b"IS") else vr
         if code := BINARY.get(found):
-            count = len(raw) // struct.calcsize(code)
-            return list(struct.unpack_from(f"{self.encoding.order}{count}{code}", raw))
+            return list(struct.unpack_from(f"{self.encoding.order}{len(raw) // SIZES[code]}{code}", raw))
         try:
             return [float(part) for part in raw.decode("latin-1").strip(" \0").split("\\")]
         except ValueError:
@@ -101,6 +108,11 @@ class Elements:
 
     def integer(self, tag: int, vr: bytes = b"US") -> int | None:
         """The first value as an integer."""
+        entry = self._entries.get(tag)
+        if entry is None:
+            return None
+        if entry[0] == b"US" and entry[2] == 2:  # as most are
+            return int.from_bytes(self.raw(tag), "little" if self.encoding.order == "<" else "big")
         value = self.number(tag, vr)
         return None if value is None else int(value)
 
@@ -108,7 +120,7 @@ class Elements:
         """The items of a sequence, [] if absent or damaged."""
         if tag not in self._items:
             entry = self._entries.get(tag)
-            self._items[tag] = [] if entry is None else self._parse_items(entry)
+            self._items[tag] = [] if entry is None else self._parse_items(Entry(*entry))
         return self._items[tag]
 
     def item(self, tag: int) -> Elements | None:
@@ -137,14 +149,23 @@ class Walker:
         self.encoding = encoding
         self._base = 0
         self._window = b""
-        self._head = struct.Struct(encoding.order + "HH2sH")
-        self._long = struct.Struct(encoding.order + "I")
+        self._head, self._long = HEADS[encoding.order]
 
-    def collect(self, start: int, end: int) -> dict[int, Entry]:
+    def collect(self, start: int, end: int) -> Entries:
         """The elements between two offsets, up to and with the first pixel data element."""
-        entries: dict[int, Entry] = {}
+        entries: Entries = {}
         self._walk(start, end, entries, 0)
         return entries
+
+    def group(self, pos: int, end: int, entries: Entries, group: int) -> int:
+        """The elements of one *group* that begins at *pos*; returns the offset behind them."""
+        while (pos := self.plain(pos, end, entries, group)) + 8 <= end:
+            tag, vr, length, start = self._header(pos, explicit=True)
+            if tag >> 16 != group:
+                break
+            entries[tag] = vr, start, length
+            pos = start + length
+        return pos
 
     def item_ranges(self, start: int, end: int, depth: int = 1) -> Iterator[tuple[int, int]]:
         """(start, end) of each item's content in a sequence that lies between two offsets."""
@@ -178,15 +199,41 @@ class Walker:
                 return tag, vr, self._long.unpack_from(self._window, off + 8)[0], pos + 12
         return tag, b"", self._long.unpack_from(self._window, off + 4)[0], pos + 8
 
-    def _walk(self, pos: int, end: int, entries: dict[int, Entry] | None, depth: int) -> int:
+    def plain(self, pos: int, end: int, entries: Entries, last_group: int = PLAIN_GROUPS) -> int:
+        """Pass over elements that are as most are: with a VR, of known length, and in the window.
+
+        Returns the offset of the first that is not, or that is of a group behind *last_group*.
+        """
+        window, base = self._window, self._base
+        unpack, unpack_long = self._head.unpack_from, self._long.unpack_from
+        off, last = pos - base, min(end - base, len(window)) - 12
+        while 0 <= off <= last:
+            group, element, vr, length = unpack(window, off)
+            if group > last_group:
+                break
+            if vr in SHORT_VRS:
+                start = off + 8
+            elif vr in LONG_VRS and (length := unpack_long(window, off + 8)[0]) != UNDEFINED:
+                start = off + 12
+            else:
+                break
+            if base + start + length > end:
+                break
+            entries[group << 16 | element] = vr, base + start, length
+            off = start + length
+        return base + off
+
+    def _walk(self, pos: int, end: int, entries: Entries | None, depth: int) -> int:
         """Pass over elements; returns the offset behind the item delimiter, the end, or the pixel data."""
         explicit, header = self.encoding.explicit, self._header
         while pos + 8 <= end:
+            if explicit and entries is not None and (pos := self.plain(pos, end, entries)) + 8 > end:
+                break
             tag, vr, length, start = header(pos, explicit=explicit)
             if tag == 0xFFFEE00D and depth:
                 return start
             if depth == 0 and tag in PIXEL_TAGS and entries is not None:
-                entries[tag] = Entry(vr, start, length)
+                entries[tag] = vr, start, length
                 return start
             if length == UNDEFINED:
                 after = self._skip_items(start, end, vr, depth + 1)
@@ -197,7 +244,7 @@ class Walker:
                 if pos > end and tag >> 16 != 0xFFFC:
                     raise NotRenderable("The file ends inside its header.")
             if entries is not None:
-                entries[tag] = Entry(vr, start, length)
+                entries[tag] = vr, start, length
         return pos
 
     def _skip_items(self, pos: int, end: int, vr: bytes, depth: int) -> int:

@@ -198,23 +198,23 @@ class Hand:
             try:
                 self._worker.start()
                 self._give()
-                if not (self._worker.starts(START_LIMIT_S) and self._answers()):
-                    self._dismiss()
-                    return Answer(b"", "NotRenderable", TOO_SLOW)
-                answer = self._worker.answer()
+                answer = self._answer() if self._worker.starts(START_LIMIT_S) else None
             except (EOFError, OSError):
                 self._dismiss()
                 continue
+            if answer is None:
+                self._dismiss()
+                return Answer(b"", "NotRenderable", TOO_SLOW)
             self._given -= 1
             return answer
         return Answer(b"", "NotRenderable", CRASHED)
 
-    def _answers(self) -> bool:
+    def _answer(self) -> Answer | None:
         patience = min(self._time_limit_s, PATIENCE_S)
-        if self._worker.answers(patience):
-            return True
+        if answer := self._worker.answer(patience):
+            return answer
         self._let_others()
-        return self._worker.answers(self._time_limit_s - patience)
+        return self._worker.answer(self._time_limit_s - patience)
 
     def _let_others(self) -> None:
         """The first task takes long: what is behind it goes to somebody else."""
@@ -229,10 +229,9 @@ class Hand:
         """What the worker makes of tasks that somebody else got."""
         try:
             while self._stray:
-                if not self._worker.answers(self._time_limit_s):
+                if self._worker.answer(self._time_limit_s) is None:
                     self._dismiss()
                     return
-                self._worker.answer()
                 self._stray -= 1
         except (EOFError, OSError):
             self._dismiss()

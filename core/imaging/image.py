@@ -15,7 +15,7 @@ from core.imaging.attributes import ImageAttributes, read_attributes, read_shown
 from core.imaging.codecs import Array
 from core.imaging.colour import Palette, read_palette, to_rgb
 from core.imaging.decode import Decoded, decode_encapsulated, decode_native
-from core.imaging.elements import SHORT_VRS, UNDEFINED, Elements, Encoding, Walker
+from core.imaging.elements import SHORT_VRS, UNDEFINED, Elements, Encoding, Entries, Walker
 from core.imaging.frame_table import FrameTable, frame_table
 from core.imaging.overlay import Overlay, read_overlays
 from core.imaging.pixel_module import PixelModule, read_pixel_module
@@ -100,6 +100,8 @@ class ImageObject:
         entry = elements.entry(self.module.pixel_tag)
         if entry is None or entry.length == 0:
             raise NotRenderable("The picture of this object is empty.")
+        self.header_bytes = entry.start
+        """Where its pixel data begin, in an object that is not deflated as a whole."""
         self._encapsulated = entry.length == UNDEFINED
         swapped = transfer_syntax_uid in BYTE_SWAPPED_PIXELS
         self._order = ">" if swapped else elements.encoding.order
@@ -108,7 +110,11 @@ class ImageObject:
     @classmethod
     def open(cls, data: bytes | bytearray | memoryview | Path | BinaryIO) -> ImageObject:
         """Parse the header. Raises NotDicom, NotRenderable with the reason, OSError."""
-        whole = random_bytes(data)
+        return cls.over(random_bytes(data))
+
+    @classmethod
+    def over(cls, whole: RandomBytes) -> ImageObject:
+        """The same of what is open."""
         transfer_syntax_uid, start = _file_meta(whole)
         source = whole
         if transfer_syntax_uid == DEFLATED:
@@ -167,7 +173,7 @@ class ImageObject:
         return read_palette(self._elements, signed=self.module.signed)
 
     def frame(self, index0: int, *, to_show: bool = False) -> Frame:
-        """Decode one frame; with *to_show* only with the attributes a picture is made by.
+        """Decode one frame; with *to_show* only with what a picture is made by: no overlays, few attributes.
 
         Raises NotFound outside the frames, NotRenderable with the reason.
         """
@@ -187,7 +193,9 @@ class ImageObject:
         if pixels.base is not None and pixels.nbytes < self._whole.size // 2:
             pixels = pixels.copy()  # a view would keep the whole file in memory
         pixels.flags.writeable = False
-        overlays = read_overlays(self._elements, index0, self.module, lambda: self._words(index0))
+        overlays: tuple[Overlay, ...] = ()
+        if not to_show:
+            overlays = read_overlays(self._elements, index0, self.module, lambda: self._words(index0))
         return Frame(pixels, attributes, photometric, index0, self._tint(), overlays)
 
     def stored(self, index0: int) -> Decoded:
@@ -258,16 +266,10 @@ def _file_meta(source: RandomBytes) -> tuple[str, int]:
         raise NotDicom(NO_PICTURE_HERE)
     if head[start : start + 2] != b"\x02\x00":
         return "", start
-    walker = Walker(source, Encoding(True, "<"))
-    transfer_syntax_uid, pos = "", start
-    while pos + 8 <= source.size:
-        tag, _, length, value = walker._header(pos, explicit=True)
-        if tag >> 16 != 0x0002:
-            break
-        if tag == 0x00020010:
-            transfer_syntax_uid = bytes(source.read(value, min(length, 64))).decode("latin-1").strip(" \0")
-        pos = value + length
-    return transfer_syntax_uid, pos
+    entries: Entries = {}
+    pos = Walker(source, Encoding(True, "<")).group(start, source.size, entries, 0x0002)
+    _, value, length = entries.get(0x00020010, (b"", 0, 0))
+    return bytes(source.read(value, min(length, 64))).decode("latin-1").strip(" \0"), pos
 
 
 def _sniffed(head: bytes) -> Encoding | None:

@@ -12,6 +12,8 @@ from typing import BinaryIO, Protocol
 from core.errors import NotRenderable
 
 WHOLE_BELOW = 2 << 20  # files up to this size are read at once: one open, one read
+HEAD_BYTES = 64 << 10
+"""Of a larger file, kept: its header is there, as a rule, and read value by value."""
 INFLATED_AT_MOST = 1 << 30
 
 
@@ -39,15 +41,29 @@ class MemoryBytes:
 
 
 class FileBytes:
-    """A file on disk, opened for each read, so that nothing has to be closed and a disc can be ejected."""
+    """A file on disk, opened for each read behind its *head*: nothing to close, a disc can be ejected."""
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, path: Path, size: int, head: bytes = b"") -> None:
         self._path = path
+        self._head = memoryview(head)
         self.size = size
+
+    @classmethod
+    def open(cls, path: Path) -> FileBytes:
+        """With all of a small file, else HEAD_BYTES of it. Raises OSError."""
+        with open(path, "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            return cls(path, size, _read_fully(file, HEAD_BYTES if size > WHOLE_BELOW else size))
+
+    def shorten(self, count: int) -> None:
+        """Keep no more than *count* bytes of the head."""
+        self._head = memoryview(bytes(self._head[:count]))
 
     def read(self, offset: int, count: int) -> memoryview:
         """Read from the file. Raises OSError."""
-        with self._path.open("rb", buffering=0) as file:
+        if min(offset + count, self.size) <= len(self._head):
+            return self._head[offset : offset + count]
+        with open(self._path, "rb", buffering=0) as file:
             file.seek(offset)
             return memoryview(_read_fully(file, min(count, max(0, self.size - offset))))
 
@@ -72,11 +88,7 @@ def random_bytes(data: bytes | bytearray | memoryview | Path | BinaryIO) -> Rand
     if isinstance(data, (bytes, bytearray, memoryview)):
         return MemoryBytes(data)
     if isinstance(data, Path):
-        with data.open("rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > WHOLE_BELOW:
-                return FileBytes(data, size)
-            return MemoryBytes(_read_fully(file, size))
+        return FileBytes.open(data)
     size = data.seek(0, os.SEEK_END)
     if size > WHOLE_BELOW:
         return StreamBytes(data, size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -172,7 +173,7 @@ def read_vois(level: Elements, *, signed: bool) -> tuple[Voi, ...]:
     centers, widths = level.numbers(0x00281050), level.numbers(0x00281051)
     for n, (center, width) in enumerate(zip(centers, widths, strict=False)):
         usable = width >= 1 if function is VoiFunction.LINEAR else width > 0
-        if usable and np.isfinite(center) and np.isfinite(width):
+        if usable and math.isfinite(center) and math.isfinite(width):
             name = names[n].strip() if n < len(names) else ""
             found.append(Voi(center, width, function, name=name))
     return tuple(found)

@@ -6,12 +6,17 @@ Imports nothing heavy at the top: the limits are set before numpy and the codecs
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from core.memory import keep_freed
+from core.imaging.line import line
+from core.memory import collect_rarely, keep_freed
+
+if TYPE_CHECKING:
+    from core.imaging.opened import Opened
 
 EXPORTS = frozenset({"jpeg16", "png16", "png8", "tiff16", "tiff8"})
 """Kinds that `core.imaging.exports` makes."""
@@ -28,8 +33,8 @@ MODEL = "model:"
 """Before the address of bulk data in the DICOM JSON model that is wanted of an object."""
 
 
-READY = "ready"
-"""Said once, before the first task."""
+READY, TASK, PICTURE, REASON = range(4)
+"""What is said between the process and its owner: the first once, before the first task."""
 
 
 class VoiSpec(NamedTuple):
@@ -62,29 +67,39 @@ class Answer(NamedTuple):
     remedy: str = ""
 
 
-def serve(tasks: Connection, memory_bytes: int) -> None:
+def reason(body: bytes) -> Answer:
+    """What went wrong, as it came over the line."""
+    error, message, remedy = [*body.decode("utf-8", "replace").split("\0"), "", "", ""][:3]
+    return Answer(b"", error or "NotRenderable", message, remedy)
+
+
+def serve(end: Connection, memory_bytes: int) -> None:
     """Main function of the process; ends when its owner closes the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the owner, who then closes the pipe
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # threads reserve address space that the limit counts
     keep_freed(KEPT_BYTES, KEPT_BYTES // 2)
-    _warm_up()
+    owner = line(end)
+    opened = _warm_up()
     _limit_memory(memory_bytes)
     try:
-        tasks.send(READY)
-        while True:
-            task = Task(*tasks.recv())
-            tasks.send(tuple(perform(task)))
+        owner.send(READY)
+        while (message := owner.receive()) is not None:
+            picture, *why = perform(Task(*pickle.loads(message[1])), opened)  # noqa: S301  # our owner has made it
+            if why[0]:
+                owner.send(REASON, "\0".join(why).encode())
+            else:
+                owner.send(PICTURE, picture)
     except (EOFError, OSError):
         return
 
 
-def perform(task: Task) -> Answer:
-    """Make the picture; every failure is an answer."""
+def perform(task: Task, opened: Opened | None = None) -> Answer:
+    """Make the picture, with what has been *opened* already; every failure is an answer."""
     from core.errors import KnownError
 
     try:
-        return Answer(_picture(task))
+        return Answer(_picture(task, opened))
     except KnownError as error:
         return Answer(b"", type(error).__name__, error.message, error.remedy)
     except MemoryError:
@@ -99,7 +114,7 @@ def perform(task: Task) -> Answer:
         return Answer(b"", "NotRenderable", f"This picture cannot be made ({type(error).__name__}).")
 
 
-def _picture(task: Task) -> bytes:
+def _picture(task: Task, opened: Opened | None) -> bytes:
     from core.imaging import render
     from core.imaging.image import ImageObject
     from core.imaging.voi import Voi, VoiFunction
@@ -120,7 +135,10 @@ def _picture(task: Task) -> bytes:
         return encoded(metadata(source, bulk=lambda way: address + way))
     if task.kind in RASTERS and isinstance(source, Path):
         return _raster(task, source)
-    image = ImageObject.open(source)
+    if opened is not None and isinstance(task.source, str):
+        image = opened.image(task.source)
+    else:
+        image = ImageObject.open(source)
     if task.kind == "description":
         from core.imaging.describe import description
 
@@ -154,13 +172,16 @@ def _raster(task: Task, source: Path) -> bytes:
     )
 
 
-def _warm_up() -> None:
+def _warm_up() -> Opened:
     """Load what nearly every task needs, so that the first one is not slow."""
     import numpy as np
 
     from core.imaging import render
+    from core.imaging.opened import Opened
 
     render.jpeg(render.fitted(np.zeros((8, 8), np.uint8), (4, 4)), 75)
+    collect_rarely()
+    return Opened()
 
 
 def _limit_memory(memory_bytes: int) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-import select
-from multiprocessing.connection import Connection
+import pickle
 from typing import TYPE_CHECKING
 
-from core.imaging.worker import Answer, Task, serve
+from core.imaging.line import Line, line
+from core.imaging.worker import PICTURE, TASK, Answer, Task, reason, serve
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -19,14 +19,14 @@ class WorkerProcess:
     def __init__(self, memory_limit: int) -> None:
         self._memory_limit = memory_limit
         self._process: SpawnProcess | None = None
-        self._pipe: Connection | None = None
+        self._line: Line | None = None
         self.pid: int | None = None
         self.ready = False
         """Whether it has said so: until then it is starting."""
 
     def start(self) -> None:
         """Start it unless it is there. Raises OSError."""
-        if self._pipe is not None:
+        if self._line is not None:
             return
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
@@ -40,39 +40,37 @@ class WorkerProcess:
             raise
         finally:
             theirs.close()
-        self._process, self._pipe, self.ready = process, ours, False
+        self._process, self._line, self.ready = process, line(ours), False
         self.pid = process.pid
 
     def give(self, task: Task) -> None:
         """Send a task; it waits in the pipe while another one is being done. Raises OSError."""
-        self._there().send(tuple(task))
-
-    def answers(self, limit_s: float) -> bool:
-        """Whether there is an answer, or an end, within the time."""
-        pipe = self._there()
-        if not hasattr(select, "poll"):  # Windows
-            return pipe.poll(limit_s)
-        waiting = select.poll()  # `Connection.poll` does the same ten times as slowly
-        waiting.register(pipe, select.POLLIN)
-        return bool(waiting.poll(limit_s * 1000))
+        self._there().send(TASK, pickle.dumps(tuple(task), pickle.HIGHEST_PROTOCOL))
 
     def starts(self, limit_s: float) -> bool:
         """Whether it is ready within the time. Raises EOFError, OSError where the process has died."""
-        if not self.ready and self.answers(limit_s):
-            self._there().recv()
-            self.ready = True
+        if not self.ready:
+            self.ready = self._there().receive(limit_s) is not None
         return self.ready
 
-    def answer(self) -> Answer:
-        """The answer to the first task without one. Raises EOFError, OSError where the process has died."""
-        return Answer(*self._there().recv())
+    def answer(self, limit_s: float) -> Answer | None:
+        """The answer to the first task without one, None if there is none within the time.
+
+        Nothing in it is run here, whatever a picture has made of the process. Raises EOFError, OSError where
+        that has died.
+        """
+        message = self._there().receive(limit_s)
+        if message is None:
+            return None
+        kind, body = message
+        return Answer(body) if kind == PICTURE else reason(body)
 
     def end(self) -> None:
         """End it, kindly if it is idle, and reap it."""
-        process, pipe = self._process, self._pipe
-        self._process = self._pipe = self.pid = None
-        if pipe is not None:
-            pipe.close()
+        process, connected = self._process, self._line
+        self._process = self._line = self.pid = None
+        if connected is not None:
+            connected.close()
         if process is not None:
             process.terminate()
             process.join(2)
@@ -81,7 +79,7 @@ class WorkerProcess:
                 process.join()
             process.close()
 
-    def _there(self) -> Connection:
-        if self._pipe is None:
+    def _there(self) -> Line:
+        if self._line is None:
             raise BrokenPipeError("the worker has not been started")
-        return self._pipe
+        return self._line
