@@ -15,8 +15,8 @@ from core.imaging.recoder import Recoder
 from core.media.attached import encapsulate
 from core.net.credentials import Access, Credentials, Token
 from core.net.dicomweb_client import DicomWebClient
+from core.net.dimse.node import parse_node
 from core.net.dimse.pacs import Pacs
-from core.net.dimse.requestor import Peer
 from core.net.http import Timeouts
 from core.net.own_addresses import addresses
 from core.net.v3_client import V3Client
@@ -24,7 +24,7 @@ from core.settings import Settings
 from core.upload.destinations import Found, Means, connect, find, from_environment
 from core.upload.ledger import Ledger
 from core.upload.saved import Destinations, SavedDestination
-from core.upload.target import TargetKind, parse, parse_node
+from core.upload.target import TargetKind, parse
 from ui import services as ports
 
 DEFAULT_NAMESPACE = "default"
@@ -184,8 +184,8 @@ class SavedDestinations:
 
     def pacs(self, name: str, stopped: Callable[[], bool]) -> Pacs:
         """One of them. Raises NotFound."""
-        called, host, port = parse_node(parse(self._saved.find(name).spec).address)
-        return Pacs(Peer(called, host.strip("[]"), port, self._archive.means.ae_title), stopped)
+        node = parse_node(parse(self._saved.find(name).spec).address)
+        return Pacs(node.peer(self._archive.means.ae_title), stopped)
 
     def hang_up(self) -> None:
         """Cut what is under way with the archives; from then on their clients say so at once."""

@@ -47,12 +47,18 @@ class DimsePeer:
 
     *ae_title* "*" is any; *called*, the title of ours it must call by, and *host*, the address, network
     (192.0.2.0/24) or name it must come from, are any when empty. *port* 0: it takes no associations of ours.
+    *tls*: those are encrypted; the rest are PEM files, as in `core.net.dimse.tls.Tls`.
     """
 
     ae_title: str
     host: str = ""
     port: int = 0
     called: str = ""
+    tls: bool = False
+    tls_ca: str = ""
+    tls_pin: str = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +208,16 @@ def _peer(raw: object) -> DimsePeer:
     found = _table(DimsePeer(""), "dimse.peers", raw)
     if found.ae_title != "*" and not AE_TITLE.fullmatch(found.ae_title):
         raise BadInput(f"A peer in {FILE} has no usable ae_title.", "Write 1 to 16 ASCII characters, or *.")
+    files = (found.tls_ca, found.tls_pin, found.tls_certificate, found.tls_key)
+    if any(files) and not found.tls:
+        raise BadInput(
+            f"The peer {found.ae_title} in {FILE} has files for TLS, but not tls = true.", "Mend the file."
+        )
+    if (found.tls_ca and found.tls_pin) or (found.tls_key and not found.tls_certificate):
+        raise BadInput(
+            f"The peer {found.ae_title} in {FILE} is not clear about TLS.",
+            "Give tls_ca or tls_pin, not both, and tls_key only with tls_certificate.",
+        )
     return found
 
 

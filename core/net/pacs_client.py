@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from urllib.parse import quote
 
+from core.net.dimse.tls import Tls
 from core.net.records import StudyRow, read, read_all
 from core.net.v3_client import DESKTOP, V3Client
 
@@ -20,6 +21,7 @@ class PacsNode:
     ae_title: str
     host: str
     port: int
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True)

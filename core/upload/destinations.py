@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from core.errors import KnownError
 from core.net.credentials import Access, Credentials
-from core.net.dimse.requestor import Peer
+from core.net.dimse.node import parse_node
 from core.net.dimse.sending import Recode
 from core.upload.destination import Destination
 from core.upload.dimse import DimseDestination
 from core.upload.saved import NO_KEYRING, Destinations
 from core.upload.stow import Encapsulate, StowDestination
-from core.upload.target import Target, TargetKind, WrongDestination, is_spec, parse, parse_node
+from core.upload.target import Target, TargetKind, WrongDestination, is_spec, parse
 from core.upload.v3 import V3Destination
 
 LocalArchive = Callable[[], tuple[str, Access]]
@@ -83,8 +83,7 @@ def connect(found: Found, namespace: str, means: Means) -> Destination:
     """An open destination; whoever asked closes it. Raises KnownError."""
     url, access = found.target.address, found.access
     if found.target.kind is TargetKind.DIMSE:
-        called, host, port = parse_node(url)
-        peer = Peer(called, host.strip("[]"), port, means.ae_title)
+        peer = parse_node(url).peer(means.ae_title)
         return DimseDestination(peer, means.encapsulate, means.recode, name=found.label)
     if found.target.kind is TargetKind.STOW:
         return StowDestination(url, access, means.encapsulate, name=found.label)

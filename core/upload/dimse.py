@@ -165,7 +165,8 @@ class DimseDestination:
                 raise Unsupported(f"{self._peer.called} does not take C-ECHO.")
             asking.echo(association, context)
             can_find = asking.context_for(association, asking.STUDY_ROOT_FIND) is not None
-        said = f"{self._peer.called} at {self._peer.host}:{self._peer.port} answers C-ECHO."
+        over = " over TLS" if self._peer.tls is not None else ""
+        said = f"{self._peer.called} at {self._peer.host}:{self._peer.port} answers C-ECHO{over}."
         return said if can_find else f"{said} It cannot be asked what it holds."
 
     def close(self) -> None:

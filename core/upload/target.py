@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from core.errors import BadInput
 from core.net.address import parse as parse_address
+from core.net.dimse.node import parse_node
 
 USAGE = 2
-AE_TITLE = re.compile(r"(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}")  # PS3.5 section 6.2, VR AE
-HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?\]")
-PORT = re.compile(r"[0-9]{1,5}")
 NAMESPACE_LENGTH = 64
 NAMESPACE_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 
@@ -44,7 +41,7 @@ class WrongDestination(BadInput):
 class Target:
     """A destination that can be opened.
 
-    *address* is a URL, AET@HOST:PORT for DIMSE, "" for the archive in the data folder.
+    *address* is a URL, the text of a `Node` for DIMSE, "" for the archive in the data folder.
     """
 
     kind: TargetKind
@@ -82,23 +79,10 @@ def parse(text: str) -> Target:
         )
     try:
         if kind is TargetKind.DIMSE:
-            return Target(kind, "{}@{}:{}".format(*parse_node(rest)))
+            return Target(kind, str(parse_node(rest)))
         return Target(kind, str(parse_address(rest)))
     except BadInput as error:
         raise WrongDestination(error.message, error.remedy) from error
-
-
-def parse_node(text: str) -> tuple[str, str, int]:
-    """AE title, host and port of "AET@HOST:PORT". Raises WrongDestination."""
-    title, _, where = text.strip().rpartition("@")
-    host, _, port = where.rpartition(":")
-    if not AE_TITLE.fullmatch(title) or not HOST.fullmatch(host) or not PORT.fullmatch(port):
-        raise WrongDestination(
-            f"{text!r} is no DICOM node.", "Write AET@HOST:PORT, for example ARCHIVE@192.0.2.1:104."
-        )
-    if not 0 < int(port) < 1 << 16:
-        raise WrongDestination(f"{port} is no port.", "Ports are 1 to 65535; 104 and 11112 are usual.")
-    return title.strip(), host, int(port)
 
 
 def check_namespace(name: str) -> str:

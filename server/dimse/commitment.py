@@ -29,6 +29,7 @@ from core.net.dimse.command import DATA_SET, Element, Field, Value, response
 from core.net.dimse.faults import PeerReleases
 from core.net.dimse.negotiation import Roles
 from core.net.dimse.requestor import Peer, Wish, associate
+from core.net.dimse.tls import of_peer
 from server.dimse.admission import Admission, Caller
 from server.dimse.contexts import MESSAGE_SYNTAXES
 from server.dimse.session import MOST_IDENTIFIER_BYTES
@@ -236,7 +237,8 @@ class Commitment:
             row["calling"], row["called"], row["namespace"], row["transaction_uid"],
             [(each[0], each[1]) for each in row["references"]],
         )  # fmt: skip
-        peer = Peer(destination.ae_title, destination.host, destination.port, asked.called)
+        tls = of_peer(destination)
+        peer = Peer(destination.ae_title, destination.host, destination.port, asked.called, tls)
         try:
             over = associate(
                 peer, [Wish(COMMITMENT, MESSAGE_SYNTAXES)], roles={COMMITMENT: Roles(scu=False, scp=True)}

@@ -20,6 +20,7 @@ from core.documents.tables import DOCUMENTS, Documents
 from core.errors import Conflict, KnownError, NotFound
 from core.net.dimse.asking import Stopped
 from core.net.dimse.requestor import Peer
+from core.net.dimse.tls import Tls
 from server.dimse.door import Door
 from server.dimse.fetching import Fetch, Outcome, Progress
 
@@ -52,6 +53,7 @@ class Node:
     ae_title: str
     host: str
     port: int
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,7 @@ class Retrievals:
                 self._keep(now)
 
         node = one.node
-        peer = Peer(node.ae_title, node.host, node.port, self._door.ae_title)
+        peer = Peer(node.ae_title, node.host, node.port, self._door.ae_title, node.tls)
         fetch = Fetch(self._archive, self._door, peer, one.namespace, heard=heard, stopped=stopped)
         outcome = fetch.run(one.study.study_uid)
         note = Note(
@@ -262,9 +264,14 @@ def _read(document: Mapping[str, Any]) -> Retrieving:
     return Retrieving(
         **{
             **found,
-            "node": Node(**found["node"]),
+            "node": _read_node(found["node"]),
             "study": StudyAsked(**found["study"]),
             "progress": Progress(**found["progress"]),
             "state": State(found["state"]),
         }
     )
+
+
+def _read_node(document: Mapping[str, Any]) -> Node:
+    tls = document.get("tls")
+    return Node(**{**document, "tls": Tls(**tls) if tls is not None else None})

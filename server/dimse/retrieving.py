@@ -18,6 +18,7 @@ from core.net.dimse.association import Association, Message
 from core.net.dimse.command import Element, response
 from core.net.dimse.requestor import Peer, associate
 from core.net.dimse.store_scu import Originator, batches, wishes_of
+from core.net.dimse.tls import of_peer
 from server.dimse.admission import Admission, Caller
 from server.dimse.finding import EVERY, PATIENT_ID, QUERY_LEVEL, SERIES_UID, SOP_UID, STUDY_UID
 from server.dimse.session import MOST_IDENTIFIER_BYTES
@@ -68,7 +69,8 @@ class Retrieving:
         work = Suboperations(association, message, len(images), self._convert)
         comment = ""
         originator = Originator(caller.calling, message.command.message_id)
-        peer = Peer(destination.ae_title, destination.host, destination.port, caller.called)
+        tls = of_peer(destination)
+        peer = Peer(destination.ae_title, destination.host, destination.port, caller.called, tls)
         self._noted(images, caller, title)
         for batch in batches(images, outgoing):
             if not work.cancelled:

@@ -13,13 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.errors import Unreachable
 from core.media.samples import SampleStudy, ct_slice, part10
 from core.net.dimse.command import Element, Field, decode, encode, response
 from core.net.dimse.faults import Refused, Violation
 from core.net.dimse.link import Patience
 from core.net.dimse.negotiation import Proposal, Proposed, Roles, accept, read_acceptance
 from core.net.dimse.requestor import Peer, Wish, associate
+from core.net.dimse.tls import Tls
+from core.net.http import Untrusted
 from core.settings import DimsePeer, DimseSettings
 from server.dimse.gateway import GatewayLimits
 from server.dimse.services import supported_of
@@ -247,14 +248,15 @@ def test_tls_and_certificates_of_peers(tmp_path: Path) -> None:
     server.load_cert_chain(made.path, made.key)
     server.load_verify_locations(made.path)
     server.verify_mode = ssl.CERT_REQUIRED
-    client = ssl.create_default_context(cafile=made.path)
+    stranger, client = (
+        Tls(ca=str(made.path)),
+        Tls(ca=str(made.path), certificate=str(made.path), key=str(made.key)),
+    )
     ds = ct_slice(SampleStudy("tls"), size=700)
     with gateway(tmp_path / "data", tls=server) as running:
-        peer = Peer(AET, "127.0.0.1", running.port, tls=client)
-        with pytest.raises(Unreachable):
-            associate(peer, [Wish(CT, (EXPLICIT,))])
-        client.load_cert_chain(made.path, made.key)
-        known = associate(peer, [Wish(CT, (EXPLICIT,))])
+        with pytest.raises(Untrusted, match="wants to see a certificate of ours"):
+            associate(Peer(AET, "127.0.0.1", running.port, tls=stranger), [Wish(CT, (EXPLICIT,))])
+        known = associate(Peer(AET, "127.0.0.1", running.port, tls=client), [Wish(CT, (EXPLICIT,))])
         command = {**STORE, Element.AFFECTED_SOP_INSTANCE_UID: ds.SOPInstanceUID}
         known.send(1, command, data_set_of(part10(ds)))
         assert known.receive(30).command.status == 0

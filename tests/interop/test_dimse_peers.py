@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,10 @@ from pydicom import dcmread
 
 from app import cli
 from core.media.samples import SampleStudy, pdf_report, write_ct_series
-from core.upload.target import parse_node
+from core.net.dimse.node import Node, parse_node
+from core.net.dimse.tls import Tls
+from tests.app.serving import certificate
+from tests.core.upload_fakes import wait_until
 from tests.interop import orthanc
 
 pytestmark = pytest.mark.interop
@@ -49,6 +53,12 @@ def receiver(title: str, line: list[str], port: int) -> Iterator[None]:
         process.wait(20)
 
 
+def listens(port: int) -> bool:
+    """Whether anybody takes connections there."""
+    with socket.socket() as sock:
+        return not sock.connect_ex(("127.0.0.1", port))
+
+
 def upload(
     disc: Path, to: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], *more: str
 ) -> dict[str, Any]:
@@ -74,6 +84,24 @@ def test_storescp_gets_the_data_sets_as_they_lie(
     for uid, file in sent.items():
         tail = file.read_bytes()[-128 * 128 * 2 - 400 :]
         assert kept[uid].read_bytes().endswith(tail)
+
+
+def test_storescp_over_tls_that_wants_our_certificate(
+    disc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, port, got = certificate(tmp_path), orthanc.free_port(), tmp_path / "got"
+    assert made is not None
+    got.mkdir()
+    line = ["storescp", "+tls", str(made.key), str(made.path), "+cf", str(made.path), "-od", str(got)]
+    process = subprocess.Popen([*line, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    ours = Tls(pin=str(made.path), certificate=str(made.path), key=str(made.key))
+    try:
+        wait_until(lambda: listens(port), 20)
+        upload(disc, f"dimse:{Node('STORESCP', '127.0.0.1', port, ours)}", tmp_path, capsys)
+    finally:
+        process.terminate()
+        process.wait(20)
+    assert len(list(got.iterdir())) == SLICES
 
 
 def test_dcmqrscp_is_asked_what_it_holds(
@@ -106,4 +134,4 @@ def test_orthanc_keeps_a_study_and_its_report(
         assert receipt["studies"][0]["attachments"] == 1
         series = httpx.get(f"{url}/dicom-web/studies/{STUDY.uid}/series", trust_env=False).json()
     assert {each["00080060"]["Value"][0] for each in series} == {"CT", "DOC"}
-    assert parse_node(to.removeprefix("dimse:")) == ("ORTHANC", "127.0.0.1", port)
+    assert parse_node(to.removeprefix("dimse:")) == Node("ORTHANC", "127.0.0.1", port)

@@ -14,11 +14,10 @@ from core.dicom.refs import FileRef, Found, Header, Skipped, SkipReason
 from core.dicom.tree import Tree
 from core.media import samples
 from core.net.dicomweb_client import DicomWebClient
+from core.net.dimse.node import parse_node
 from core.net.dimse.pacs import Pacs
-from core.net.dimse.requestor import Peer
 from core.settings import Settings
 from core.upload.nouns import RunState, StudyReceipt, UploadProgress, UploadReceipt
-from core.upload.target import parse_node
 from ui.services import ArchiveState, DestinationText, Order, PastJob, Services
 from ui.state import WindowState
 from ui.tasks import Tasks
@@ -310,8 +309,7 @@ class FakeDestinations:
 
     def pacs(self, name: str, stopped: Callable[[], bool]) -> Pacs:
         """One that is really there, or not."""
-        called, host, port = parse_node(self.saved[name].spec.removeprefix("dimse:"))
-        return Pacs(Peer(called, host, port, "TESTS"), stopped)
+        return Pacs(parse_node(self.saved[name].spec.removeprefix("dimse:")).peer("TESTS"), stopped)
 
     def test(self, destination: DestinationText, _secret: str | None) -> str:
         """It answers, or fails as told."""

@@ -12,6 +12,8 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from core.errors import StorageFault, Unreachable
+from core.net.dimse.node import Node, parse_node
+from core.net.dimse.tls import Tls
 from tests.ui import fakes
 from ui.dialogs.decision import Decision
 from ui.dialogs.destination import DestinationDialog
@@ -205,3 +207,41 @@ def test_the_name_of_the_local_archive_is_taken(qtbot: QtBot, services: Services
     dialog.address.setText("https://x")
     dialog.name.setText("archive")
     assert not dialog.save_button.isEnabled()
+
+
+def test_how_a_node_is_encrypted_is_chosen_and_kept(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tasks: Tasks, jobs: Tasks, tmp_path: Path
+) -> None:
+    saved = fakes.FakeDestinations()
+    services = fakes.services(tmp_path, tasks, jobs, destinations=saved)
+    dialog = DestinationDialog(services)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    rows = dialog.encryption
+    assert not rows.mode.isVisible() and dialog.login.isVisible()
+    dialog.kind.setCurrentIndex(dialog.kind.findData("dimse:"))
+    assert rows.mode.isVisible() and not rows.trusted.isVisible() and not dialog.login.isVisible()
+    dialog.name.setText("Big PACS")
+    dialog.address.setText("PACS@192.0.2.1:2762")
+    assert dialog.entered().spec == "dimse:PACS@192.0.2.1:2762" and dialog.save_button.isEnabled()
+    rows.mode.setCurrentIndex(rows.mode.findData("system"))
+    assert dialog.entered().spec == "dimse:PACS@192.0.2.1:2762?tls" and rows.certificate.isVisible()
+    rows.mode.setCurrentIndex(rows.mode.findData("pin"))
+    assert rows.trusted.isVisible() and not dialog.save_button.isEnabled()
+    pem = str(tmp_path / "the pacs.pem")
+    monkeypatch.setattr("PySide6.QtWidgets.QFileDialog.getOpenFileName", lambda *_: (pem, ""))
+    qtbot.mouseClick(rows.trusted.button, Qt.MouseButton.LeftButton)
+    rows.certificate.line.setText("/ours.pem")
+    assert dialog.save_button.isEnabled()
+    with qtbot.waitSignal(dialog.saved, timeout=2000):
+        dialog.save_button.click()
+    node = parse_node(saved.saved["Big PACS"].spec.removeprefix("dimse:"))
+    assert node == Node("PACS", "192.0.2.1", 2762, Tls(pin=pem, certificate="/ours.pem"))
+    again = DestinationDialog(services, saved.saved["Big PACS"])
+    qtbot.addWidget(again)
+    again.show()
+    assert again.address.text() == "PACS@192.0.2.1:2762" and again.encryption.mode.currentData() == "pin"
+    assert again.encryption.trusted.path == pem and again.entered() == saved.saved["Big PACS"]
+    again.address.setText("PACS@192.0.2.1:2762?tls&ca=/x.pem")  # as the command line has it
+    assert not again.encryption.mode.isVisible()
+    assert again.entered().spec == "dimse:PACS@192.0.2.1:2762?tls&ca=/x.pem"

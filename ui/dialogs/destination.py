@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QComboBox,
@@ -15,6 +18,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core.errors import KnownError
+from core.net.dimse.node import parse_node
+from core.net.dimse.tls import Tls
+from ui.dialogs.encryption import EncryptionRows
 from ui.flow import level_labels
 from ui.icons import icon
 from ui.messages import MessageBar
@@ -26,6 +33,8 @@ EXAMPLES = {
     "stow:": "https://archive.example/dicom-web",
     "dimse:": "ARCHIVE@192.0.2.1:104",
 }
+OPTIONS = "?"
+"""What stands between a node and how it is encrypted."""
 NO_LOGIN = "dimse:"
 """A kind that knows no logins: there the AE titles decide."""
 
@@ -44,7 +53,7 @@ class DestinationDialog(QDialog):
         self.setWindowTitle(self.tr("Destination"))
         self.setMinimumWidth(520)
         self.name = QLineEdit(old.name if old else "", self)
-        kind, address = _parted(old.spec) if old else ("v3:", "")
+        kind, address, tls = _parted(old.spec) if old else ("v3:", "", None)
         self.kind = QComboBox(self)
         self.kind.addItem(self.tr("Filmjacket, or another V3 archive"), "v3:")
         self.kind.addItem(self.tr("DICOMweb archive"), "stow:")
@@ -53,12 +62,18 @@ class DestinationDialog(QDialog):
         self.address = QLineEdit(address, self)
         self.login = QLineEdit(old.login if old else "", self)
         self.secret = QLineEdit(self)
+        self.form = QFormLayout()
+        self.hint = QLabel(
+            self.tr("The password is kept in the keyring of this computer, never in a file."), self
+        )
         self.messages = MessageBar(self)
         self.answer = QLabel(self)
         self.test_button = QPushButton(icon("ph.activity", before_text=True), self.tr("Test"), self)
         self.cancel_button = QPushButton(self.tr("Cancel"), self)
         self.save_button = QPushButton(self.tr("Save"), self)
         self._build()
+        self.encryption.fill(tls)
+        self.encryption.changed.connect(self._refresh)
         self._refresh()
 
     def _build(self) -> None:
@@ -67,12 +82,13 @@ class DestinationDialog(QDialog):
         self.secret.setEchoMode(QLineEdit.EchoMode.Password)
         if self._old is not None and self._old.has_secret:
             self.secret.setPlaceholderText(self.tr("unchanged"))
-        form = QFormLayout()
+        form = self.form
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(12)
         form.addRow(self.tr("&Name"), self.name)
         form.addRow(self.tr("&Kind"), self.kind)
         form.addRow(self.tr("&Address"), self.address)
+        self.encryption = EncryptionRows(form, self)
         form.addRow(self.tr("&Login"), self.login)
         form.addRow(self.tr("&Password"), self.secret)
         level_labels(form)
@@ -86,9 +102,8 @@ class DestinationDialog(QDialog):
             field.textChanged.connect(lambda _text: self._refresh())
         self.kind.setAccessibleName(self.tr("Kind of archive"))
         self.kind.currentIndexChanged.connect(lambda _index: self._refresh())
-        hint = QLabel(self.tr("The password is kept in the keyring of this computer, never in a file."), self)
-        hint.setProperty("role", "small")
-        hint.setWordWrap(True)
+        self.hint.setProperty("role", "small")
+        self.hint.setWordWrap(True)
         self.answer.setWordWrap(True)
         self.save_button.setProperty("role", "primary")
         self.save_button.setDefault(True)
@@ -108,7 +123,7 @@ class DestinationDialog(QDialog):
         layout.setSpacing(16)
         layout.addWidget(self.messages)
         layout.addLayout(form)
-        layout.addWidget(hint)
+        layout.addWidget(self.hint)
         layout.addWidget(self.answer)
         layout.addLayout(buttons)
 
@@ -116,6 +131,8 @@ class DestinationDialog(QDialog):
         """What stands in the fields."""
         address = self.address.text().strip()
         spec = address if address.startswith(KINDS) else f"{self.kind.currentData()}{address}"
+        if spec.startswith(NO_LOGIN) and OPTIONS not in spec:
+            spec += self.encryption.text
         has = bool(self.secret.text()) or bool(self._old and self._old.has_secret)
         login = "" if spec.startswith(NO_LOGIN) else self.login.text().strip()
         return DestinationText(self.name.text().strip(), spec, login, has and bool(login))
@@ -131,8 +148,14 @@ class DestinationDialog(QDialog):
             self.kind.setCurrentIndex(row)
         self.kind.setEnabled(not written)
         self.address.setPlaceholderText(EXAMPLES[self.kind.currentData()])
+        node = self.kind.currentData() == NO_LOGIN
         for field in (self.login, self.secret):
-            field.setEnabled(self.kind.currentData() != NO_LOGIN)
+            field.setEnabled(not node)
+            self.form.setRowVisible(field, not node)
+        self.hint.setVisible(not node)
+        in_words = OPTIONS in self.address.text()
+        self.encryption.show_rows(node and not in_words)
+        filled = filled and (not node or in_words or self.encryption.complete)
         self.save_button.setEnabled(filled and named)
         self.test_button.setEnabled(filled)
 
@@ -172,7 +195,12 @@ class DestinationDialog(QDialog):
         self.accept()
 
 
-def _parted(spec: str) -> tuple[str, str]:
-    """Kind and address; what is none of the kinds to choose from stays as it is written."""
+def _parted(spec: str) -> tuple[str, str, Tls | None]:
+    """Kind, address and encryption; what is none of the kinds to choose from stays as it is written."""
     kind = next((each for each in EXAMPLES if spec.startswith(each)), "")
-    return kind, spec.removeprefix(kind)
+    address = spec.removeprefix(kind)
+    if kind == NO_LOGIN:
+        with suppress(KnownError):
+            node = parse_node(address)
+            return kind, str(replace(node, tls=None)), node.tls
+    return kind, address, None

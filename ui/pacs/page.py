@@ -217,7 +217,7 @@ class PacsPage(QWidget):
         from core.net.pacs_client import PacsNode
 
         peer = self._services.destinations.pacs(name, lambda: False).peer
-        return PacsNode(name, peer.called, peer.host, peer.port)
+        return PacsNode(name, peer.called, peer.host, peer.port, peer.tls)
 
     def _show_cards(self) -> None:
         shown = list(self.board.all)[:MOST_CARDS]

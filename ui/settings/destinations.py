@@ -71,7 +71,9 @@ class DestinationList(QWidget):
         self.list.clear()
         for each in self._services.destinations.all():
             login = self.tr("as {login}").format(login=each.login) if each.login else ""
-            item = QListWidgetItem("\n".join((each.name, " ".join(p for p in (each.spec, login) if p))))
+            where, _, encrypted = each.spec.partition("?")
+            words = (where, self.tr("over TLS") if encrypted else "", login)
+            item = QListWidgetItem("\n".join((each.name, " ".join(p for p in words if p))))
             item.setData(Qt.ItemDataRole.UserRole, each)
             self.list.addItem(item)
             if chosen is not None and each.name == chosen.name:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +23,7 @@ from core.net.dimse.negotiation import (
     request,
     unexpected,
 )
+from core.net.dimse.tls import Tls, asks_for_ours, wants_ours
 
 PDU_BYTES = 128 << 10
 MOST_CONTEXTS = 128
@@ -39,7 +39,7 @@ class Peer:
     host: str
     port: int
     calling: str = "FILMJACKET"
-    tls: ssl.SSLContext | None = None
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,10 @@ def associate(
     patience: Patience | None = None,
     answer_s: float = ANSWER_S,
 ) -> Association:
-    """An association with at least one of *wishes*. Raises Refused, LinkLost, Unreachable, Violation."""
+    """An association with at least one of *wishes*.
+
+    Raises Refused, LinkLost, Unreachable, Violation, and what `Tls.wrap` does.
+    """
     proposal = Proposal(
         peer.calling,
         peer.called,
@@ -102,12 +105,10 @@ def _connected(peer: Peer) -> socket.socket:
     if peer.tls is None:
         return sock
     try:
-        return peer.tls.wrap_socket(sock, server_hostname=peer.host)
-    except OSError as error:
+        return peer.tls.wrap(sock, peer.host, where)
+    except BaseException:
         sock.close()
-        raise Unreachable(
-            f"No secure connection to {peer.host}:{peer.port} could be made.", "Check its certificate."
-        ) from error
+        raise
 
 
 def _negotiated(link: Link, peer: Peer, proposal: Proposal, answer_s: float) -> Association:
@@ -142,6 +143,8 @@ def _answer(link: Link, peer: Peer, proposal: Proposal, answer_s: float) -> tupl
         link.send(request(proposal))
         return link.read(answer_s)
     except LinkLost as error:
+        if wants_ours(error.__cause__):  # in TLS 1.3 that is heard only now
+            raise asks_for_ours(f"{peer.host}:{peer.port}") from error
         raise LinkLost(
             f"{peer.host}:{peer.port} is there, but does not answer as a DICOM node. {error.message}",
             "Check the port, and whether the other side wants TLS or knows this machine.",

@@ -10,6 +10,7 @@ from core.access.rights import Right
 from core.archive.search import rows_of
 from core.dicom.uids import is_uid
 from core.errors import BadInput, NotFound
+from core.net.dimse.tls import Tls
 from core.settings import AE_TITLE, MAX_PORT
 from server.dimse.retrievals import Node, Retrievals, Retrieving, StudyAsked
 from server.web.body import parse_json, read_document
@@ -53,7 +54,7 @@ class PacsRoutes:
         await answer_json(send, 200, {"retrievals": [retrieval_row(each) for each in retrievals.all()]})
 
     async def begin(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Fetch `studies` from `node` (`name`, `ae_title`, `host`, `port`), each as one retrieval."""
+        """Fetch `studies` from `node` (`name`, `ae_title`, `host`, `port`, `tls`), each as one retrieval."""
         retrievals, actor = self._retrievals(scope)
         document = parse_json(await read_document(call_of(scope), receive, limits=self._services.limits))
         if not isinstance(document, dict):
@@ -157,7 +158,19 @@ def _node(value: object) -> Node:
         raise BadInput("The node's host is none.")
     if not isinstance(port, int) or isinstance(port, bool) or not 0 < port <= MAX_PORT:
         raise BadInput(f"The node's port must be 1 to {MAX_PORT}.")
-    return Node(_text(name) or title, title, host, port)
+    return Node(_text(name) or title, title, host, port, _tls(value.get("tls")))
+
+
+def _tls(value: object) -> Tls | None:
+    """How the node is encrypted: null, or names of PEM files on this machine. Raises BadInput."""
+    if value is None:
+        return None
+    names = Tls.__dataclass_fields__
+    if not isinstance(value, dict) or not set(value) <= set(names):
+        raise BadInput(f"The node's tls must be a JSON object of {', '.join(names)}.")
+    if not all(isinstance(each, str) and len(each) <= LONGEST_TEXT for each in value.values()):
+        raise BadInput("The files of the node's tls must be texts.")
+    return Tls(**value)
 
 
 def _studies(value: object) -> list[StudyAsked]:

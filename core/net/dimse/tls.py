@@ -1,0 +1,155 @@
+"""How an association that we open is encrypted, and whom it trusts (PS3.15 annex B, TLS 1.2 and later)."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from dataclasses import dataclass
+
+from core.errors import BadInput, KnownError, TookTooLong, Unreachable
+from core.net.http import Untrusted
+from core.settings import DimsePeer
+
+EXPIRED, NOT_YET = 10, 9
+"""Reasons of X509_V_ERR; the others below are of an issuer that is not known, and of a name that differs."""
+UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
+OTHER_NAME = frozenset({62, 63, 64})
+CHOOSE = "If it is the right one, choose it, or the authority that signed it, in the settings of this node."
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Paths of PEM files, "" for none; without *ca* and *pin* the authorities of this computer are trusted.
+
+    *ca*: only the authorities in it are, and the name of the host must be right. *pin*: only the very
+    certificates in it are, whatever name they bear. *certificate*, *key*: ours, where the peer wants one.
+    """
+
+    ca: str = ""
+    pin: str = ""
+    certificate: str = ""
+    key: str = ""
+
+    def wrap(self, sock: socket.socket, host: str, where: str) -> ssl.SSLSocket:
+        """*sock* encrypted; read anew each time, so that a renewed file is seen. *where* is for the message.
+
+        Raises Untrusted, BadInput for a file of ours that cannot be used, Unreachable.
+        """
+        context = self._context()
+        try:
+            wrapped = context.wrap_socket(sock, server_hostname=host)
+        except TimeoutError as error:
+            raise TookTooLong(
+                f"{where} does not answer over TLS.", "Check that it speaks TLS there."
+            ) from error
+        except ssl.SSLCertVerificationError as error:
+            raise _doubted(error, host, where) from error
+        except (ssl.SSLError, ConnectionError) as error:
+            raise _no_tls(error, where) from error
+        except OSError as error:
+            raise Unreachable(f"No secure connection to {where} could be made.", "Try again.") from error
+        if self.pin and wrapped.getpeercert(binary_form=True) not in _certificates(self.pin):
+            wrapped.close()
+            raise Untrusted(f"{where} shows another certificate than the one that was chosen.", CHOOSE)
+        return wrapped
+
+    def _context(self) -> ssl.SSLContext:
+        """Raises BadInput."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        trusted = self.pin or self.ca
+        try:
+            if trusted:
+                context.load_verify_locations(trusted)
+            else:
+                context.load_default_certs()
+        except (OSError, ssl.SSLError) as error:
+            raise BadInput(
+                f"The certificates in {trusted} cannot be used.", "Choose a PEM file that can be read."
+            ) from error
+        if self.pin:
+            context.check_hostname = False
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        if self.certificate:
+            self._show_ours(context)
+        return context
+
+    def _show_ours(self, context: ssl.SSLContext) -> None:
+        try:
+            context.load_cert_chain(self.certificate, self.key or None, password=_nobody_to_ask)
+        except (OSError, ssl.SSLError, _Locked) as error:
+            raise BadInput(
+                f"The certificate of ours in {self.certificate} cannot be used.",
+                "Choose its PEM file, and that of its private key, without a password.",
+            ) from error
+
+
+class _Locked(Exception):
+    """A private key with a password."""
+
+
+def _nobody_to_ask() -> str:
+    raise _Locked
+
+
+def of_peer(peer: DimsePeer) -> Tls | None:
+    """As the settings file says it of a peer."""
+    if not peer.tls:
+        return None
+    return Tls(peer.tls_ca, peer.tls_pin, peer.tls_certificate, peer.tls_key)
+
+
+def wants_ours(error: BaseException | None) -> bool:
+    """Whether the peer ended a connection because it wants a certificate of ours, or another one."""
+    reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
+    return "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason or "HANDSHAKE" in reason)
+
+
+def asks_for_ours(where: str) -> Untrusted:
+    """The error for such a peer."""
+    return Untrusted(
+        f"{where} wants to see a certificate of ours, and does not accept what it was shown.",
+        "Choose the certificate and key that its administrator knows in the settings of this node.",
+    )
+
+
+def _certificates(path: str) -> set[bytes]:
+    """Every certificate of a PEM file. Raises BadInput."""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            parts = file.read().split(begin)[1:]
+        return {ssl.PEM_cert_to_DER_cert(f"{begin}{part.partition(end)[0]}{end}\n") for part in parts}
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"The certificates in {path} cannot be used.", "Choose a PEM file that can be read."
+        ) from error
+
+
+def _doubted(error: ssl.SSLCertVerificationError, host: str, where: str) -> Untrusted:
+    """What does not fit, in a sentence."""
+    code = error.verify_code
+    if code == EXPIRED:
+        return Untrusted(f"The certificate of {where} has expired.", "Ask its administrator for a valid one.")
+    if code == NOT_YET:
+        return Untrusted(
+            f"The certificate of {where} is not valid yet.",
+            "Check the clock of this computer, and of that one.",
+        )
+    if code in OTHER_NAME:
+        return Untrusted(
+            f"The certificate of {where} is made out for another name than {host}.",
+            "Use the name that it bears as the address, or choose to trust exactly this certificate.",
+        )
+    if code in UNKNOWN_ISSUER:
+        return Untrusted(f"The certificate of {where} is signed by nobody who is trusted here.", CHOOSE)
+    return Untrusted(f"The certificate of {where} is not valid.", "Ask its administrator for a valid one.")
+
+
+def _no_tls(error: OSError, where: str) -> KnownError:
+    if wants_ours(error):
+        return asks_for_ours(where)
+    return Unreachable(
+        f"{where} does not speak TLS, or none that is safe.",
+        "Check the port: encrypted DICOM often has one of its own (2762). Or switch encryption off.",
+    )
