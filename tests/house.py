@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import subprocess
+import tokenize
 from functools import cache
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def sources() -> tuple[Path, ...]:
     return files(*(f"{room}/*.py" for room in ROOMS))
 
 
+@cache
 def packages() -> dict[str, str]:
     """Every package of the program with the first line of its docstring."""
     inits = [path for path in sources() if path.name == "__init__.py"]
@@ -45,5 +47,11 @@ def packages() -> dict[str, str]:
 
 def first_line(path: Path) -> str:
     """The first line of a module's docstring, "" if it has none."""
-    docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-    return docstring.split("\n", 1)[0]
+    with tokenize.open(path) as file:  # a whole syntax tree would take long, for its first word
+        for token in tokenize.generate_tokens(file.readline):
+            if token.type == tokenize.STRING:
+                docstring = ast.literal_eval(token.string)
+                return str(docstring).lstrip().split("\n", 1)[0].rstrip()
+            if token.type not in (tokenize.COMMENT, tokenize.NL):
+                break
+    return ""

@@ -26,6 +26,7 @@ PINS = dict(
         r"^([\w.-]+)==(\S+)$", (house.ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE
     )
 )
+Imports = dict[str, list[tuple[str, str]]]
 BESIDE_THE_PROJECT = {"filmjacket", "pip"}  # itself, and the tool that Python brings
 
 
@@ -65,24 +66,32 @@ def test_every_dependency_is_pinned() -> None:
     assert {canonicalize_name(Requirement(line).name) for line in wanted} <= set(PINS)
 
 
-def test_every_foreign_import_is_a_dependency_we_name() -> None:
+@pytest.fixture(scope="module")
+def imports() -> Imports:
+    """By file of the program each module it imports, and the name it takes from it, "" for the module."""
+    found: Imports = {}
+    for path in house.sources():
+        pairs = found.setdefault(house.name_of(path), [])
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                pairs += [(alias.name, "") for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                pairs += [(node.module, alias.name) for alias in node.names]
+    return found
+
+
+def test_every_foreign_import_is_a_dependency_we_name(imports: Imports) -> None:
     """What the program imports itself must not rest on what another package happens to bring along."""
     owners = metadata.packages_distributions()
     named = {canonicalize_name(Requirement(line).name) for line in PROJECT["project"]["dependencies"]}
     named |= {"starlette", "shiboken6", "pydantic", "typing-extensions"}  # FastAPI and PySide6 stand on them
     missing = set()
-    for path in house.sources():
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            names += (
-                [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
-            )
-            for top in (
-                {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - set(house.ROOMS)
-            ):
-                owned = {canonicalize_name(owner) for owner in owners.get(top, [])}
-                missing |= {f"{top} in {house.name_of(path)}"} if not owned & named else set()
-    assert not missing
+    for file, pairs in imports.items():
+        tops = {module.split(".")[0] for module, _ in pairs}
+        for top in tops - set(sys.stdlib_module_names) - set(house.ROOMS):
+            owned = {canonicalize_name(owner) for owner in owners.get(top, [])}
+            missing |= {f"{top} in {file}"} if not owned & named else set()
+    assert imports and not missing
 
 
 def test_the_codecs_of_the_frozen_application_are_those_the_code_asks_for() -> None:
@@ -111,26 +120,16 @@ def test_everything_the_frozen_application_names_exists() -> None:
         assert importlib.util.find_spec(f"PySide6.{name}")
 
 
-def test_only_the_listed_parts_of_qt_are_used() -> None:
-    used = set()
-    for path in house.sources():
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("PySide6."):
-                used.add(node.module.split(".")[1])
-            elif isinstance(node, ast.ImportFrom) and node.module == "PySide6":
-                used |= {alias.name for alias in node.names}
+def test_only_the_listed_parts_of_qt_are_used(imports: Imports) -> None:
+    taken = [pair for pairs in imports.values() for pair in pairs]
+    used = {module.split(".")[1] for module, _ in taken if module.startswith("PySide6.")}
+    used |= {name for module, name in taken if module == "PySide6" and name}
     assert used and used <= set(_parts().QT_MODULES)
 
 
-def test_nothing_that_stays_out_is_used() -> None:
+def test_nothing_that_stays_out_is_used(imports: Imports) -> None:
     excluded = set(_parts().EXCLUDED)
-    imported = set()
-    for path in house.sources():
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Import):
-                imported |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                imported.add(node.module.split(".")[0])
+    imported = {module.split(".")[0] for pairs in imports.values() for module, _ in pairs}
     assert excluded and not excluded & imported
 
 

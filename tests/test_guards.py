@@ -54,16 +54,22 @@ def test_skip_no_files(): pytest.skip("no folder of real files beside the projec
 """
 
 
-def _outcomes(folder: Path, **environment: str) -> tuple[dict[str, set[str]], str]:
-    """Runs the sample tests under the guards: what became of each, and all that was said."""
+Outcomes = tuple[dict[str, set[str]], str]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
+    """The sample tests run as by `make interop`: what became of each, and all that was said."""
+    folder = tmp_path_factory.mktemp("sample")
     (folder / "test_sample.py").write_text(CODE)
     (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    interop: x\n")
     options = ["-q", "-rA", "-p", "tests.guards", "-p", "no:cacheprovider", "--rootdir", str(folder)]
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "FILMJACKET"))}
+    ours = {"FILMJACKET_INTEROP": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, "-c", str(folder / "pytest.ini"), str(folder)],
         cwd=house.ROOT,
-        env=clean | environment,
+        env=clean | ours,
         capture_output=True,
         text=True,
         check=False,
@@ -74,8 +80,8 @@ def _outcomes(folder: Path, **environment: str) -> tuple[dict[str, set[str]], st
     return outcomes, done.stdout
 
 
-def test_what_is_left_behind_or_said_fails_and_what_is_cleaned_up_passes(tmp_path: Path) -> None:
-    outcomes, said = _outcomes(tmp_path)
+def test_what_is_left_behind_or_said_fails_and_what_is_cleaned_up_passes(ran: Outcomes) -> None:
+    outcomes, said = ran
     assert {name for name, seen in outcomes.items() if seen == {"PASSED"}} == {
         name for name in outcomes if name.startswith("test_ok_")
     }, said
@@ -90,8 +96,8 @@ def test_what_is_left_behind_or_said_fails_and_what_is_cleaned_up_passes(tmp_pat
         assert sentence in said
 
 
-def test_a_skip_fails_where_everything_was_installed(tmp_path: Path) -> None:
-    outcomes, said = _outcomes(tmp_path, FILMJACKET_INTEROP="1")
+def test_a_skip_fails_where_everything_was_installed(ran: Outcomes) -> None:
+    outcomes, said = ran
     assert outcomes["test_skip_no_peer"] == {"FAILED"} and "a skip is a failure" in said, said
     assert "FAILED" not in outcomes.get("test_skip_no_files", set())
 

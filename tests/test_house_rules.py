@@ -199,16 +199,12 @@ def test_the_address_check_lets_harmless_lines_pass(line: str) -> None:
 
 
 CHECKING = {"raises", "warns", "fail", "waitUntil", "waitSignal", "wait_until"}  # they fail by themselves
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def _functions() -> list[tuple[str, Function]]:
-    return [
-        (house.name_of(path), node)
-        for path in house.files("tests/*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
+@pytest.fixture(scope="module")
+def trees() -> dict[str, ast.Module]:
+    """The syntax trees of the tests, by the names of their files."""
+    return {house.name_of(path): ast.parse(path.read_text("utf-8")) for path in house.files("tests/*.py")}
 
 
 def _can_fail(function: ast.AST, helpers: set[str]) -> bool:
@@ -217,14 +213,19 @@ def _can_fail(function: ast.AST, helpers: set[str]) -> bool:
         if isinstance(node, ast.Assert):
             return True
         if isinstance(node, ast.Call):
-            name = ast.unparse(node.func).split(".")[-1]
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
             if name.startswith("assert") or name in CHECKING | helpers:
                 return True
     return False
 
 
-def test_every_test_can_fail() -> None:
-    functions = _functions()
+def test_every_test_can_fail(trees: dict[str, ast.Module]) -> None:
+    functions = [
+        (name, node)
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
     helpers = {f.name for _, f in functions if not f.name.startswith("test_") and _can_fail(f, set())}
     tests = [(path, f) for path, f in functions if f.name.startswith("test_")]
     assert len(tests) > 50
@@ -239,13 +240,13 @@ def test_the_search_for_idle_tests_tells_them_apart(code: str, can: bool) -> Non
     assert _can_fail(ast.parse(code), {"check"}) is can
 
 
-def test_no_test_name_is_used_twice_in_a_file() -> None:
+def test_no_test_name_is_used_twice_in_a_file(trees: dict[str, ast.Module]) -> None:
     seen: set[tuple[str, str]] = set()
     twice = []
-    for path in house.files("tests/test_*.py", "tests/**/test_*.py"):
-        for node in ast.parse(path.read_text("utf-8")).body:
+    for name, tree in trees.items():
+        for node in tree.body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-                key = (house.name_of(path), node.name)
+                key = (name, node.name)
                 twice += [key] if key in seen else []
                 seen.add(key)
     assert seen and not twice

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests import house
+from tests.app.archive_process import here
 
 README = (house.ROOT / "README.md").read_text("utf-8")
 CONTRIBUTING = (house.ROOT / "CONTRIBUTING.md").read_text("utf-8")
@@ -57,13 +56,7 @@ def test_every_make_command_in_the_documents_exists() -> None:
 
 @pytest.mark.parametrize("command", sorted(_commands(README)), ids=" ".join)
 def test_every_command_in_the_readme_exists(command: tuple[str, ...]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "app", *command, "--help"],
-        cwd=house.ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = here(*command, "--help")
     assert done.returncode == 0 and "Usage:" in done.stdout, done.stdout + done.stderr
 
 
