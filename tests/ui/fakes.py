@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -56,6 +57,11 @@ def header_of(ds: Dataset) -> Header:
 
 def disc() -> dict[FileRef, bytes]:
     """Three patients; two of them share an ID. File contents by place."""
+    return dict(_disc())
+
+
+@cache
+def _disc() -> dict[FileRef, bytes]:
     studies = (
         (samples.SampleStudy("a1", ANNA, "20240211", "CT Abdomen", "998877"), 12),
         (samples.SampleStudy("a2", ANNA, "20190702", "MR Knee", "445566"), 4),
