@@ -32,6 +32,8 @@ for chatty in ("httpx", "httpcore"):  # the tests' own client names addresses wi
 ROLES = {"admin": "admin", "staff": "staff", "viewer": "viewer", "modality": "modality", "limited": "staff"}
 PASSWORDS = {login: f"secret of {login}" for login in ROLES}
 NAMESPACE = "clinic"
+WAIT_S = 30
+"""A busy machine may take its time; what must be quick says so itself."""
 TOKEN = "0123456789abcdef-desktop"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 """A real one takes a tenth of a second a proof, on purpose; what it costs is another test's business."""
@@ -54,11 +56,17 @@ class Served:
 
     def client(self, login: str = "admin", **options: Any) -> httpx.Client:
         """A client that says who it is with every request."""
-        return httpx.Client(base_url=self.url, auth=(login, PASSWORDS[login]), trust_env=False, **options)
+        said = {
+            "base_url": self.url,
+            "auth": (login, PASSWORDS[login]),
+            "trust_env": False,
+            "timeout": WAIT_S,
+        }
+        return httpx.Client(**(said | options))
 
     def anonymous(self) -> httpx.Client:
         """A client nobody knows."""
-        return httpx.Client(base_url=self.url, trust_env=False)
+        return httpx.Client(base_url=self.url, trust_env=False, timeout=WAIT_S)
 
 
 @contextmanager
