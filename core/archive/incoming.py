@@ -111,8 +111,10 @@ class Incoming:
     def finish(self) -> None:
         """Write all that arrived, flush it to disk and close the file; done already it does nothing.
 
-        Raises OSError.
+        Raises OSError, also if it was given up.
         """
+        if self._given_up:
+            raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
         self.flush()
         if self._file is not None:
             self._files.sync(self._file)

@@ -15,7 +15,7 @@ from core.archive.arrival import Arrival, NotSaid, OtherStudy, read_arrival
 from core.archive.blobs import Blob, LocalBlobs
 from core.archive.catalog import Placed, is_current
 from core.archive.homes import Placing
-from core.archive.incoming import Incoming, fault_of
+from core.archive.incoming import GATHER_BYTES, Incoming, fault_of
 from core.archive.nouns import Outcome, Routing, StoreResult
 from core.archive.together import Together
 from core.audit.log import AuditLog, Event, Note
@@ -152,7 +152,7 @@ class Store:
     def _object(
         self, incoming: Incoming, sending: Sending, future: Future[StoreResult]
     ) -> Callable[[], None]:
-        """Read and place; what is returned flushes it and has it written down, both at the same time."""
+        """Read and place; what is returned flushes it and has it written down, at the same time if small."""
         incoming.seal()
         arrival = read_arrival(incoming.content(), incoming.size)
         sending.said.check(arrival.header)
@@ -177,6 +177,10 @@ class Store:
             future.set_result(result(placed.outcome))
 
         def write() -> None:
+            if incoming.size > GATHER_BYTES:  # its flush takes too long for all who write to wait for
+                self._blobs.settle(incoming, work.blob)
+                self._database.write(work, self._keep_all).add_done_callback(answer)
+                return
             self._database.write(work, self._keep_all, on_disk).add_done_callback(answer)
             try:
                 self._blobs.settle(incoming, work.blob)

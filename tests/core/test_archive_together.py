@@ -10,9 +10,11 @@ import pytest
 
 from core.archive.archive import Archive
 from core.archive.files import FolderSync, LocalFiles
-from core.archive.nouns import Outcome
+from core.archive.incoming import GATHER_BYTES
+from core.archive.nouns import Outcome, Routing
+from core.archive.store import Sending
 from core.errors import StorageFault
-from core.media.samples import SampleStudy
+from core.media.samples import SampleStudy, part10
 from tests.core.archive_help import NS, Failing, files_in, send, store, tiny
 from tests.core.upload_fakes import wait_until
 
@@ -73,6 +75,36 @@ def test_what_fails_alone_is_left_out_of_its_group(
     assert archive.check().ok
     assert [store(archive, tiny(one, instance=9)).outcome for one in (study, other)] == [Outcome.STORED] * 2
     assert archive.check().ok
+
+
+def test_a_large_object_that_is_flushed_slowly_holds_nobody_up(archive: Archive, files: Failing) -> None:
+    gate, begun = threading.Event(), threading.Event()
+
+    def slow() -> OSError:
+        begun.set()
+        gate.wait(10)
+        return OSError(5, "made up")
+
+    files.fail, files.error = "sync", slow
+    large = send(archive, tiny(SampleStudy("large"), EncapsulatedDocument=bytes(GATHER_BYTES)))
+    assert begun.wait(10)
+    files.fail = ""
+    assert store(archive, tiny(SampleStudy("small"))).outcome is Outcome.STORED
+    assert not large.done()
+    gate.set()
+    assert isinstance(large.exception(10), StorageFault)
+    assert archive.check().ok
+
+
+def test_what_comes_when_the_archive_closes_leaves_nothing(tmp_path: Path, study: SampleStudy) -> None:
+    archive = Archive.open(tmp_path / "closing")
+    with archive.incoming(NS) as incoming:
+        incoming.write(part10(tiny(study)))
+        archive.db.close()
+        future = archive.receive(incoming, Sending("peer", "dimse", Routing()), here=True)
+    assert isinstance(future.exception(10), StorageFault)
+    archive.close()
+    assert files_in(tmp_path / "closing") == []
 
 
 def test_a_disk_that_fails_folders_keeps_none(
