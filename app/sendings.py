@@ -209,7 +209,7 @@ class Uploads:
             found = self._found(where)
         except NotFound:  # it was renamed or removed since: its address is in the ledger
             found = self._found(job.destination)
-        return connect(found, job.namespace, self._archive.means)
+        return connect(found, job.namespace, self._archive.means, job.patient_id)
 
     def forget(self, job: UploadJob) -> None:
         """Take it off the ledger; what was sent stays."""

@@ -32,6 +32,7 @@ from core.upload.target import TargetKind, check_namespace
 
 DONE, IN_PART = 0, 1
 DEFAULT_NAMESPACE = "default"
+WITHOUT_NAMESPACES = (TargetKind.STOW, TargetKind.EXAMS)
 MOST_FAILURES_SHOWN = 20
 MEGABYTE = 1_000_000
 
@@ -74,8 +75,8 @@ def run(
     folder = places.prepare(places.data_folder(data))
     with Ledger(folder / "client.db") as ledger:
         found = find(to, Destinations(ledger.database), os.environ)
-        if found.target.kind is TargetKind.STOW and namespace != DEFAULT_NAMESPACE:
-            raise Usage("A DICOMweb archive has no namespaces.", "Leave out --namespace.")
+        if found.target.kind in WITHOUT_NAMESPACES and namespace != DEFAULT_NAMESPACE:
+            raise Usage("This destination has no namespaces.", "Leave out --namespace.")
         scan = _scan(wish)
         job = _job(wish, ledger, found, scan)
         if job is None:
@@ -155,7 +156,7 @@ def _send(job: UploadJob, found: Found, data: Path, scan: Scan) -> UploadReceipt
 
     with _local_archive(data) as local_archive:
         means = Means(local_archive, encapsulate, Recoder(), load(data).serve.ae_title)
-        destination = connect(found, job.namespace, means)
+        destination = connect(found, job.namespace, means, job.patient_id)
         return _watched(run_job(job, destination, opener=scan.open), text)
 
 

@@ -1,4 +1,4 @@
-"""A multipart/related body (RFC 2387) of files and streams, read while it is sent."""
+"""A multipart body (RFC 2387, or a form) of files and streams, read while it is sent."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Part:
     content_type: str
     content: Content
     location: str = ""
+    disposition: str = ""
 
 
 class RelatedBody:
@@ -43,6 +44,8 @@ class RelatedBody:
             lines = ["", f"--{self._boundary}", f"Content-Type: {part.content_type}"]
             if part.location:
                 lines.append(f"Content-Location: {part.location}")
+            if part.disposition:
+                lines.append(f"Content-Disposition: {part.disposition}")
             head = "\r\n".join([*lines, "", ""]).encode("ascii")
             self._segments += [(head, len(head)), (part.content, _size(part.content))]
         end = f"\r\n--{self._boundary}--\r\n".encode("ascii")
@@ -54,6 +57,11 @@ class RelatedBody:
     def content_type(self, inner: str) -> str:
         """The header that belongs to the body, of parts that are *inner* in the main."""
         return f'multipart/related; type="{inner}"; boundary={self._boundary}'
+
+    @property
+    def form_type(self) -> str:
+        """The same of a form (RFC 7578), each part of which has a disposition."""
+        return f"multipart/form-data; boundary={self._boundary}"
 
     def read(self, size: int, /) -> bytes:
         """At most *size* bytes more, b"" at the end. Raises SourceFault."""

@@ -11,8 +11,10 @@ from core.net.dimse.node import parse_node
 from core.net.dimse.sending import Recode
 from core.upload.destination import Destination
 from core.upload.dimse import DimseDestination
+from core.upload.documents import Encapsulate
+from core.upload.exams import ExamsDestination, Whose
 from core.upload.saved import NO_KEYRING, Destinations
-from core.upload.stow import Encapsulate, StowDestination
+from core.upload.stow import StowDestination
 from core.upload.target import Target, TargetKind, WrongDestination, is_spec, parse
 from core.upload.v3 import V3Destination
 
@@ -79,14 +81,16 @@ class Means:
     ae_title: str = "FILMJACKET"
 
 
-def connect(found: Found, namespace: str, means: Means) -> Destination:
-    """An open destination; whoever asked closes it. Raises KnownError."""
+def connect(found: Found, namespace: str, means: Means, whose: Whose = lambda _study_uid: "") -> Destination:
+    """An open destination; whoever asked closes it. *whose* tells of a study. Raises KnownError."""
     url, access = found.target.address, found.access
     if found.target.kind is TargetKind.DIMSE:
         peer = parse_node(url).peer(means.ae_title)
         return DimseDestination(peer, means.encapsulate, means.recode, name=found.label)
     if found.target.kind is TargetKind.STOW:
         return StowDestination(url, access, means.encapsulate, name=found.label)
+    if found.target.kind is TargetKind.EXAMS:
+        return ExamsDestination(url, access, means.encapsulate, whose=whose, name=found.label)
     if found.target.kind is TargetKind.ARCHIVE:
         url, access = means.local_archive()
     return V3Destination(url, access, namespace, name=found.label)

@@ -6,7 +6,6 @@ nor C-FIND is believed what it answers to each C-STORE. A document is attached a
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -18,7 +17,7 @@ from core.dicom.json_model import Model, element_of
 from core.dicom.ports import Outcome, Sent
 from core.dicom.refs import Header
 from core.dicom.stored_object import read_object
-from core.errors import KnownError, StorageFault, Unsupported
+from core.errors import KnownError, Unsupported
 from core.net.dimse import asking
 from core.net.dimse.association import Association
 from core.net.dimse.lines import MOST_OPEN
@@ -27,7 +26,7 @@ from core.net.dimse.sending import Recode, Sender
 from core.net.dimse.store_scu import PLAIN, SUCCESS, is_warning
 from core.net.store_answer import DUPLICATE, NotStored
 from core.upload.destination import Images
-from core.upload.stow import Encapsulate
+from core.upload.documents import Encapsulate, document
 
 ANY_STORAGE = "1.2.840.10008.5.1.4.1.1.7"
 """Secondary Capture: proposed beside the services, so that a peer with storage alone takes something."""
@@ -137,20 +136,11 @@ class DimseDestination:
 
     def attach(self, study_uid: str, path: Path, name: str, content_type: str) -> str:
         """Attach a PDF to the study, for the patient it has there; returns its SOP Instance UID."""
-        study = self._study(study_uid)
-        try:
-            with tempfile.TemporaryFile() as file:
-                sop_uid = self._encapsulate(study, path, name, file)
-                size = file.tell()
-                file.seek(0)
-                header = read_object(file, size).header
-                file.seek(0)
-                self.send(header, file, size)
-        except OSError as error:
-            raise StorageFault(
-                "A document to attach could not be written to this disk.", "Free space on the disk."
-            ) from error
-        return sop_uid
+        with document(self._encapsulate, self._study(study_uid), path, name) as made:
+            header = read_object(made.file, made.size).header
+            made.file.seek(0)
+            self.send(header, made.file, made.size)
+        return made.sop_uid
 
     def reachable(self) -> None:
         """Come back if it takes associations. Raises Unreachable."""

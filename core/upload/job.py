@@ -59,6 +59,13 @@ class UploadJob:
             found = connection.execute(asked.order_by(studies.c.position, studies.c.study_uid))
             return [study_summary(row) for row in found]
 
+    def patient_id(self, study_uid: str) -> str:
+        """Whose the study is, "" if it has no ID or is none of the job."""
+        asked = select(studies.c.patient_id).where(studies.c.job_id == self.id)
+        with self._db.read() as connection:
+            found = connection.execute(asked.where(studies.c.study_uid == study_uid)).scalar_one_or_none()
+        return str(found or "")
+
     def size(self) -> tuple[int, int]:
         """Number of instances and of their bytes."""
         asked = select(func.count(), func.coalesce(func.sum(instances.c.size), 0))

@@ -6,9 +6,8 @@ document is attached as an Encapsulated PDF of the study, and its SOP Instance U
 
 from __future__ import annotations
 
-import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
@@ -17,22 +16,20 @@ from core.dicom.json_model import Model
 from core.dicom.model_values import text
 from core.dicom.ports import Outcome, Sent
 from core.dicom.refs import Header
-from core.errors import KnownError, NotFound, SourceFault, StorageFault, TookTooLong, TooLarge
+from core.errors import KnownError, NotFound, SourceFault, TookTooLong, TooLarge
 from core.net.credentials import Access
 from core.net.dicomweb_client import DICOM, STUDIES, DicomWebClient, held
 from core.net.http import Params, Timeouts
 from core.net.related import Measured, Part, RelatedBody
 from core.net.store_answer import DUPLICATE, StoreAnswer
 from core.upload.destination import Images
+from core.upload.documents import Encapsulate, document
 
 SMALL_BYTES = 1 << 20
 MOST_BYTES, LEAST_BYTES = 8 << 20, 64 << 10
 """Of a request that brings several images: as much is tried at first, less is not asked for."""
 STUDY_UID = "0020000D"
 PATIENT_FIELDS = "00080050,00081030,00100010,00100020,00100021,00100030,00100040,00200010,00080090"
-
-Encapsulate = Callable[[Model, Path, str, BinaryIO], str]
-"""Writes the document at a path, titled, as an object of a study; its SOP Instance UID. Raises KnownError."""
 
 
 class StowDestination:
@@ -108,21 +105,12 @@ class StowDestination:
 
     def attach(self, study_uid: str, path: Path, name: str, content_type: str) -> str:
         """Attach a PDF to the study, for the patient the archive has there; returns its SOP Instance UID."""
-        study = self._study(study_uid)
-        try:
-            with tempfile.TemporaryFile() as file:
-                sop_uid = self._encapsulate(study, path, name, file)
-                size = file.tell()
-                file.seek(0)
-                answer = self._store([Part(DICOM, Measured(file, size))])
-        except OSError as error:
-            raise StorageFault(
-                "A document to attach could not be written to this disk.", "Free space on the disk."
-            ) from error
-        sent = self._outcome(study_uid, sop_uid, answer)
+        with document(self._encapsulate, self._study(study_uid), path, name) as made:
+            answer = self._store([Part(DICOM, Measured(made.file, made.size))])
+        sent = self._outcome(study_uid, made.sop_uid, answer)
         if isinstance(sent, KnownError):
             raise sent
-        return sop_uid
+        return made.sop_uid
 
     def reachable(self) -> None:
         """Come back if anything answers there. Raises Unreachable."""

@@ -25,8 +25,8 @@ class TargetKind(StrEnum):
     ARCHIVE = "archive"
 
 
+FORMS = "v3:http://HOST:PORT, stow:http://HOST:PORT/dicom-web, dimse:AET@HOST:PORT, exams:http://HOST:PORT"
 NOT_YET: dict[TargetKind, str] = {
-    TargetKind.EXAMS: "The DICOM Service (exams:)",
     TargetKind.SHARE: "Share links (share:)",
 }
 
@@ -69,13 +69,12 @@ def parse(text: str) -> Target:
     if not colon or kind is TargetKind.ARCHIVE:
         raise WrongDestination(
             f"{text!r} is no destination.",
-            "Write v3:http://HOST:PORT, stow:http://HOST:PORT/dicom-web, dimse:AET@HOST:PORT, archive, "
-            "or a saved name.",
+            f"Write {FORMS} or archive, or a saved name.",
         )
     if kind in NOT_YET:
         raise WrongDestination(
             f"{NOT_YET[kind]} cannot be uploaded to in this version.",
-            "Use v3:http://HOST:PORT, stow:http://HOST:PORT/dicom-web, dimse:AET@HOST:PORT or archive.",
+            f"Use {FORMS} or archive.",
         )
     try:
         if kind is TargetKind.DIMSE:

@@ -129,7 +129,7 @@ def test_saved_destinations(ledger: Ledger, archive: LocalArchive, scan: Scan) -
     with pytest.raises(KnownError):
         saved.test(DestinationText("Hospital", f"v3:{url}", "nobody"), "wrong password")
     with pytest.raises(BadInput):
-        saved.save(DestinationText("Other", "exams:http://localhost:1"), None)
+        saved.save(DestinationText("Other", "share:http://localhost:1/share/x"), None)
     job = Uploads(ledger, archive).begin(order(scan, "Hospital"))
     assert job.where == "Hospital"
     with pytest.raises(KnownError):  # it has no login there

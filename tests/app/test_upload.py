@@ -150,7 +150,7 @@ def test_wrong_usage_names_the_problem(disc: Path, pdf: Path, tmp_path: Path) ->
         with pytest.raises(BadInput, match=words) as caught:
             upload.run([disc], to=to, data=data, **arguments)
         assert exit_code(caught.value) == 2
-    for form in ("exams:http://h", "share:https://h/share/x"):
+    for form in ("share:https://h/share/x",):
         with pytest.raises(BadInput, match="in this version") as caught:
             upload.run([disc], to=form, data=data)
         assert exit_code(caught.value) == 2
@@ -185,7 +185,7 @@ def test_the_archive_in_the_data_folder(disc: Path, tmp_path: Path) -> None:
 
 
 def test_exit_codes_of_the_program(disc: Path, tmp_path: Path) -> None:
-    wrong = filmjacket("upload", disc, "--to", "exams:http://h", "--data", tmp_path / "d")
+    wrong = filmjacket("upload", disc, "--to", "share:http://h/share/x", "--data", tmp_path / "d")
     assert wrong.returncode == 2 and "in this version" in wrong.stderr and not wrong.stdout
     assert "Traceback" not in wrong.stderr
     gone = here("upload", disc / "not there", "--to", "archive", "--data", tmp_path / "d", "--json")

@@ -74,6 +74,7 @@ def saved(tmp_path: Path) -> Iterator[Destinations]:
         ("v3:http://host:8500", Target(TargetKind.V3, "http://host:8500")),
         (" V3:https://host/ ", Target(TargetKind.V3, "https://host:443")),
         ("stow:http://host/dicom-web/", Target(TargetKind.STOW, "http://host:80/dicom-web")),
+        ("exams:http://host:8500", Target(TargetKind.EXAMS, "http://host:8500")),
         ("archive", Target(TargetKind.ARCHIVE)),
     ],
 )
@@ -83,7 +84,7 @@ def test_forms_that_work(text: str, target: Target) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["exams:http://h", "share:https://h/share/x"],
+    ["share:https://h/share/x"],
 )
 def test_forms_of_a_later_version_say_so(text: str) -> None:
     with pytest.raises(WrongDestination, match="in this version") as caught:

@@ -32,6 +32,7 @@ EXAMPLES = {
     "v3:": "https://archive.example:8500",
     "stow:": "https://archive.example/dicom-web",
     "dimse:": "ARCHIVE@192.0.2.1:104",
+    "exams:": "https://service.example",
 }
 OPTIONS = "?"
 """What stands between a node and how it is encrypted."""
@@ -58,6 +59,7 @@ class DestinationDialog(QDialog):
         self.kind.addItem(self.tr("Filmjacket, or another V3 archive"), "v3:")
         self.kind.addItem(self.tr("DICOMweb archive"), "stow:")
         self.kind.addItem(self.tr("DICOM node (AE title, C-STORE)"), "dimse:")
+        self.kind.addItem(self.tr("DICOM Service (exams)"), "exams:")
         self.kind.setCurrentIndex(max(0, self.kind.findData(kind)))
         self.address = QLineEdit(address, self)
         self.login = QLineEdit(old.login if old else "", self)
