@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from core.archive.blobs import Blobs
+from core.archive.level_rows import Row
 from core.archive.models import Models
 from core.archive.schema import series_cache
 from core.dicom.elements import tag_text
@@ -43,14 +44,14 @@ class Headers:
         self._models = Models()
         self._texts: tuple[int, Mapping[str, str]] = (0, {})
 
-    def values(self, row: Row[Any], path: tuple[int, ...]) -> Sequence[str]:
+    def values(self, row: Row, path: tuple[int, ...]) -> Sequence[str]:
         """Values of the attribute, as text."""
         if len(path) == 1 and plain(path[0]):
             value = self.texts(row).get(tag_text(path[0]), "")
             return [value] if value else []
         return values_in(self.model(row), path)
 
-    def texts(self, row: Row[Any], *, settled: bool = True) -> Mapping[str, str]:
+    def texts(self, row: Row, *, settled: bool = True) -> Mapping[str, str]:
         """Plain elements as "(gggg,eeee)" -> text; with *settled* those of the whole series are loaded."""
         if settled:
             if self._series[0] != row.i_series_id:
@@ -62,7 +63,7 @@ class Headers:
             self._texts = row.i_id, self._read(row)
         return self._texts[1]
 
-    def model(self, row: Row[Any]) -> Model:
+    def model(self, row: Row) -> Model:
         """Every element up to the pixel data."""
         if self._object[0] != row.i_id:
             kept = self._models.of(self._connection, row.i_series_id, row.i_sop_uid, row.i_version)
@@ -70,7 +71,7 @@ class Headers:
             self._object = row.i_id, model
         return self._object[1]
 
-    def _read_model(self, row: Row[Any]) -> Model:
+    def _read_model(self, row: Row) -> Model:
         try:
             return metadata(Path(self._blobs.path(row.i_blob)))
         except KnownError as error:
@@ -85,7 +86,7 @@ class Headers:
         described = msgspec.json.decode(gzip.decompress(packed))
         return {(each["sop_uid"], each["version"]): each["attributes"] for each in described}
 
-    def _read(self, row: Row[Any]) -> Mapping[str, str]:
+    def _read(self, row: Row) -> Mapping[str, str]:
         try:
             return read_object(Path(self._blobs.path(row.i_blob)), row.i_bytes).attributes
         except (KnownError, OSError) as error:

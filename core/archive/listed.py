@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, literal, select
 
-from core.archive.matching_keys import Path, Test
-from core.archive.query import AVAILABILITY, COLUMNS, MODALITIES, Level, Query, Search
+from core.archive.level_rows import COLUMNS, Level
+from core.archive.matching_keys import Path, accepting
+from core.archive.query import AVAILABILITY, MODALITIES, Query, Search
 from core.archive.schema import instances, series, studies
 
 SERIES_IMAGES = 0x00201209
@@ -48,7 +49,7 @@ def listed(connection: Connection, search: Search, query: Query, tags: Collectio
     cursor: Any = connection.execute(statement).cursor  # the driver's own gives plain tuples
     rows = _unpacked(cursor, _packed(tags))
     for test in tests:
-        rows = filter(_accepting(test, places), rows)
+        rows = filter(accepting(test, places), rows)
     return Listed(tuple(tags), islice(rows, query.offset, query.offset + query.limit), cursor.close)
 
 
@@ -80,22 +81,3 @@ def _unpacked(rows: Iterator[Row], at: int | None) -> Iterator[Row]:
 @lru_cache(maxsize=VALUES_KEPT)
 def _joined(array: str) -> str:
     return "\\".join(sorted(set(filter(None, json.loads(array)))))
-
-
-def _accepting(test: Test, places: dict[Path, int]) -> Callable[[Row], bool]:
-    """Whether a row matches; the same values come again and again, and are looked at once."""
-    at = [places[path] for path in test.paths]
-
-    @lru_cache(maxsize=VALUES_KEPT)
-    def accepted(*values: Any) -> bool:
-        found = {path: _texts(value) for path, value in zip(test.paths, values, strict=True)}
-        return test.matches(lambda path: found[path])
-
-    if len(at) == 1:
-        only = at[0]
-        return lambda row: accepted(row[only])
-    return lambda row: accepted(*[row[each] for each in at])
-
-
-def _texts(value: Any) -> Sequence[str]:
-    return [] if value is None or value == "" else [str(value)]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
+from typing import Any
 
 from pydicom.datadict import tag_for_keyword
 
@@ -25,6 +27,7 @@ ONE_VALUE_VRS = frozenset({"LT", "ST", "UT", "UR"})
 NUMBER_VRS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"})
 RANGE_VRS = frozenset({"DA", "TM", "DT"})
 NO_KEY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN"})
+VALUES_KEPT = 4096
 LONGEST, LONGEST_NAME = 1024, 200
 """Characters of a value; lists of UIDs may be longer."""
 MOMENTS = {
@@ -95,6 +98,25 @@ class Moments:
 
 
 Test = Key | Moments
+
+
+def accepting(test: Test, places: Mapping[Path, int]) -> Callable[[Sequence[Any]], bool]:
+    """Whether a row, with the attributes at *places*, matches; values that come again are looked at once."""
+    at = [places[path] for path in test.paths]
+
+    @lru_cache(maxsize=VALUES_KEPT)
+    def accepted(*values: Any) -> bool:
+        found = {path: _texts(value) for path, value in zip(test.paths, values, strict=True)}
+        return test.matches(lambda path: found[path])
+
+    if len(at) == 1:
+        only = at[0]
+        return lambda row: accepted(row[only])
+    return lambda row: accepted(*[row[each] for each in at])
+
+
+def _texts(value: Any) -> Sequence[str]:
+    return [] if value is None or value == "" else [str(value)]
 
 
 def path_of(name: str) -> Path | None:

@@ -1,13 +1,30 @@
-"""Conditions of the catalog that every match of a key fulfils: ranges instead of LIKE, never too narrow."""
+"""Conditions of the catalog that every match of a key fulfils: ranges instead of LIKE, never too narrow.
+
+A condition is made only where its statement is not known yet: making one costs more than asking it.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, and_, bindparam, func, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+)
 
 from core.archive import arrival
 from core.archive.matching_keys import Key, day_range
@@ -46,45 +63,93 @@ _SERIES = _counted(
 )
 
 
-def narrowed(connection: Connection, key: Key, column: Column[Any]) -> ColumnElement[bool] | None:
+Parts = Sequence[ColumnElement[Any]]
+"""A parameter for each value of a condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """A condition on *values*, which *made* makes of their parameters.
+
+    Two of the same *shape* differ in their values only; of shape None there is no other.
+    """
+
+    shape: Hashable
+    values: tuple[str | int, ...]
+    made: Callable[[Parts], ColumnElement[bool]]
+
+    def condition(self) -> ColumnElement[bool]:
+        """With the values in it."""
+        return self.made([literal(value) for value in self.values])
+
+
+def narrowed(connection: Connection, key: Key, column: Column[Any]) -> Narrowing | None:
     """The condition for *key*, or None where no index helps."""
     if key.empty:
         return None
     if key.vr == "UI":
-        return column.in_([each for each in key.wanted if each])
+        return _in(column, [each for each in key.wanted if each])
     if column is studies.c.study_date:
         first, last = day_range(key)
-        return and_(column >= first, column <= last if last else column >= first)
+        if not last:
+            return Narrowing("since", (first,), lambda at: column >= at[0])
+        return Narrowing("between", (first, last), lambda at: and_(column >= at[0], column <= at[1]))
     if column in NUMBERS:
-        return column.in_([int(float(each)) for each in key.wanted if abs(float(each)) < 1 << 31])
+        return _in(column, [int(float(each)) for each in key.wanted if abs(float(each)) < 1 << 31])
     if column is studies.c.patient_name:
         return _any([_name(connection, each, key.fuzzy) for each in key.wanted if each])
     if column in FOLDED:
         return _any([_begins(FOLDED[column], each) for each in key.wanted if each])
     if column in AS_THEY_ARE and not any("*" in each or "?" in each for each in key.wanted):
-        return column.in_(key.wanted)
+        return _in(column, key.wanted)
     return None
 
 
-def _any(conditions: list[ColumnElement[bool] | None]) -> ColumnElement[bool] | None:
+def _in(column: Column[Any], values: Sequence[str | int]) -> Narrowing:
+    shape = ("in", column.table.name, column.name, len(values))
+    return Narrowing(shape, tuple(values), lambda at: column.in_(at) if at else false())
+
+
+def _any(conditions: list[Narrowing | None]) -> Narrowing | None:
     known = [condition for condition in conditions if condition is not None]
-    return or_(*known) if known and len(known) == len(conditions) else None
+    return _joined(or_, known) if known and len(known) == len(conditions) else None
 
 
-def _begins(column: Column[str], wanted: str) -> ColumnElement[bool] | None:
+def _all(conditions: list[Narrowing]) -> Narrowing | None:
+    return _joined(and_, conditions) if conditions else None
+
+
+def _joined(how: Callable[..., ColumnElement[bool]], several: Sequence[Narrowing]) -> Narrowing:
+    if len(several) == 1:
+        return several[0]
+    shapes = tuple(each.shape for each in several)
+
+    def made(at: Parts) -> ColumnElement[bool]:
+        ends = list(accumulate(len(each.values) for each in several))
+        starts = [0, *ends[:-1]]
+        return how(*(each.made(at[a:b]) for each, a, b in zip(several, starts, ends, strict=True)))
+
+    shape = None if None in shapes else (how.__name__, shapes)
+    return Narrowing(shape, tuple(value for each in several for value in each.values), made)
+
+
+def _begins(column: Column[str], wanted: str) -> Narrowing | None:
     """The value without case begins as it is wanted, and has the longest piece of the rest in it."""
     start = re.split(r"[*?]", wanted, maxsplit=1)[0]
     if start == wanted:
-        return column == arrival.key_of(wanted)
+        return _in(column, [arrival.key_of(wanted)])
     found = []
     if prefix := arrival.key_of(start):
-        found.append(and_(column >= prefix, column < prefix + LAST_CHARACTER))
+        ends = (prefix, prefix + LAST_CHARACTER)
+        found.append(
+            Narrowing(("begins", column.name), ends, lambda at: and_(column >= at[0], column < at[1]))
+        )
     if longest := max(re.split(r"[*?\s]", wanted[len(start) :].casefold()), key=len):
-        found.append(func.instr(column, longest) > 0)
-    return and_(*found) if found else None
+        found.append(Narrowing(("has", column.name), (longest,), lambda at: func.instr(column, at[0]) > 0))
+    return _all(found)
 
 
-def _name(connection: Connection, wanted: str, fuzzy: bool) -> ColumnElement[bool] | None:
+def _name(connection: Connection, wanted: str, fuzzy: bool) -> Narrowing | None:
     """Studies filed under the words that every such name has."""
     if "=" in wanted:
         return None
@@ -98,35 +163,59 @@ def _name(connection: Connection, wanted: str, fuzzy: bool) -> ColumnElement[boo
     ranges = [(word, word) for word in complete] + ([(last, last + LAST_CHARACTER)] if last else [])
     found = [_filed(connection, first, after) for first, after in ranges]
     if inside and not last:
-        longest = func.instr(words.c.word, max(inside, key=len)) > 0
-        found.append(studies.c.id.in_(select(words.c.study_id).where(longest, words.c.kind == "name")))
-    return and_(*found) if found else None
+        found.append(Narrowing("inside", (max(inside, key=len),), _with_word))
+    return _all(found)
 
 
-def _filed(connection: Connection, first: str, last: str) -> ColumnElement[bool]:
+def _with_word(at: Parts) -> ColumnElement[bool]:
+    """Studies with a word of a name that has the text in it."""
+    longest = func.instr(words.c.word, at[0]) > 0
+    return studies.c.id.in_(select(words.c.study_id).where(longest, words.c.kind == "name"))
+
+
+def _filed(connection: Connection, first: str, last: str) -> Narrowing:
     """Studies with a word of a name between the two."""
+    if _many(_WORDS, connection, {"first": first, "last": last}):
+        return Narrowing("filed of many", (first, last), _own_word)
+    return Narrowing("filed", (first, last), _word_between)
+
+
+def _word_between(at: Parts) -> ColumnElement[bool]:
     word, mine = words.c.word, words.c.kind == "name"
-    if not _many(_WORDS, connection, {"first": first, "last": last}):
-        return studies.c.id.in_(select(words.c.study_id).where(word >= first, word <= last, mine))
-    own = unindexed(word)
-    return (
-        select(words.c.study_id).where(words.c.study_id == studies.c.id, own >= first, own <= last, mine)
-    ).exists()
+    return studies.c.id.in_(select(words.c.study_id).where(word >= at[0], word <= at[1], mine))
 
 
-def of_modality(connection: Connection, modalities: Sequence[str]) -> ColumnElement[bool]:
+def _own_word(at: Parts) -> ColumnElement[bool]:
+    own, mine = unindexed(words.c.word), words.c.kind == "name"
+    there = select(words.c.study_id).where(words.c.study_id == studies.c.id, own >= at[0], own <= at[1], mine)
+    return there.exists()
+
+
+def of_modality(connection: Connection, modalities: Sequence[str]) -> Narrowing:
     """Studies with a series of one of *modalities*."""
-    condition = series.c.modality.in_(modalities)
-    if not _many(_SERIES, connection, {"modalities": json.dumps(list(modalities))}):
-        return studies.c.id.in_(select(series.c.study_id).where(condition))
-    return select(series.c.id).where(series.c.study_id == studies.c.id, condition).exists()
+    one = _in(series.c.modality, modalities)
+    if _many(_SERIES, connection, {"modalities": json.dumps(list(modalities))}):
+        own = series.c.study_id == studies.c.id
+        return Narrowing(
+            ("own", one.shape), one.values, lambda at: select(series.c.id).where(own, one.made(at)).exists()
+        )
+    return lifted(one, series.c.study_id)
+
+
+def lifted(one: Narrowing, study_id: Column[int]) -> Narrowing:
+    """Studies that *one*, a condition on rows with *study_id*, is said of."""
+    return Narrowing(
+        ("of", one.shape),
+        one.values,
+        lambda at: studies.c.id.in_(select(study_id).where(one.made(at))),
+    )
 
 
 def _many(counted: Prepared, connection: Connection, values: Mapping[str, str]) -> bool:
     return bool(counted(connection, {**values, "many": MANY}).fetchone()[0] == MANY)
 
 
-def _nearly(connection: Connection, wanted: str) -> ColumnElement[bool] | None:
+def _nearly(connection: Connection, wanted: str) -> Narrowing | None:
     known = connection.execute(select(words.c.word).where(words.c.kind == "name").distinct()).scalars().all()
     found = []
     for word in folded(wanted).split():
@@ -135,4 +224,4 @@ def _nearly(connection: Connection, wanted: str) -> ColumnElement[bool] | None:
             continue
         query = select(words.c.study_id).where(words.c.kind == "name", words.c.word.in_(fit))
         found.append(studies.c.id.in_(query))
-    return and_(*found) if found else None
+    return Narrowing(None, (), lambda _: and_(*found)) if found else None

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from core.archive.blobs import Blobs
 from core.archive.headers import plain
+from core.archive.level_rows import COLUMNS, TABLES, Level, Row
 from core.archive.listed import SERIES_IMAGES, Listed, listed
 from core.archive.nouns import StoredImage
-from core.archive.query import AVAILABILITY, COLUMNS, MODALITY, OF_ALL_IMAGES, TABLES, Level, Query, Search
+from core.archive.query import AVAILABILITY, MODALITY, OF_ALL_IMAGES, Query, Search, Statements
 from core.archive.schema import instances, phi_sets, series
 from core.archive.views import laid
 from core.db.database import Database
@@ -86,7 +87,7 @@ class Answers:
     more: bool = False
 
 
-Make = Callable[[Row[Any]], Model | None]
+Make = Callable[[Row], Model | None]
 """Makes an element of a row, None for none."""
 
 
@@ -96,30 +97,31 @@ class Searcher:
     def __init__(self, database: Database, blobs: Blobs) -> None:
         self._database = database
         self._blobs = blobs
+        self._statements = Statements()
 
     def answers(self, query: Query, fields: Fields) -> Answers:
         """One page. Raises BadInput for an order that cannot be had, StorageFault."""
         with self._database.read() as connection:
-            search = Search(connection, self._blobs, query)
+            search = Search(connection, self._blobs, query, self._statements)
             rows, more = search.page()
             models = _Writer(connection, search, query, fields).models(rows)
-            uids = [_uids(row, query.level) for row in rows]
+            uids = _uids(rows, query.level)
             return Answers(list(zip(uids, models, strict=True)), more)
 
     def each(self, query: Query, fields: Fields) -> Iterator[tuple[tuple[str, ...], Model]]:
         """The same, one by one, of a snapshot that is held until the last. Raises as `answers`."""
         with self._database.read() as connection:
-            search = Search(connection, self._blobs, query)
+            search = Search(connection, self._blobs, query, self._statements)
             rows = search.page()[0]
-            for row, model in zip(rows, _Writer(connection, search, query, fields).models(rows), strict=True):
-                yield _uids(row, query.level), model
+            models = _Writer(connection, search, query, fields).models(rows)
+            yield from zip(_uids(rows, query.level), models, strict=True)
 
     @contextmanager
     def listed(self, query: Query, tags: Collection[int]) -> Iterator[Listed | None]:
         """All answers as rows of the catalog, of a snapshot held meanwhile; None where *tags*, or keys, want
         more than the catalog knows. Raises as `answers`."""
         with self._database.read() as connection:
-            found = listed(connection, Search(connection, self._blobs, query), query, tags)
+            found = listed(connection, Search(connection, self._blobs, query, self._statements), query, tags)
             try:
                 yield found
             finally:
@@ -129,9 +131,11 @@ class Searcher:
     def images(self, query: Query) -> list[StoredImage]:
         """The images that match, a query of images, as they can be read. Raises as `answers`."""
         with self._database.read() as connection:
-            return [self._image(row) for row in Search(connection, self._blobs, query).page()[0]]
+            return [
+                self._image(row) for row in Search(connection, self._blobs, query, self._statements).page()[0]
+            ]
 
-    def _image(self, row: Row[Any]) -> StoredImage:
+    def _image(self, row: Row) -> StoredImage:
         return StoredImage(
             row.s_namespace,
             row.s_study_uid,
@@ -151,7 +155,7 @@ class Searcher:
     def count(self, query: Query) -> int:
         """How many there are. Raises BadInput, StorageFault."""
         with self._database.read() as connection:
-            return Search(connection, self._blobs, query).count()
+            return Search(connection, self._blobs, query, self._statements).count()
 
 
 class _Writer:
@@ -163,7 +167,7 @@ class _Writer:
         self._query = query
         self._fields = fields
         self._levels = [level for level in Level if level is query.level or self._shows(level)]
-        self._studies: dict[int, tuple[list[str], Mapping[str, str]]] = {}
+        self._studies: dict[int, tuple[Model | None, Mapping[str, str]]] = {}
         self._images: dict[int, int] = {}
         self._plan: list[tuple[str, Make]] = []
         self._known = set(COMMON_OF_SERIES if Level.SERIES in self._levels else ())
@@ -181,13 +185,13 @@ class _Writer:
             return False
         return not (query.study_uid if level is Level.STUDY else query.series_uid)
 
-    def models(self, rows: Sequence[Row[Any]]) -> Iterator[Model]:
+    def models(self, rows: Sequence[Row]) -> Iterator[Model]:
         """The answer for each row, in tag order."""
         if not rows:
             return
         if Level.STUDY in self._levels and self._fields.wants(0x00080061, *COMMON_OF_STUDY):
             self._load_studies({row.s_id for row in rows})
-        elements = self._elements(list(rows[0]._fields))
+        elements = sorted(self._elements(list(rows[0]._fields)), key=lambda each: each[0])
         self._plan = [(f"{tag:08X}", make) for tag, make in elements if self._fields.wants(tag)]
         planned = {name for name, _ in self._plan}
         self._wanted = {
@@ -196,13 +200,15 @@ class _Writer:
         self._texts = [(tag, tag_text(tag), f"{tag:08X}") for tag in self._wanted | self._known]
         yield from map(self._model, rows)
 
-    def _model(self, row: Row[Any]) -> Model:
+    def _model(self, row: Row) -> Model:
         found = {name: element for name, make in self._plan if (element := make(row)) is not None}
+        planned = len(found)
         self._of_image(row, found)
-        self._lay(row, found)
-        return dict(sorted(found.items()))
+        if self._search.laid.any:
+            self._lay(row, found)
+        return found if len(found) == planned else dict(sorted(found.items()))
 
-    def _lay(self, row: Row[Any], found: Model) -> None:
+    def _lay(self, row: Row, found: Model) -> None:
         """What the view says of what is answered with."""
         for tag, text in self._search.laid.of(row.s_id).items():
             wanted = tag in self._fields.tags or (self._fields.everything and self._of_level(tag))
@@ -227,11 +233,7 @@ class _Writer:
             yield SERIES_IMAGES, lambda row: element_of("IS", [self._count(row.e_id)])
 
     def _of_study(self) -> Iterator[tuple[int, Make]]:
-        def modalities(row: Row[Any]) -> Model | None:
-            found = self._studies[row.s_id][0]
-            return element_of("CS", found) if found else None  # an empty one makes viewers list nothing
-
-        yield 0x00080061, modalities
+        yield 0x00080061, lambda row: self._studies[row.s_id][0]
         if 0x00080062 in self._fields.tags:
             yield (
                 0x00080062,
@@ -247,8 +249,7 @@ class _Writer:
     def _load_studies(self, ids: set[int]) -> None:
         """Modalities of studies, and what their images have in common."""
         for study_id, modalities, common in _OF_STUDIES(self._connection, {"ids": json.dumps(sorted(ids))}):
-            found = sorted(set(filter(None, msgspec.json.decode(modalities))))
-            self._studies[study_id] = found, msgspec.json.decode(common) if common else {}
+            self._studies[study_id] = _modalities(modalities), msgspec.json.decode(common) if common else {}
 
     def _count(self, series_id: int) -> int:
         if series_id not in self._images:
@@ -256,7 +257,7 @@ class _Writer:
             self._images[series_id] = int(row[0])
         return self._images[series_id]
 
-    def _of_image(self, row: Row[Any], found: Model) -> None:
+    def _of_image(self, row: Row, found: Model) -> None:
         """What the catalog does not know, from the image itself or the first one of the study or series."""
         wanted, known = self._wanted, self._known
         if not wanted and not known and not self._fields.everything:
@@ -290,6 +291,13 @@ def _of_column(at: int, make: Callable[[Any], Model]) -> Make:
     return lambda row: make(row[at])
 
 
+@lru_cache(maxsize=1024)
+def _modalities(array: str) -> Model | None:
+    """Those of the series of a study; an empty element would make viewers list nothing."""
+    found = sorted(set(filter(None, msgspec.json.decode(array))))
+    return element_of("CS", found) if found else None
+
+
 @lru_cache(maxsize=4096)
 def _of_text(tag: int, text: str) -> Model:
     """Images of a series say the same of most; nobody changes an element."""
@@ -298,7 +306,7 @@ def _of_text(tag: int, text: str) -> Model:
 
 @lru_cache(maxsize=64)
 def _maker(vr: str) -> Callable[[Any], Model]:
-    """Makes an element of a single value; most are texts or whole numbers as they are."""
+    """Makes an element of a single value; most are texts or whole numbers as they are, and come again."""
 
     def make(value: Any) -> Model:
         if value is None or value == "":
@@ -308,7 +316,7 @@ def _maker(vr: str) -> Callable[[Any], Model]:
             return {"vr": vr, "Value": [value]}
         return element_of(vr, [value])
 
-    return make
+    return make if vr == "UI" else lru_cache(maxsize=4096)(make)  # nobody changes an element
 
 
 @lru_cache(maxsize=512)
@@ -316,6 +324,8 @@ def _vr(tag: int) -> str:
     return dictionary_vr(tag).decode("ascii")
 
 
-def _uids(row: Row[Any], level: Level) -> tuple[str, ...]:
+def _uids(rows: Sequence[Row], level: Level) -> list[tuple[str, ...]]:
     every = ((Level.STUDY, "s_study_uid"), (Level.SERIES, "e_series_uid"), (Level.IMAGE, "i_sop_uid"))
-    return tuple(getattr(row, name) for each, name in every if each <= level)
+    columns = list(rows[0]._fields) if rows else []
+    at = [columns.index(name) for each, name in every if rows and each <= level]
+    return [tuple([row[place] for place in at]) for row in rows]

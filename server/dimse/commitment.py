@@ -13,9 +13,10 @@ from typing import Any
 from sqlalchemy import Connection
 from tinydb import Query as Where
 
+from core.archive.level_rows import Level
 from core.archive.matching_keys import key_of
 from core.archive.nouns import StoredImage
-from core.archive.query import Level, Query
+from core.archive.query import Query
 from core.archive.returned import Searcher
 from core.db.database import Database
 from core.dicom.digest import new_hash, version_of

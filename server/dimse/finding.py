@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from core.archive.level_rows import Level
 from core.archive.matching_keys import NO_KEY_VRS, Key, key_of
-from core.archive.query import Level, Query
+from core.archive.query import Query
 from core.archive.returned import Fields, Searcher
 from core.dicom.answer_rows import AnswerRows, writable
 from core.dicom.elements import tag_text

@@ -6,9 +6,10 @@ import logging
 from concurrent.futures import Future
 
 from core.archive.archive import Archive
+from core.archive.level_rows import Level
 from core.archive.matching_keys import Key, key_of
 from core.archive.nouns import StoredImage
-from core.archive.query import Level, Query
+from core.archive.query import Query
 from core.archive.returned import Searcher
 from core.audit.log import Event, Note
 from core.dicom.elements import tag_text

@@ -17,8 +17,9 @@ from pydicom.dataset import Dataset
 from core.archive import narrowing
 from core.archive.archive import Archive
 from core.archive.blobs import LocalBlobs
+from core.archive.level_rows import Level
 from core.archive.matching_keys import key_of, path_of
-from core.archive.query import Level, Query
+from core.archive.query import Query
 from core.archive.returned import Fields, Searcher
 from core.errors import BadInput
 from core.media.samples import SamplePatient, SampleStudy

@@ -13,8 +13,9 @@ from pydicom.dataset import Dataset
 
 from core.archive import contents
 from core.archive.archive import Archive
+from core.archive.level_rows import Level
 from core.archive.models import TOGETHER, Models, model_here, packed
-from core.archive.query import Level, Query
+from core.archive.query import Query
 from core.archive.returned import Fields, Searcher
 from core.dicom.json_model import metadata
 from core.errors import NotFound

@@ -12,8 +12,9 @@ import pytest
 from pydicom.dataset import Dataset
 
 from core.archive.ae_titles import AeTitles
+from core.archive.level_rows import Level
 from core.archive.overlays import Laying, Overlays
-from core.archive.query import Level, Query
+from core.archive.query import Query
 from core.archive.returned import Fields, Searcher
 from core.dicom.elements import tag_text
 from core.errors import BadInput, NotFound

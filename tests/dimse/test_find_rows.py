@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.archive.blobs import LocalBlobs
-from core.archive.query import COLUMNS, Level
+from core.archive.level_rows import COLUMNS, Level
 from core.archive.returned import Searcher
 from core.dicom.answer_rows import AnswerRows
 from core.dicom.identifier import Answering, Identifier

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from core.access.rights import Right
+from core.archive.level_rows import Level
 from core.archive.matching_keys import NO_KEY_VRS, Key, Path, key_of, path_of, shown
-from core.archive.query import Level, Query
+from core.archive.query import Query
 from core.archive.returned import Answers, Fields
 from core.dicom.json_model import Model
 from core.dicom.recoding import dictionary_vr
@@ -210,8 +211,9 @@ def _media_type(call: Call) -> str:
 def _complete(found: Answers, base: str) -> Iterator[Model]:
     for uids, model in found.models:
         place = "".join(f"/{folder}/{uid}" for folder, uid in zip(FOLDERS, uids, strict=False))
-        yield {**model, RETRIEVE_URL: {"vr": "UR", "Value": [base + place]}}
+        model[RETRIEVE_URL] = {"vr": "UR", "Value": [base + place]}
+        yield model
 
 
 def _body(found: Answers, base: str) -> bytes:
-    return b"[" + b",".join(encode(model) for model in _complete(found, base)) + b"]"
+    return encode(list(_complete(found, base)))

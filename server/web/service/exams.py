@@ -7,9 +7,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from core.access.rights import Right
+from core.archive.level_rows import Level
 from core.archive.matching_keys import EMPTY, Key
 from core.archive.nouns import CURRENT, StoredImage, StoreResult
-from core.archive.query import Level, Query
+from core.archive.query import Query
 from core.archive.returned import Answers, Fields
 from core.dicom.json_model import Model, element_of
 from core.errors import BadInput, MissingElement, NotFound, TooLarge
