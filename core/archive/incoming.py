@@ -40,7 +40,7 @@ class Incoming:
         limit: int | None = None,
         in_pieces: bool = False,
     ) -> None:
-        """*in_pieces*: hash each piece as it is written, while the sender is at the next one."""
+        """*in_pieces*: hash and write each piece at once, while the sender is at the next one."""
         self.namespace = namespace
         self.path = path
         self.size = 0
@@ -48,8 +48,8 @@ class Incoming:
         self._limit = limit
         self._in_pieces = in_pieces
         self._hash = new_hash()
-        self._hashed = 0
         self._gathered: list[bytes] = []
+        self._hashed = self._written = 0  # so many of them
         self._gathered_bytes = 0
         self._file: FileIO | None = None
         self._made = False
@@ -67,7 +67,7 @@ class Incoming:
 
     def content(self) -> BinaryIO | Path:
         """What arrived, for reading: in memory while it is still there. Raises OSError."""
-        if self._file is None:
+        if self._gathered_bytes == self.size:
             return BytesIO(self._joined())
         self.flush()
         return self.path
@@ -86,27 +86,23 @@ class Incoming:
         self._gathered.append(chunk if isinstance(chunk, bytes) else bytes(chunk))
         self._gathered_bytes += len(chunk)
         self.size += len(chunk)
-        if self._in_pieces:
-            self._hash_rest()
-        if self._gathered_bytes >= GATHER_BYTES:
-            try:
+        try:
+            if self._in_pieces:
+                self._hash_rest()
+                self._write_rest()
+            if self._gathered_bytes >= GATHER_BYTES:
                 self.flush()
-            except OSError as error:
-                self.abort()
-                raise fault_of(error) from error
+        except OSError as error:
+            self.abort()
+            raise fault_of(error) from error
 
     def flush(self) -> None:
         """Hand what was gathered to the operating system, so that *path* can be read. Raises OSError."""
-        if self._file is None:
-            if self._made:
-                return  # it is finished
-            self._file = self._files.create(self.path)
-            self._made = True
+        if self._made and self._file is None:
+            return  # it is finished
         self._hash_rest()
-        data = self._joined()
-        self._gathered, self._gathered_bytes, self._hashed = [], 0, 0
-        if data:
-            self._files.write(self._file, data)
+        self._write_rest()
+        self._gathered, self._gathered_bytes, self._hashed, self._written = [], 0, 0, 0
 
     def finish(self) -> None:
         """Write all that arrived, flush it to disk and close the file; done already it does nothing.
@@ -154,11 +150,23 @@ class Incoming:
             self._hash.update(piece)
         self._hashed = len(self._gathered)
 
+    def _write_rest(self) -> None:
+        """Write what has not been yet, in one piece. Raises OSError."""
+        if self._file is None:
+            self._file = self._files.create(self.path)
+            self._made = True
+        if not self._written:
+            self._joined()
+        for piece in self._gathered[self._written :]:
+            self._files.write(self._file, piece)
+        self._written = len(self._gathered)
+
     def _joined(self) -> bytes:
         """What is still in memory, as one piece."""
         if len(self._gathered) > 1:
             self._hash_rest()
-            self._gathered, self._hashed = [b"".join(self._gathered)], 1
+            written = min(self._written, 1)  # it is all or nothing
+            self._gathered, self._hashed, self._written = [b"".join(self._gathered)], 1, written
         return self._gathered[0] if self._gathered else b""
 
     def _close(self) -> None:
