@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from core.archive.phi import PhiSet, phi_set
 from core.dicom.refs import Header
-from core.dicom.stored_object import read_object
+from core.dicom.stored_object import Head, read_object
 from core.dicom.tree import folded
 from core.errors import BadInput, Conflict, MissingElement
 
@@ -62,11 +62,11 @@ class Arrival:
     position: float | None
 
 
-def read_arrival(file: Path | BinaryIO, size: int) -> Arrival:
-    """Read an object of *size* bytes. Raises NotDicom, BadInput with a sentence, OSError."""
+def read_arrival(file: Path | BinaryIO, size: int, head: Head | None = None) -> Arrival:
+    """Read an object of *size* bytes; *head*: as its first bytes said. Raises NotDicom, BadInput, OSError."""
     if size == 0:
         raise BadInput("Nothing was sent.", "Send a DICOM object.")
-    found = read_object(file, size)
+    found = read_object(file, size, head)
     header = found.header
     if header.sop_class_uid == MEDIA_DIRECTORY:
         raise BadInput(

@@ -12,9 +12,12 @@ from typing import BinaryIO
 
 from core.archive.files import FileSystem
 from core.dicom.digest import new_hash, version_of
+from core.dicom.stored_object import Head, read_head
 from core.errors import StorageFault, TooLarge
 
 GATHER_BYTES = 1 << 20
+LOOK_BYTES = 32 << 10
+"""Most objects begin with less than that before their pixel data."""
 
 
 def fault_of(error: OSError) -> StorageFault:
@@ -40,10 +43,11 @@ class Incoming:
         limit: int | None = None,
         in_pieces: bool = False,
     ) -> None:
-        """*in_pieces*: hash and write each piece at once, while the sender is at the next one."""
+        """*in_pieces*: hash and write each piece at once, and read the *head*, while the sender goes on."""
         self.namespace = namespace
         self.path = path
         self.size = 0
+        self.head: Head | None = None
         self._files = files
         self._limit = limit
         self._in_pieces = in_pieces
@@ -53,6 +57,7 @@ class Incoming:
         self._gathered_bytes = 0
         self._file: FileIO | None = None
         self._made = False
+        self._looked = False
         self._given_up = False
         self._taken = False
 
@@ -90,6 +95,7 @@ class Incoming:
             if self._in_pieces:
                 self._hash_rest()
                 self._write_rest()
+                self._look()
             if self._gathered_bytes >= GATHER_BYTES:
                 self.flush()
         except OSError as error:
@@ -143,6 +149,12 @@ class Incoming:
     ) -> None:
         if not self._taken:
             self.abort()
+
+    def _look(self) -> None:
+        """Read the head of an object, once so much has come that there should be one."""
+        if not self._looked and self.size >= LOOK_BYTES and self._gathered_bytes == self.size:
+            self._looked = True
+            self.head = read_head(self._joined())
 
     def _hash_rest(self) -> None:
         """Hash what has not been yet."""

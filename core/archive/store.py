@@ -154,7 +154,7 @@ class Store:
     ) -> Callable[[], None]:
         """Read and place; what is returned flushes it and has it written down, at the same time if small."""
         incoming.seal()
-        arrival = read_arrival(incoming.content(), incoming.size)
+        arrival = read_arrival(incoming.content(), incoming.size, incoming.head)
         sending.said.check(arrival.header)
         result = _result(incoming, arrival)
         if self._is_there(incoming, arrival):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
@@ -28,8 +28,9 @@ from core.dicom.reader import (
     second_opinion,
 )
 from core.dicom.refs import Header
-from core.dicom.view import View, of_stream, opened
+from core.dicom.view import View, of_bytes, of_stream, opened
 from core.dicom.walker import ENDS, cut_or_damaged
+from core.errors import NotDicom
 
 GROUPS = frozenset((0x0008, 0x0010, 0x0018, 0x0020, 0x0028, 0x0032, 0x0040))
 MAX_BYTES = 4096
@@ -57,13 +58,41 @@ class HeaderResult:
         return self.file_meta.get("(0002,0002)", "")
 
 
-def read_object(file: Path | BinaryIO, size: int | None = None) -> HeaderResult:
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands before the pixel data, which begin at *position*: read while these still arrive."""
+
+    read: HeaderResult
+    position: int
+    dialect: Dialect
+
+
+def read_head(data: bytes) -> Head | None:
+    """What the first bytes of an object say; None where they end before the pixel data, or are odd."""
+    view, file_meta, found = of_bytes(data), Raw(), Raw()
+    try:
+        start = data_set(view, read_file_meta(view, file_meta), syntax_of(file_meta))
+        if start.view is not view:
+            return None
+        end = _collect(view, start.position, start.dialect, found)
+        if not more_elements(view, end) or element_at(view, end, start.dialect)[0] not in ENDS:
+            return None
+    except (Cut, Damaged, NotDicom):
+        return None
+    little = start.dialect.little
+    texts = _all_texts(found, file_meta, little)
+    return Head(HeaderResult(_header(found, file_meta, little), False, *texts), end, start.dialect)
+
+
+def read_object(file: Path | BinaryIO, size: int | None = None, head: Head | None = None) -> HeaderResult:
     """Header, attributes and file meta of one object of *size* bytes; a file cut off is no error here.
 
-    Raises NotDicom, DamagedObject, OSError.
+    *head* is what its first bytes said, if they were read. Raises NotDicom, DamagedObject, OSError.
     """
     with opened(file) as stream:
         view = of_stream(stream, HEAD_BYTES, size)
+        if head is not None:
+            return _with_rest(view, head)
         file_meta: Raw = {}
         found: Raw = {}
         truncated, little = False, True
@@ -82,6 +111,17 @@ def read_object(file: Path | BinaryIO, size: int | None = None) -> HeaderResult:
         return HeaderResult(
             _header(found, file_meta, little), truncated, *_all_texts(found, file_meta, little)
         )
+
+
+def _with_rest(view: View, head: Head) -> HeaderResult:
+    """What *head* said, and whether the rest is there."""
+    try:
+        check_rest(view, head.position, head.dialect)
+    except Cut:
+        return replace(head.read, truncated=True)
+    except Damaged as damage:
+        return replace(head.read, header=second_opinion(view, damage))
+    return head.read
 
 
 def _collect(view: View, position: int, dialect: Dialect, found: Raw) -> int:

@@ -11,6 +11,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from core.dicom.details import identifying_elements
 from core.dicom.header import DamagedObject, read_object
+from core.dicom.stored_object import read_head
 from core.errors import BadInput, NotDicom
 from core.media.samples import SamplePatient, SampleStudy, ct_slice, part10
 
@@ -73,6 +74,49 @@ def test_every_real_file_is_read_or_refused(testdata: Path) -> None:
                 refused += 1
     assert read > 320
     assert refused > 10
+
+
+def _as_a_whole(data: bytes) -> tuple[object, str]:
+    try:
+        return read_object(io.BytesIO(data)), ""
+    except BadInput as error:
+        return type(error), error.message
+
+
+def _in_two(data: bytes, first: int) -> tuple[object, str]:
+    """The same, but its first bytes were read while the rest was still to come."""
+    try:
+        return read_object(io.BytesIO(data), len(data), read_head(data[:first])), ""
+    except BadInput as error:
+        return type(error), error.message
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_a_head_read_early_changes_nothing(syntax: str) -> None:
+    ds = ct_slice(SampleStudy(), size=8)
+    ds.file_meta.TransferSyntaxUID = syntax
+    ds.ReferencedStudySequence = [Dataset()]
+    whole = part10(ds)
+    ahead = 0
+    for data in (whole, whole[:-1], whole + bytes(8), whole[:-1] + b"\xff" * 30):
+        expected = _as_a_whole(data)
+        for first in range(0, len(data) + 1, 3):
+            ahead += read_head(data[:first]) is not None
+            assert _in_two(data, first) == expected, first
+    assert ahead > 40
+
+
+def test_a_head_read_early_changes_nothing_in_real_files(testdata: Path) -> None:
+    ahead = 0
+    for path in sorted(testdata.rglob("*")):
+        if path.is_file() and path.stat().st_size < 3 << 20:
+            data = path.read_bytes()
+            head = read_head(data[: 64 << 10])
+            ahead += head is not None
+            if head is not None:
+                assert _in_two(data, 64 << 10) == _as_a_whole(data), path
+                assert _in_two(data[:-3], 64 << 10) == _as_a_whole(data[:-3]), path
+    assert ahead > 200
 
 
 def test_identifying_elements_with_the_bytes_they_were_written_as() -> None:
