@@ -36,7 +36,7 @@ class Archives(QWidget):
 
     def _build(self) -> None:
         self.chooser.setAccessibleName(self.tr("Archive to look at"))
-        self.chooser.setToolTip(self.tr("DICOMweb archives that are saved in Settings can be looked at here"))
+        self.chooser.setToolTip(self.tr("DICOMweb archives that are saved in Settings can be searched here"))
         self.chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.chooser.setMinimumWidth(220)
         self.chooser.currentIndexChanged.connect(lambda _index: self._show_chosen())

@@ -145,6 +145,11 @@ def _answer(link: Link, peer: Peer, proposal: Proposal, answer_s: float) -> tupl
     except LinkLost as error:
         if wants_ours(error.__cause__):  # in TLS 1.3 that is heard only now
             raise asks_for_ours(f"{peer.host}:{peer.port}") from error
+        if peer.tls is not None:
+            raise LinkLost(
+                f"{peer.host}:{peer.port} ended the secure connection before it answered. {error.message}",
+                "It may want a certificate of ours, or another one: ask its administrator.",
+            ) from error
         raise LinkLost(
             f"{peer.host}:{peer.port} is there, but does not answer as a DICOM node. {error.message}",
             "Check the port, and whether the other side wants TLS or knows this machine.",

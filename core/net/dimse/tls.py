@@ -102,7 +102,7 @@ def of_peer(peer: DimsePeer) -> Tls | None:
 def wants_ours(error: BaseException | None) -> bool:
     """Whether the peer ended a connection because it wants a certificate of ours, or another one."""
     reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
-    return "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason or "HANDSHAKE" in reason)
+    return "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason)
 
 
 def asks_for_ours(where: str) -> Untrusted:
@@ -151,5 +151,5 @@ def _no_tls(error: OSError, where: str) -> KnownError:
         return asks_for_ours(where)
     return Unreachable(
         f"{where} does not speak TLS, or none that is safe.",
-        "Check the port: encrypted DICOM often has one of its own (2762). Or switch encryption off.",
+        "Check the port: encrypted DICOM often has one of its own (2762). Or it wants a certificate of ours.",
     )
