@@ -5,18 +5,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator
 from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from core.archive.archive import Archive
+from core.documents.tables import DOCUMENTS, Documents
 from core.errors import BadInput, Conflict, Denied, NotFound, Unreachable
 from core.media.samples import SampleStudy, dataset
 from core.net.credentials import Credentials
 from core.net.dimse.asking import VERIFICATION, echo, wish
 from core.net.dimse.requestor import Peer, associate
+from core.net.dimse.tls import Tls
 from core.net.pacs_client import PacsClient, PacsNode, Retrieval
 from core.net.records import StudyRow
 from core.net.v3_client import V3Client
+from server.dimse.door import Door
+from server.dimse.retrievals import TABLE, Node, Retrievals, Retrieving, State, StudyAsked
 from tests.core.archive_help import store
 from tests.dimse.gateways import AET, Running, gateway
 from tests.server.conftest import CANARY, NAMESPACE, PASSWORDS, Served, Stored, serving
@@ -80,6 +86,25 @@ def test_what_cannot_be_fetched_says_why_and_is_retried(client: PacsClient, else
             act("nothing")
 
 
+def test_how_a_pacs_is_encrypted_is_kept_with_the_retrieval(
+    client: PacsClient, elsewhere: Running, tmp_path: Path
+) -> None:
+    tls = Tls(pin=str(tmp_path / "none.pem"))
+    (begun,) = client.retrieve(PacsNode("Big PACS", AET, "127.0.0.1", elsewhere.port, tls), [row("1.2.3")])
+    failed = ended(client, begun)
+    assert failed.state == "failed" and failed.why == f"The certificates in {tls.pin} cannot be used."
+    with closing(Archive.open(tmp_path / "data", settle_after_s=60)) as archive:
+        archive.db.ensure(DOCUMENTS)
+        one = Retrieving(
+            "1", Node("Big PACS", AET, "h", 2762, tls), StudyAsked("1.2"), "default", "anna", 1.0
+        )
+        other = replace(one, id="2", node=Node("Open", AET, "h", 104))
+        for each in (one, other):
+            Documents(archive.db).table(TABLE).insert(asdict(replace(each, state=State.DONE)))
+        with closing(Retrievals(archive, Door(AET), "default")) as again:
+            assert [again.find(each.id).node for each in (one, other)] == [one.node, other.node]
+
+
 def test_what_makes_no_sense_is_refused(served: Served, client: PacsClient) -> None:
     with pytest.raises(BadInput):
         client.retrieve(PacsNode("A", "TITLE\\B", "h", 1), [row()])
@@ -91,6 +116,9 @@ def test_what_makes_no_sense_is_refused(served: Served, client: PacsClient) -> N
             {**good, "host": "a b"},
             {**good, "port": 0},
             {**good, "port": True},
+            {**good, "tls": True},
+            {**good, "tls": {"password": "x"}},
+            {**good, "tls": {"ca": 1}},
             {"host": "h"},
         ):
             body = {"node": node, "studies": [{"study_uid": "1.2"}]}
