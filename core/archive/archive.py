@@ -147,7 +147,6 @@ class Archive:
             self._settler.close()
         self._finder.close()
         self.db.close()
-        self._blobs.close()
         if self._lock is not None:
             self._lock.close()
 

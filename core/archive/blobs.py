@@ -78,7 +78,7 @@ class LocalBlobs:
         self._incoming = folder / "incoming"
         self._objects = folder / "objects"
         self._lost = folder / "lost+found"
-        self._folders = FolderSync(self._files)
+        self._sync_folder = FolderSync(self._files)
         self._turn = threading.Lock()
         self._digits = ""
         self._room = 0
@@ -91,10 +91,6 @@ class LocalBlobs:
             self._prefixes = {path.name for path in self._objects.iterdir() if path.is_dir()}
         except OSError as error:
             raise fault_of(error) from error
-
-    def close(self) -> None:
-        """Let go of the thread that syncs folders; calling it again does nothing."""
-        self._folders.close()
 
     def incoming(self, namespace: str, limit: int | None = None, *, in_pieces: bool = False) -> Incoming:
         """A place for arriving bytes; refused when the disk is nearly full. Raises StorageFault."""
@@ -123,7 +119,7 @@ class LocalBlobs:
         try:
             placed.finish()
             placed.rename(path)
-            self._folders.ask(path.parent).result()
+            self._sync_folder(path.parent)
         except OSError as error:
             placed.abort()
             raise fault_of(error) from error

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from io import FileIO
 from pathlib import Path
 from typing import Protocol
@@ -43,36 +43,33 @@ class FileSystem(Protocol):
 
 
 class FolderSync:
-    """Syncs folders on a thread of its own: one sync serves all who asked before it began."""
+    """Syncs a folder for many threads: one sync serves all who asked before it began."""
 
     def __init__(self, files: FileSystem) -> None:
         self._files = files
-        self._turn = threading.Lock()
-        self._asked: dict[Path, Future[None]] = {}
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="archive-folders")
+        self._turns: dict[Path, _Turn] = {}
 
-    def ask(self, folder: Path) -> Future[None]:
-        """Done once the entries *folder* has now are on disk; raises OSError."""
-        with self._turn:
-            found = self._asked.get(folder)
-            if found is None:
-                found = self._asked[folder] = Future()
-                self._thread.submit(self._sync, folder)
-            return found
-
-    def close(self) -> None:
-        """End the thread when nothing is asked for any more."""
-        self._thread.shutdown()
-
-    def _sync(self, folder: Path) -> None:
-        with self._turn:
-            asked = self._asked.pop(folder)
-        try:
+    def __call__(self, folder: Path) -> None:
+        """Returns once the entries *folder* has now are on disk. Raises OSError."""
+        turn = self._turns.setdefault(folder, _Turn())
+        mine = next(turn.asked)
+        with turn.lock:
+            if turn.served > mine:
+                return
+            until = next(turn.asked)
             self._files.sync_folder(folder)
-        except BaseException as error:  # who waits must hear of it, whatever it is
-            asked.set_exception(error)
-        else:
-            asked.set_result(None)
+            turn.served = until
+
+
+class _Turn:
+    """Of one folder: all who asked before *served* have been."""
+
+    __slots__ = ("asked", "lock", "served")
+
+    def __init__(self) -> None:
+        self.asked = itertools.count()
+        self.lock = threading.Lock()
+        self.served = 0
 
 
 PLENTY_BYTES, ASK_AGAIN_S = 4 << 30, 0.2

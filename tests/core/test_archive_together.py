@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,13 +129,45 @@ def test_one_sync_of_a_folder_serves_all_who_asked_before_it(tmp_path: Path) -> 
             synced.append(path.name)
             gate.wait(10)
 
-    folders = FolderSync(Slow())
-    first = folders.ask(tmp_path / "a")
+    sync = FolderSync(Slow())
+    threads = [threading.Thread(target=sync, args=(tmp_path / "a",)) for _ in range(6)]
+    threads[0].start()
     wait_until(lambda: len(synced) == 1)
-    later = [folders.ask(tmp_path / "a") for _ in range(5)]  # asked after it began: the next one is theirs
-    assert not first.done()
+    for thread in threads[1:]:  # they ask after it began: the next one is theirs
+        thread.start()
     gate.set()
-    for asked in (first, *later):
-        asked.result(10)
-    assert synced == ["a", "a"]
-    folders.close()
+    for thread in threads:
+        thread.join(10)
+    assert synced[0] == "a"
+    assert 2 <= len(synced) <= 6
+    sync(tmp_path / "b")
+    assert synced[-1] == "b"
+
+
+def test_nobody_is_served_by_a_sync_that_began_before(tmp_path: Path) -> None:
+    began, done = [], []
+
+    class Counting(LocalFiles):
+        def sync_folder(self, path: Path) -> None:
+            began.append(time.monotonic())
+            time.sleep(0.002)
+            done.append(time.monotonic())
+
+    sync = FolderSync(Counting())
+
+    def work() -> None:
+        for _ in range(10):
+            asked = time.monotonic()
+            sync(tmp_path)
+            served = time.monotonic()
+            spans.append((asked, served))
+
+    spans: list[tuple[float, float]] = []
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    for asked, served in spans:
+        assert any(asked <= start and end <= served for start, end in zip(began, done, strict=True))
+    assert len(began) < len(spans) == 60

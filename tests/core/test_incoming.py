@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,7 +26,7 @@ def test_what_arrives_is_what_is_kept(
     whole = b"".join(pieces)
     with TemporaryDirectory() as folder:
         blobs = LocalBlobs(Path(folder))
-        with closing(blobs), blobs.incoming(NS, in_pieces=in_pieces) as incoming:
+        with blobs.incoming(NS, in_pieces=in_pieces) as incoming:
             for n, piece in enumerate(pieces):
                 incoming.write(piece)
                 if flushed and n == 1:
