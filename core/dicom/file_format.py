@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 from core.dicom.charset import plain
 from core.dicom.elements import (
@@ -29,6 +29,9 @@ MAX_INFLATED = 1 << 30
 
 META_GROUP = 0x0002
 MAX_META_VALUE = 4096
+LAST_OPENING_GROUP = 0x0040
+"""Objects open with group 0002 or 0008; some let another come first."""
+SHORT_VALUE = 0x4000
 _FIRST_GROUPS = frozenset((b"\x02\0", b"\0\x02", b"\x08\0", b"\0\x08"))
 _COMMON = {
     uid.encode("ascii") + b"\0" * (len(uid) % 2): dialect  # as written, padded to even length
@@ -55,8 +58,34 @@ def has_preamble(head: bytes) -> bool:
 
 
 def check_beginning(head: bytes) -> None:
-    """Raises NotDicom if a file that begins with *head*, 140 bytes or all there are, can be no DICOM file."""
-    if not has_preamble(head) and not _could_start(head):
+    """Raises NotDicom if a file that begins with *head*, META_BYTES or all there are, can be no DICOM file.
+
+    It says so by its opening: the file meta, and the first element of its data set.
+    """
+    if not has_preamble(head):
+        if not _could_start(head):
+            raise NotDicom("This is no DICOM file.")
+        return
+    file_meta: Raw = {}
+    view = View(head, len(head), lambda start, count: head[start : start + count])
+    try:
+        _check_opening(head[132:140])
+        position = read_file_meta(view, file_meta)
+    except (Cut, Damaged):
+        return  # whoever reads on finds out
+    if syntax_of(file_meta).rstrip(b"\0") != DEFLATED_UID.encode():
+        _check_opening(head[position : position + 8])
+
+
+def _check_opening(element: bytes) -> None:
+    """Raises NotDicom if the head of an element is none in any dialect, nor one of the first groups."""
+    if len(element) < 8:
+        return
+    orders: tuple[Literal["little", "big"], ...] = ("little", "big")
+    group = min(int.from_bytes(element[:2], order) for order in orders)
+    length = min(int.from_bytes(element[4:], order) for order in orders)
+    vr = element[4:6]
+    if group > LAST_OPENING_GROUP and length >= SHORT_VALUE and vr not in SHORT_VRS and vr not in LONG_VRS:
         raise NotDicom("This is no DICOM file.")
 
 
@@ -69,7 +98,8 @@ def meta_position(view: View) -> int:
         if head[132:134] not in _FIRST_GROUPS:
             raise Damaged("what follows its opening makes no sense")
         return 132
-    check_beginning(head)
+    if not _could_start(head):
+        raise NotDicom("This is no DICOM file.")
     return 0
 
 
@@ -80,7 +110,7 @@ def _could_start(head: bytes) -> bool:
     vr = head[4:6]
     known = vr in SHORT_VRS or vr in LONG_VRS
     if head[:2] in (b"\x02\0", b"\x08\0"):
-        return known or int.from_bytes(head[4:8], "little") < 0x4000
+        return known or int.from_bytes(head[4:8], "little") < SHORT_VALUE
     return head[:2] == b"\0\x08" and known
 
 

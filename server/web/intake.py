@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from core.archive.incoming import Incoming
-from core.dicom.file_format import check_beginning
+from core.dicom.file_format import META_BYTES, check_beginning
 from core.errors import BadInput
 from server.web.waiting import outcome
 
@@ -17,8 +17,8 @@ T = TypeVar("T")
 FLUSH_BYTES = 1 << 20
 """One hop to a worker thread each so many bytes: most images need a single one, and memory stays flat."""
 
-BEGINNING = 140
-"""So many bytes tell what can be no DICOM object."""
+BEGINNING = META_BYTES
+"""So many bytes tell what can be no DICOM object, as a rule."""
 
 
 class Intake:
