@@ -56,13 +56,8 @@ class Served:
 
     def client(self, login: str = "admin", **options: Any) -> httpx.Client:
         """A client that says who it is with every request."""
-        said = {
-            "base_url": self.url,
-            "auth": (login, PASSWORDS[login]),
-            "trust_env": False,
-            "timeout": WAIT_S,
-        }
-        return httpx.Client(**(said | options))
+        wanted: dict[str, Any] = {"timeout": WAIT_S, **options}
+        return httpx.Client(base_url=self.url, auth=(login, PASSWORDS[login]), trust_env=False, **wanted)
 
     def anonymous(self) -> httpx.Client:
         """A client nobody knows."""
