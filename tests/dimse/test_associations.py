@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from core.media.samples import SampleStudy, ct_slice, part10
 from core.net.dimse.command import Element, Field, decode, encode, response
-from core.net.dimse.faults import Refused, Violation
-from core.net.dimse.link import Patience
+from core.net.dimse.faults import LinkLost, Refused, Violation
+from core.net.dimse.link import Link, Patience
 from core.net.dimse.negotiation import Proposal, Proposed, Roles, accept, read_acceptance
 from core.net.dimse.requestor import Peer, Wish, associate
 from core.net.dimse.tls import Tls
@@ -266,6 +266,36 @@ def test_tls_and_certificates_of_peers(tmp_path: Path) -> None:
             plain.sendall(proposal(CT))
             assert read_pdu(plain)[0] not in (AC, RJ)
         assert list(running.archive.held("default", ds.StudyInstanceUID)) == [ds.SOPInstanceUID]
+
+
+def test_a_peer_that_wants_a_certificate_is_heard_after_it_hung_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = certificate(tmp_path)
+    if made is None:
+        pytest.skip("openssl makes no certificate here")
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(made.path, made.key)
+    server.verify_mode = ssl.CERT_REQUIRED
+    asking, stranger = Link.send, Tls(ca=str(made.path))
+    broken: list[bool] = []
+
+    def late(link: Link, data: bytes) -> None:
+        assert link.wait(20)  # what it says before it hangs up
+        try:
+            until = time.monotonic() + 20
+            while time.monotonic() < until:  # it resets the connection when it has closed it
+                asking(link, data)
+                time.sleep(0.01)
+        except LinkLost:
+            broken.append(True)
+            raise
+
+    with gateway(tmp_path / "data", tls=server) as running:
+        monkeypatch.setattr(Link, "send", late)
+        with pytest.raises(Untrusted, match="wants to see a certificate of ours"):
+            associate(Peer(AET, "127.0.0.1", running.port, tls=stranger), [Wish(CT, (EXPLICIT,))])
+    assert broken
 
 
 def test_syntaxes_keep_the_wish_of_the_proposer(running: Running) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -140,7 +141,8 @@ def _negotiated(link: Link, peer: Peer, proposal: Proposal, answer_s: float) -> 
 def _answer(link: Link, peer: Peer, proposal: Proposal, answer_s: float) -> tuple[int, memoryview]:
     """What comes back. Raises LinkLost, which says what kind of peer behaves so."""
     try:
-        link.send(request(proposal))
+        with contextlib.suppress(LinkLost):  # who hung up before we asked has said why, and that is read
+            link.send(request(proposal))
         return link.read(answer_s)
     except LinkLost as error:
         if wants_ours(error.__cause__):  # in TLS 1.3 that is heard only now
