@@ -4,6 +4,7 @@ export QT_API := pyside6
 export PYTHONUTF8 := 1
 # Empty is off: compiled modules are kept, whatever the machine says. Tests start the program hundreds of times.
 export PYTHONDONTWRITEBYTECODE :=
+TWO_AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
 # Tests keep thousands of files and flush each of them: in memory, where there is room (else where pytest would).
 ROOM_KB := 4000000
 IN_MEMORY := $(shell [ "$$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $$4 }')" -gt $(ROOM_KB) ] 2>/dev/null && echo /dev/shm)
@@ -23,7 +24,7 @@ test: setup check
 	@echo "left out: tests marked interop (make interop) and benchmark (tests/benchmarks)"
 
 check: setup lint types imports
-	@QT_QPA_PLATFORM=offscreen PYTEST_DEBUG_TEMPROOT=$(IN_MEMORY) $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@QT_QPA_PLATFORM=offscreen PYTEST_DEBUG_TEMPROOT=$(IN_MEMORY) $(PY) -m pytest $(TWO_AT_ONCE)
 
 lint: setup
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
@@ -36,7 +37,7 @@ imports: setup
 
 interop: setup
 	@sh build_specs/interop.sh
-	@FILMJACKET_INTEROP=1 QT_QPA_PLATFORM=offscreen $(PY) -m pytest -m interop
+	@FILMJACKET_INTEROP=1 QT_QPA_PLATFORM=offscreen $(PY) -m pytest -m interop $(TWO_AT_ONCE)
 
 build: setup
 	@sh build_specs/build.sh
