@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, and_, bindparam, func, select
@@ -118,7 +117,7 @@ class Finder:
         row = self._first(_NEWEST if version == CURRENT else _EXACTLY, values)
         if row is not None:
             *fields, blob = row
-            return StoredImage(*fields, Path(self._blobs.path(blob)))  # type: ignore[call-arg]  # as _ONE selects
+            return StoredImage(*fields, self._blobs.path(blob))  # type: ignore[call-arg]  # as _ONE selects
         with self._database.read() as connection:  # slower, and says what it is that is missing
             study = study_row(connection, namespace, study_uid)
             return stored_image(study, image_row(connection, study.id, sop_uid, version), self._blobs)

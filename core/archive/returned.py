@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -149,7 +148,7 @@ class Searcher:
             row.i_rows,
             row.i_columns,
             row.e_modality,
-            Path(self._blobs.path(row.i_blob)),
+            self._blobs.path(row.i_blob),
         )
 
     def count(self, query: Query) -> int:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 BYTE_SWAPPED_PIXELS = frozenset(("1.2.840.113619.5.2",))  # GE: little-endian header, big-endian pixels
+MOST_SHOWN = 64
 FIRST_GROUPS = range(0x0002, 0x0021)
 NO_PICTURE_HERE = "This file is no DICOM object."
 
@@ -102,6 +103,7 @@ class ImageObject:
             raise NotRenderable("The picture of this object is empty.")
         self.header_bytes = entry.start
         """Where its pixel data begin, in an object that is not deflated as a whole."""
+        self._shown: dict[int, ImageAttributes] = {}
         self._encapsulated = entry.length == UNDEFINED
         swapped = transfer_syntax_uid in BYTE_SWAPPED_PIXELS
         self._order = ">" if swapped else elements.encoding.order
@@ -180,10 +182,7 @@ class ImageObject:
         if not 0 <= index0 < self.frame_count:
             raise NotFound("frame", f"This object has {self.frame_count} frame(s).")
         decoded = self._decoded(index0)
-        if to_show:
-            attributes = read_shown(self._elements, self.module, index0)
-        else:
-            attributes = self.frame_attributes(index0)
+        attributes = self._shown_attributes(index0) if to_show else self.frame_attributes(index0)
         if decoded.photometric == "PALETTE COLOR":
             pixels, photometric = self._coloured(decoded.samples), "RGB"
         elif decoded.samples.ndim == 3:
@@ -197,6 +196,16 @@ class ImageObject:
         if not to_show:
             overlays = read_overlays(self._elements, index0, self.module, lambda: self._words(index0))
         return Frame(pixels, attributes, photometric, index0, self._tint(), overlays)
+
+    def _shown_attributes(self, index0: int) -> ImageAttributes:
+        """Those a picture is made by; of an object that is kept open they are asked for again and again."""
+        known = self._shown.get(index0)
+        if known is None:
+            known = read_shown(self._elements, self.module, index0)
+            if len(self._shown) >= MOST_SHOWN:
+                self._shown.clear()
+            self._shown[index0] = known
+        return known
 
     def stored(self, index0: int) -> Decoded:
         """The samples of one frame as stored, colours unchanged where their codec allows. As `frame`."""

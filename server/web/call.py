@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -20,6 +21,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 JSON = (b"content-type", b"application/json")
+SHORT_QUERY = 512
+"""Longer ones are not kept."""
 SILENT = b"x-dicomgrid-no-notification"
 FLAGS = {"1": True, "true": True, "yes": True, "": False, "0": False, "false": False, "no": False}
 
@@ -34,7 +37,7 @@ class Call:
     query_string: bytes
     caller: Caller | None = None
     body_read: bool = False
-    _query: dict[str, list[str]] | None = field(default=None)
+    _query: Mapping[str, list[str]] | None = field(default=None)
 
     def header(self, name: bytes) -> str:
         """A request header's value, "" if it is not there."""
@@ -43,15 +46,7 @@ class Call:
     def query(self, name: str, default: str = "") -> str:
         """The last value of a query parameter."""
         if self._query is None:
-            try:
-                self._query = parse_qs(
-                    self.query_string.decode("latin-1"),
-                    keep_blank_values=True,
-                    max_num_fields=200,
-                    errors="replace",
-                )
-            except ValueError as error:
-                raise Refused(BAD_REQUEST, "The query has too many parameters.") from error
+            self._query = parsed(self.query_string)
         values = self._query.get(name)
         return values[-1] if values else default
 
@@ -63,7 +58,7 @@ class Call:
     def queries(self, name: str) -> list[str]:
         """Every value of a query parameter."""
         self.query(name)
-        return (self._query or {}).get(name, [])
+        return list((self._query or {}).get(name, ()))
 
     def query_names(self) -> list[str]:
         """The names of the query's parameters, in order."""
@@ -88,6 +83,23 @@ class Call:
         if not lowest <= number <= highest:
             raise Refused(BAD_REQUEST, f"The parameter {name} must be {lowest} to {highest}.")
         return number
+
+
+def parsed(query_string: bytes) -> Mapping[str, list[str]]:
+    """The values of each parameter, for reading only. Raises Refused (400)."""
+    try:
+        if len(query_string) > SHORT_QUERY:
+            return _parsed.__wrapped__(query_string)
+        return _parsed(query_string)
+    except ValueError as error:
+        raise Refused(BAD_REQUEST, "The query has too many parameters.") from error
+
+
+@lru_cache(maxsize=512)
+def _parsed(query_string: bytes) -> Mapping[str, list[str]]:
+    """Who goes through a series asks the same of each image."""
+    text = query_string.decode("latin-1")
+    return parse_qs(text, keep_blank_values=True, max_num_fields=200, errors="replace")
 
 
 def call_of(scope: Scope) -> Call:

@@ -6,9 +6,10 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from core.archive.nouns import StoredImage
-from server.web.call import Call
+from server.web.call import SHORT_QUERY, Call
 from server.web.dicomweb.media import EVERYTHING, RELATED, MediaRange
 from server.web.errors import BAD_REQUEST, Refused
 from server.web.frames import FARTHEST, Look, Region, Window
@@ -66,6 +67,18 @@ class View:
 
 def view_asked(call: Call, kind: str) -> View:
     """As the query says. Raises Refused (400)."""
+    if len(call.query_string) > SHORT_QUERY:
+        return _view(call, kind)
+    return _known_view(call.query_string, kind)
+
+
+@lru_cache(maxsize=512)
+def _known_view(query_string: bytes, kind: str) -> View:
+    """All images of a series are looked at alike."""
+    return _view(Call("GET", False, {}, query_string), kind)
+
+
+def _view(call: Call, kind: str) -> View:
     if not set(filter(None, call.query("annotation").lower().split(","))) <= NOTES:
         raise Refused(BAD_REQUEST, "The parameter annotation must be patient, technique, or both.")
     if call.query("iccprofile").lower() not in PROFILES:
