@@ -159,7 +159,7 @@ class Hand:
             return
         self._taken.popleft()
         if answer.error:
-            future.set_exception(_error(answer))
+            future.set_exception(error_of(answer))
         else:
             future.set_result(answer.picture)
 
@@ -260,10 +260,12 @@ def _pass_on(done: Future[bytes], waiting: Future[bytes]) -> None:
         waiting.set_result(done.result())
 
 
-def _error(answer: Answer) -> KnownError:
+def error_of(answer: Answer) -> KnownError:
+    """What went wrong, as an error of ours."""
     if answer.error == "NotFound":
         kind = "frame" if "frame" in answer.message else "image"
         return NotFound(kind, answer.message, answer.remedy)
-    found = getattr(errors, answer.error, NotRenderable)
-    error: KnownError = found(answer.message, answer.remedy)
-    return error
+    kind_of = getattr(errors, answer.error, None)
+    if not (isinstance(kind_of, type) and issubclass(kind_of, KnownError)):  # whatever a worker has become
+        kind_of = NotRenderable
+    return kind_of(answer.message, answer.remedy)

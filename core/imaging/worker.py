@@ -5,6 +5,7 @@ Imports nothing heavy at the top: the limits are set before numpy and the codecs
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.imaging.line import line
-from core.memory import collect_rarely, keep_freed
+from core.memory import keep_freed
 
 if TYPE_CHECKING:
     from core.imaging.opened import Opened
@@ -180,7 +181,8 @@ def _warm_up() -> Opened:
     from core.imaging.opened import Opened
 
     render.jpeg(render.fitted(np.zeros((8, 8), np.uint8), (4, 4)), 75)
-    collect_rarely()
+    gc.collect()
+    gc.freeze()  # all of this stays: the collector need not look at it again
     return Opened()
 
 

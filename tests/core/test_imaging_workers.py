@@ -17,10 +17,11 @@ import psutil
 import pytest
 
 from core.errors import NotDicom, NotFound, NotRenderable
+from core.imaging.hand import error_of
 from core.imaging.image import ImageObject
 from core.imaging.render import render
 from core.imaging.voi import Voi
-from core.imaging.worker import Task, perform
+from core.imaging.worker import Task, perform, reason
 from core.imaging.workers import RenderPool
 from core.media import samples
 from tests.core.imaging_objects import file_of, grey_ramp
@@ -230,3 +231,11 @@ def test_every_failure_of_a_task_is_an_answer(monkeypatch: pytest.MonkeyPatch) -
         answer = perform(task)
         assert (answer.picture, answer.error) == (b"", kind)
         assert "patient name" not in answer.message
+
+
+@pytest.mark.parametrize("name", ["annotations", "FilmjacketError", "nonsense", "NotRenderable", ""])
+def test_a_worker_can_name_no_error_but_ours(name: str) -> None:
+    told = reason("\0".join((name, "It is so.", "Do this.")).encode() + b"\0more\xff")
+    error = error_of(told)
+    assert type(error) is NotRenderable and (error.message, error.remedy) == ("It is so.", "Do this.")
+    assert reason(b"").error == "NotRenderable"
