@@ -357,6 +357,9 @@ def test_nothing_secret_is_logged(served: Served, stored: Stored, log_lines: lis
         entered = client.get("/view", params={"q": token})
         where, secret = entered.headers["location"], client.cookies["view"]
         assert client.get(where).status_code == 200
+    deadline = time.monotonic() + 10
+    while not any("GET /view/{view} 200" in line for line in log_lines) and time.monotonic() < deadline:
+        time.sleep(0.01)  # the line is written once the answer has gone out
     lines = "\n".join(log_lines)
     assert "GET /login.html 303" in lines and "GET /view/{view} 200" in lines
     assert not [text for text in (token, secret, where.removeprefix("/view/"), *SECRETS) if text in lines]

@@ -131,6 +131,7 @@ class StudyServiceRoutes:
 
     async def _list(self, call: Call, caller: Caller, fields: Fields) -> dict[str, Any]:
         caller.require(Right.VIEW)
+        _only({}, fields)  # what is wrong with it is said where nothing is found, too
         rows, number = _number(fields, "page.rows", ROWS, MOST_ROWS), _number(fields, "page.number", 1, 10**9)
         wanted = Wanted(
             caller.namespaces, _conditions(fields), _order(fields), limit=rows, offset=(number - 1) * rows
