@@ -89,8 +89,10 @@ def here(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
     root = logging.getLogger()
     level = root.level
     with patch.dict(os.environ, environment(**more), clear=True), redirect_stdout(out), redirect_stderr(err):
-        code = cli.main(line)
-    root.setLevel(level)
+        try:
+            code = cli.main(line)
+        finally:
+            root.setLevel(level)
     return subprocess.CompletedProcess(line, code, out.getvalue(), err.getvalue())
 
 

@@ -91,6 +91,7 @@ def _kill_while_storing(command: list[str], promises: int, after_s: float) -> di
     return dict(line.split() for line in acknowledged)
 
 
+@pytest.mark.timeout(400)  # many starts of a process, each slow on a busy machine
 def test_nothing_acknowledged_is_lost_when_killed(tmp_path: Path, template: Path) -> None:
     data, chance = tmp_path / "data", random.Random(20240211)
     promised: dict[str, str] = {}
