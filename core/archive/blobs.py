@@ -8,11 +8,11 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from core.archive.files import FileSystem, FolderSync, LocalFiles
+from core.archive.files import FileSystem, LocalFiles
 from core.archive.incoming import Incoming, fault_of
 from core.dicom.digest import hex_of, new_hash, version_of
 from core.errors import StorageFault
@@ -43,13 +43,16 @@ class Blobs(Protocol):
         """A place for arriving bytes; *in_pieces*: hash each as it comes."""
 
     def place(self, incoming: Incoming) -> Blob:
-        """Draw a key for what arrived, which `settle` gives it. Raises StorageFault; then nothing is left."""
+        """Draw a key for what arrived, which `move` gives it. Raises StorageFault; then nothing is left."""
 
-    def settle(self, placed: Incoming, blob: Blob) -> None:
-        """Returns once it is on disk under its key. Raises StorageFault; then nothing is left of it."""
+    def flush(self, placed: Incoming, blob: Blob) -> None:
+        """Returns once its bytes are on disk. Raises StorageFault; then nothing is left of it."""
+
+    def move(self, flushed: Sequence[tuple[Incoming, Blob]]) -> None:
+        """Returns once they have their keys, and that is on disk. Raises StorageFault; then none is left."""
 
     def keep(self, *arrived: Incoming) -> list[Blob]:
-        """Both, for many. Raises StorageFault; then nothing is left of any."""
+        """All of that. Raises StorageFault; then nothing is left of any."""
 
     def path(self, key: str) -> Path:
         """Where the bytes can be read."""
@@ -78,7 +81,6 @@ class LocalBlobs:
         self._incoming = folder / "incoming"
         self._objects = folder / "objects"
         self._lost = folder / "lost+found"
-        self._sync_folder = FolderSync(self._files)
         self._turn = threading.Lock()
         self._digits = ""
         self._room = 0
@@ -113,40 +115,46 @@ class LocalBlobs:
         self._placed[key] = incoming.size
         return Blob(key, version, incoming.size)
 
-    def settle(self, placed: Incoming, blob: Blob) -> None:
-        """Sync the file, move it to its place, sync the folder. Raises StorageFault; then nothing is left."""
-        path = self.path(blob.key)
+    def flush(self, placed: Incoming, blob: Blob) -> None:
+        """Sync the file. Raises StorageFault; then nothing is left of it."""
         try:
             placed.finish()
-            placed.rename(path)
-            self._sync_folder(path.parent)
         except OSError as error:
+            self._placed.pop(blob.key, None)
             placed.abort()
             raise fault_of(error) from error
+
+    def move(self, flushed: Sequence[tuple[Incoming, Blob]]) -> None:
+        """Rename the files, sync each folder once. Raises StorageFault; then nothing is left of any."""
+        try:
+            for incoming, blob in flushed:
+                incoming.rename(self.path(blob.key))
+            for folder in {incoming.path.parent for incoming, _ in flushed}:
+                self._files.sync_folder(folder)
+        except OSError as error:
+            for incoming, _ in flushed:
+                incoming.abort()
+            raise fault_of(error) from error
         finally:
-            self._placed.pop(blob.key, None)
-        placed.kept()
+            for _, blob in flushed:
+                self._placed.pop(blob.key, None)
+        for incoming, _ in flushed:
+            incoming.kept()
 
     def keep(self, *arrived: Incoming) -> list[Blob]:
-        """Place and settle, each folder but once. Raises StorageFault; then nothing is left of any."""
+        """Place, flush and move. Raises StorageFault; then nothing is left of any."""
         blobs: list[Blob] = []
         try:
             blobs += map(self.place, arrived)
-            for each in arrived:
-                each.finish()
-            for each, blob in zip(arrived, blobs, strict=True):
-                each.rename(self.path(blob.key))
-            for folder in {each.path.parent for each in arrived}:
-                self._files.sync_folder(folder)
-        except (OSError, StorageFault) as error:
-            for each in arrived:
-                each.abort()
-            raise error if isinstance(error, StorageFault) else fault_of(error) from error
-        finally:
+            for incoming, blob in zip(arrived, blobs, strict=True):
+                self.flush(incoming, blob)
+            self.move(list(zip(arrived, blobs, strict=True)))
+        except StorageFault:
             for blob in blobs:
                 self._placed.pop(blob.key, None)
-        for each in arrived:
-            each.kept()
+            for incoming in arrived:
+                incoming.abort()
+            raise
         return blobs
 
     def names(self, key: str, version: str) -> bool:
@@ -160,7 +168,7 @@ class LocalBlobs:
         return self._objects / key
 
     def size(self, key: str) -> int | None:
-        """Size in bytes, of one that is being settled, too; None if it is missing."""
+        """Size in bytes, of one that has been placed, too; None if it is missing."""
         if (placed := self._placed.get(key)) is not None:
             return placed
         try:
@@ -177,6 +185,7 @@ class LocalBlobs:
 
     def remove(self, key: str) -> None:
         """Unlink a blob. Raises StorageFault."""
+        self._placed.pop(key, None)
         try:
             self._files.unlink(self.path(key))
         except OSError as error:

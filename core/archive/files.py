@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
-import threading
 import time
 from io import FileIO
 from pathlib import Path
@@ -40,36 +38,6 @@ class FileSystem(Protocol):
 
     def free_bytes(self, path: Path) -> int:
         """What the disk under *path* still takes."""
-
-
-class FolderSync:
-    """Syncs a folder for many threads: one sync serves all who asked before it began."""
-
-    def __init__(self, files: FileSystem) -> None:
-        self._files = files
-        self._turns: dict[Path, _Turn] = {}
-
-    def __call__(self, folder: Path) -> None:
-        """Returns once the entries *folder* has now are on disk. Raises OSError."""
-        turn = self._turns.setdefault(folder, _Turn())
-        mine = next(turn.asked)
-        with turn.lock:
-            if turn.served > mine:
-                return
-            until = next(turn.asked)
-            self._files.sync_folder(folder)
-            turn.served = until
-
-
-class _Turn:
-    """Of one folder: all who asked before *served* have been."""
-
-    __slots__ = ("asked", "lock", "served")
-
-    def __init__(self) -> None:
-        self.asked = itertools.count()
-        self.lock = threading.Lock()
-        self.served = 0
 
 
 PLENTY_BYTES, ASK_AGAIN_S = 4 << 30, 0.2

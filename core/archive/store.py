@@ -22,7 +22,7 @@ from core.audit.log import AuditLog, Event, Note
 from core.db.database import Database
 from core.db.engine import storage_fault
 from core.db.prepared import Lookup
-from core.db.writer import Work
+from core.db.writer import Beside, Work
 from core.dicom.refs import Header
 from core.errors import BadInput, StorageFault
 
@@ -161,7 +161,7 @@ class Store:
             incoming.abort()
             return lambda: future.set_result(result(Outcome.SAME))
         work = _Keep(self, incoming, arrival, sending, self._blobs.place(incoming))
-        on_disk: Future[None] = Future()
+        flushed: Future[None] = Future()
 
         def answer(done: Future[Placed]) -> None:
             error = done.exception()
@@ -177,17 +177,18 @@ class Store:
             future.set_result(result(placed.outcome))
 
         def write() -> None:
-            if incoming.size > GATHER_BYTES:  # its flush takes too long for all who write to wait for
-                self._blobs.settle(incoming, work.blob)
-                self._database.write(work, self._keep_all).add_done_callback(answer)
-                return
-            self._database.write(work, self._keep_all, on_disk).add_done_callback(answer)
+            large = incoming.size > GATHER_BYTES  # its flush takes too long for all who write to wait for
+            if large:
+                self._blobs.flush(incoming, work.blob)
+            beside = Beside(flushed, self._move_all)
+            self._database.write(work, self._keep_all, beside).add_done_callback(answer)
             try:
-                self._blobs.settle(incoming, work.blob)
+                if not large:
+                    self._blobs.flush(incoming, work.blob)
             except BaseException as error:  # the writer waits for it, whatever it is
-                on_disk.set_exception(error)
+                flushed.set_exception(error)
             else:
-                on_disk.set_result(None)
+                flushed.set_result(None)
 
         return write
 
@@ -207,6 +208,10 @@ class Store:
         ]
         self._audit.append(connection, notes)
         return placed
+
+    def _move_all(self, works: Sequence[Work[Placed]]) -> None:
+        """Give what has been flushed its place, before the rows are committed. Raises StorageFault."""
+        self._blobs.move([(each.incoming, each.blob) for each in cast(Sequence[_Keep], works)])
 
     def _answer_blob(self, done: Future[T], blob: Blob, future: Future[T]) -> None:
         error = done.exception()

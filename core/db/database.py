@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from core.db.engine import open_engine, storage_fault
-from core.db.writer import Together, Work, Writer
+from core.db.writer import Beside, Together, Work, Writer
 from core.errors import StorageFault
 
 T = TypeVar("T")
@@ -95,14 +95,14 @@ class Database:
             raise fault from error
 
     def write(
-        self, work: Work[T], together: Together[T] | None = None, ready: Future[None] | None = None
+        self, work: Work[T], together: Together[T] | None = None, beside: Beside | None = None
     ) -> Future[T]:
         """Have *work(connection)* done by the writer thread; the Future resolves after COMMIT.
 
-        With *together*, all such work of one batch is handed to it at once. *ready* is waited for before the
-        commit; if it raises, the Future raises the same. Such work may be done more than once.
+        With *together*, all such work of one batch is handed to it at once. *beside* is done before the
+        commit; if it raises, the Future raises the same.
         """
-        return self._writer.submit(work, together, ready)
+        return self._writer.submit(work, together, beside)
 
     def announce(self, count: int) -> None:
         """Say that so many writes more (or fewer, below zero) will come at once: they may share a commit."""

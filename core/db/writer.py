@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, TypeVar
 
@@ -20,6 +21,19 @@ Work = Callable[[Connection], T]
 Together = Callable[[Connection, Sequence[Work[T]]], Sequence[T]]
 """Does several pieces of work at once, which costs less, and gives their results in order."""
 
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What must be done besides some work before that is committed.
+
+    *ready* takes its time meanwhile; if it raises, nothing is kept of the work. *settle* does the rest for
+    all of a batch, which are ready; if it raises, nothing is kept of any. Such work may be done twice.
+    """
+
+    ready: Future[None]
+    settle: Callable[[Sequence[Work[Any]]], None]
+
+
 COMPANY_S = 0.004
 """So long a batch waits for announced work: one commit for several costs less than one for each."""
 
@@ -30,19 +44,19 @@ BATCH = 200
 class _Item:
     """One piece of work, the Future that waits for it, and what it gave before the commit."""
 
-    __slots__ = ("error", "future", "ready", "result", "together", "work")
+    __slots__ = ("beside", "error", "future", "result", "together", "work")
 
     def __init__(
         self,
         work: Work[Any],
         future: Future[Any],
         together: Together[Any] | None,
-        ready: Future[None] | None,
+        beside: Beside | None,
     ) -> None:
         self.work = work
         self.future = future
         self.together = together
-        self.ready = ready
+        self.beside = beside
         self.result: Any = None
         self.error: Exception | None = None
 
@@ -69,19 +83,18 @@ class Writer:
         self._thread.start()
 
     def submit(
-        self, work: Work[T], together: Together[T] | None = None, ready: Future[None] | None = None
+        self, work: Work[T], together: Together[T] | None = None, beside: Beside | None = None
     ) -> Future[T]:
         """Have *work* done in a transaction; its result comes once that is durable. Never blocks.
 
-        It is committed only after *ready*, which takes its time beside the work; if that raises, nothing is
-        kept of the work, and its neighbours are done again: they must bear that.
+        It is committed only after what is to be done *beside* it.
         """
         if threading.current_thread() is self._thread:
             raise RuntimeError("work waits for other work of its own writer")
         future: Future[T] = Future()
         with self._gate:
             if not self._closed:
-                self._queue.put(_Item(work, future, together, ready))
+                self._queue.put(_Item(work, future, together, beside))
                 return future
         future.set_exception(StorageFault("The database is closed.", "Start the program again."))
         return future
@@ -113,7 +126,7 @@ class Writer:
         item, self._held = self._held or self._queue.get(), None
         until = time.monotonic() + COMPANY_S
         while item is not None:
-            if batch and (item.ready is None) != (batch[0].ready is None):
+            if batch and (item.beside is None) != (batch[0].beside is None):
                 self._held = item  # what may be done again shares no batch with what may not
                 return batch, True
             if item.future.set_running_or_notify_cancel():
@@ -137,6 +150,7 @@ class Writer:
                 self._drop_connection()
                 self._commit_others(batch, late)
                 return
+            _settle(batch)
             connection.commit()
         except Exception as error:  # whatever it is, every waiter must hear of it
             _not_ready(batch)  # nobody is told while what belongs to it goes on
@@ -180,8 +194,15 @@ class Writer:
 
 def _not_ready(batch: list[_Item]) -> dict[_Item, BaseException]:
     """Wait until each is ready; those that never will be, and why."""
-    waited = {item: item.ready.exception() for item in batch if item.ready is not None}
+    waited = {item: item.beside.ready.exception() for item in batch if item.beside is not None}
     return {item: error for item, error in waited.items() if error is not None}
+
+
+def _settle(batch: list[_Item]) -> None:
+    """Do what is left beside the work of a batch that is all ready."""
+    for settle, items in groupby(batch, key=lambda item: item.beside and item.beside.settle):
+        if settle is not None:
+            settle([item.work for item in items])
 
 
 def _attempt_all(connection: Connection, together: Together[Any] | None, items: list[_Item]) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from core.archive.archive import Archive
-from core.archive.files import FolderSync, LocalFiles
 from core.archive.incoming import GATHER_BYTES
 from core.archive.nouns import Outcome, Routing
 from core.archive.store import Sending
@@ -48,6 +46,7 @@ def test_what_comes_at_once_is_placed_as_if_it_came_singly(
     wait_until(lambda: files.calls[before:].count("sync") == len(batch))
     gate.set()
     assert [future.result(30).outcome for future in futures] == expected
+    assert files.calls[before:].count("sync_folder") <= 4  # one for each group, not one for each object
     assert len(archive.held(NS, study.uid)) == 13
     row = archive.study(NS, study.uid).row
     assert (row.images, row.series) == (13, 2)
@@ -119,55 +118,3 @@ def test_a_disk_that_fails_folders_keeps_none(
     assert len(files_in(tmp_path)) == archive.status().images == 1
     assert archive.check().ok
     assert store(archive, tiny(study, instance=2)).outcome is Outcome.STORED
-
-
-def test_one_sync_of_a_folder_serves_all_who_asked_before_it(tmp_path: Path) -> None:
-    gate, synced = threading.Event(), []
-
-    class Slow(LocalFiles):
-        def sync_folder(self, path: Path) -> None:
-            synced.append(path.name)
-            gate.wait(10)
-
-    sync = FolderSync(Slow())
-    threads = [threading.Thread(target=sync, args=(tmp_path / "a",)) for _ in range(6)]
-    threads[0].start()
-    wait_until(lambda: len(synced) == 1)
-    for thread in threads[1:]:  # they ask after it began: the next one is theirs
-        thread.start()
-    gate.set()
-    for thread in threads:
-        thread.join(10)
-    assert synced[0] == "a"
-    assert 2 <= len(synced) <= 6
-    sync(tmp_path / "b")
-    assert synced[-1] == "b"
-
-
-def test_nobody_is_served_by_a_sync_that_began_before(tmp_path: Path) -> None:
-    began, done = [], []
-
-    class Counting(LocalFiles):
-        def sync_folder(self, path: Path) -> None:
-            began.append(time.monotonic())
-            time.sleep(0.002)
-            done.append(time.monotonic())
-
-    sync = FolderSync(Counting())
-
-    def work() -> None:
-        for _ in range(10):
-            asked = time.monotonic()
-            sync(tmp_path)
-            served = time.monotonic()
-            spans.append((asked, served))
-
-    spans: list[tuple[float, float]] = []
-    threads = [threading.Thread(target=work) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    for asked, served in spans:
-        assert any(asked <= start and end <= served for start, end in zip(began, done, strict=True))
-    assert len(began) < len(spans) == 60

@@ -14,7 +14,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, Table, event, func
 
 from core.db.database import Database, Part
 from core.db.engine import open_engine, storage_fault
-from core.db.writer import Writer
+from core.db.writer import Beside, Writer
 from core.errors import StorageFault
 
 _tables = MetaData()
@@ -138,20 +138,42 @@ def test_nothing_is_committed_before_it_is_ready(database: Database) -> None:
         begun.set()
         return insert_one(1, connection)
 
-    future = database.write(work, None, ready)
+    settled: list[int] = []
+    future = database.write(work, None, Beside(ready, lambda works: settled.append(len(works))))
     future.add_done_callback(lambda _: told.set())
     assert begun.wait(10)
     assert not told.wait(0.05)
-    assert kept(database) == []
+    assert kept(database) == settled == []
     ready.set_result(None)
     assert future.result(10) == 1
-    assert kept(database) == [1]
+    assert kept(database) == settled == [1]
+
+
+def test_what_cannot_be_settled_is_not_kept(database: Database) -> None:
+    def fail(works: Sequence[object]) -> None:
+        raise OSError(28, f"No space left for {len(works)}")
+
+    gate = _behind_a_gate(database)
+    ready: Future[None] = Future()
+    ready.set_result(None)
+    beside = Beside(ready, fail)
+    futures = [database.write(partial(insert_one, n), None, beside) for n in (1, 2)]
+    plain = add(database, 3)
+    gate.set()
+    assert all(isinstance(future.exception(10), StorageFault) for future in futures)
+    assert plain.result(10) == 3
+    assert kept(database) == [3]
 
 
 def test_what_will_never_be_ready_is_undone_alone(database: Database) -> None:
     gate = _behind_a_gate(database)
     outcomes: list[Future[None]] = [Future() for _ in range(4)]
-    futures = [database.write(partial(insert_one, n), None, outcomes[n]) for n in range(4)]
+    settled: list[int] = []
+
+    def settle(works: Sequence[object]) -> None:
+        settled.append(len(works))
+
+    futures = [database.write(partial(insert_one, n), None, Beside(outcomes[n], settle)) for n in range(4)]
     runs: list[int] = []
     plain = database.write(lambda _: runs.append(1))
     gate.set()
@@ -163,6 +185,7 @@ def test_what_will_never_be_ready_is_undone_alone(database: Database) -> None:
     assert isinstance(futures[1].exception(10), StorageFault)
     assert isinstance(futures[3].exception(10), RuntimeError)
     assert kept(database) == [0, 2]
+    assert settled == [2]
     plain.result(10)
     assert runs == [1]  # what waits for nothing is done once
 
@@ -173,7 +196,7 @@ def test_nobody_is_told_of_a_failure_before_all_is_ready(database: Database) -> 
 
     ready: Future[None] = Future()
     told = threading.Event()
-    future = database.write(fail, lambda connection, works: fail(connection) or [], ready)  # type: ignore[func-returns-value]  # it raises
+    future = database.write(fail, lambda connection, works: fail(connection) or [], Beside(ready, fail))  # type: ignore[func-returns-value]  # it raises
     future.add_done_callback(lambda _: told.set())
     assert not told.wait(0.05)
     ready.set_result(None)
