@@ -33,7 +33,8 @@ LONGEST, LONGEST_NAME = 1024, 200
 MOMENTS = {
     "DA": r"\d{8}",
     "TM": r"(?:[01]\d|2[0-3])(?:[0-5]\d(?:[0-5]\d|60)?)?(?:(?<=\d{6})\.\d{1,6})?",
-    "DT": r"\d{4}(?:\d\d){0,5}(?:(?<=\d{14})\.\d{1,6})?(?:[+-]\d{4})?",
+    # the least offset is -1200 (PS3.5 6.2): what else stands behind a hyphen is the year a range ends with
+    "DT": r"\d{4}(?:\d\d){0,5}(?:(?<=\d{14})\.\d{1,6})?(?:\+\d{4}|-(?:0\d|1[0-2])\d\d)?",
 }
 LOWEST, HIGHEST = "00000101000000000000", "99991231235959999999"
 PAIRS = {

@@ -363,6 +363,15 @@ def test_offsets_of_date_times_count_where_both_have_them() -> None:
         assert key.matches(lambda path, value=value: [value]) == inside, value  # type: ignore[misc] # bound now
 
 
+@pytest.mark.parametrize("wanted", ["2020-2021", "20200101-2021", "202001011200-20211231"])
+def test_a_year_that_ends_a_range_is_no_offset(wanted: str) -> None:
+    key = key_of("k", (0x0008002A,), wanted)
+    assert key is not None
+    assert key.matches(lambda path: ["20210630093000"])
+    assert not key.matches(lambda path: ["20191231093000"])
+    assert not key.matches(lambda path: ["20220101093000"])
+
+
 def test_many_wildcards_take_no_longer_than_few() -> None:
     key = key_of("k", (0x00081030,), "*a" * 500 + "b")
     assert key is not None and not key.matches(lambda path: ["a" * 100_000])
