@@ -254,9 +254,8 @@ def test_tls_and_certificates_of_peers(tmp_path: Path) -> None:
     )
     ds = ct_slice(SampleStudy("tls"), size=700)
     with gateway(tmp_path / "data", tls=server) as running:
-        with pytest.raises((Untrusted, LinkLost)) as refused:  # its alert may be lost with the connection
+        with pytest.raises(Untrusted, match="wants to see a certificate of ours"):
             associate(Peer(AET, "127.0.0.1", running.port, tls=stranger), [Wish(CT, (EXPLICIT,))])
-        assert "a certificate of ours" in f"{refused.value.message} {refused.value.remedy}"
         known = associate(Peer(AET, "127.0.0.1", running.port, tls=client), [Wish(CT, (EXPLICIT,))])
         command = {**STORE, Element.AFFECTED_SOP_INSTANCE_UID: ds.SOPInstanceUID}
         known.send(1, command, data_set_of(part10(ds)))
