@@ -145,7 +145,7 @@ def scan(*, paths: Paths, as_json: Json = False, verbose: Verbose = False) -> No
 def upload(
     *,
     paths: Paths,
-    to: Annotated[str, typer.Option("--to", help="Saved name, v3:URL, stow:URL or archive.")],
+    to: Annotated[str, typer.Option("--to", help="Saved name, v3:/stow:/exams:URL, dimse:NODE or archive.")],
     study: Annotated[list[str] | None, typer.Option(help="Only this Study Instance UID; repeatable.")] = None,
     namespace: Annotated[str, typer.Option(help="Namespace at the destination.")] = "default",
     attach: Annotated[list[Path] | None, typer.Option(help="Attach this file; repeatable.")] = None,
