@@ -120,6 +120,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     from core.archive.scheduled_orders import ScheduledOrders
     from core.archive.thumbnails import Thumbnails
     from core.dicom.uids import UidMaker
+    from core.imaging.workers import RenderPool
     from core.worklist.desk import Desk
     from core.worklist.joined import Joined
     from core.worklist.overview import Overview
@@ -154,6 +155,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
         closing(
             Pictures(archive, open_archive.pool, thumbnails, data / "archive" / "pictures", workers)
         ) as pictures,
+        RenderPool() as viewing,
         notifying(archive, site) as told,
         closing(Retrievals(archive, door, ae_titles.namespace(site.ae_title))) as retrievals,
     ):
@@ -175,7 +177,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             parts=Parts(data / "archive" / "parts"),
             removals=removals,
             operations=operations_of(open_archive, removals),
-            frames=Frames(open_archive.pool),
+            frames=Frames(viewing),
             workers=workers,
             about=About(
                 __version__,

@@ -19,6 +19,8 @@ from core.db.prepared import Lookup, Prepared
 from core.errors import NotFound
 from core.memory import Recent
 
+MOST_KNOWN = 10_000
+"""Objects that are found without asking the catalog."""
 COUNTED_BYTES = 1 << 20
 """Of averages of studies that have not settled."""
 
@@ -110,17 +112,36 @@ class Finder:
         self._lookup = Lookup(database.engine)
         self._blobs = blobs
         self._counted = Recent(COUNTED_BYTES)
+        self._known: dict[tuple[str, str, str], tuple[int, StoredImage]] = {}
+        """By address, with the version of the catalog in which it was found."""
 
     def image(self, namespace: str, study_uid: str, sop_uid: str, version: str) -> StoredImage:
         """The object. Raises NotFound("namespace" | "study" | "image"), StorageFault."""
         values = {"namespace": namespace, "study_uid": study_uid, "sop_uid": sop_uid, "version": version}
+        catalog = self._database.version() if version == CURRENT else 0
         row = self._first(_NEWEST if version == CURRENT else _EXACTLY, values)
         if row is not None:
             *fields, blob = row
-            return StoredImage(*fields, self._blobs.path(blob))  # type: ignore[call-arg]  # as _ONE selects
+            found = StoredImage(*fields, self._blobs.path(blob))  # type: ignore[call-arg]  # as _ONE selects
+            if version == CURRENT:
+                self._remember(catalog, found)
+            return found
         with self._database.read() as connection:  # slower, and says what it is that is missing
             study = study_row(connection, namespace, study_uid)
             return stored_image(study, image_row(connection, study.id, sop_uid, version), self._blobs)
+
+    def known(self, namespace: str, study_uid: str, sop_uid: str) -> StoredImage | None:
+        """The object if it was found lately and nothing was committed since; an event loop may ask.
+
+        Raises StorageFault.
+        """
+        catalog, found = self._known.get((namespace, study_uid, sop_uid), (0, None))
+        return found if found is not None and catalog == self._database.version() else None
+
+    def _remember(self, catalog: int, found: StoredImage) -> None:
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[found.namespace, found.study_uid, found.sop_instance_uid] = catalog, found
 
     def study(self, namespace: str, study_uid: str, phi_namespace: str | None = None) -> StudyState:
         """How a study stands, its overlay as `overlay_of` chooses. Raises NotFound, StorageFault."""

@@ -1,90 +1,68 @@
-"""Messages between a render process and its owner: one system call each, as a rule, at either end."""
+"""Messages between a render process and its owner, over a pair of connected sockets."""
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
-import sys
-from multiprocessing.connection import Connection
-from typing import Protocol
 
 HEAD = struct.Struct("<IB")
 """How long the body is, and what kind of message it is."""
 ROOM = 256 << 10
 """Bytes taken at once: more than the system holds for a reader (wmem_default of Linux is 208 KiB)."""
-TIME = struct.Struct("@ll")
-"""A `struct timeval`, as SO_RCVTIMEO has it (socket(7))."""
+GATHERS = hasattr(socket.socket, "sendmsg")
+"""Whether the system sends several pieces at once."""
 
 Message = tuple[int, bytes]
 """Its kind, a number of eight bits, and its body."""
 
 
-class Line(Protocol):
-    """One end; of one thread."""
+class Line:
+    """One end; of one thread. It waits for the other end if its socket does.
 
-    def send(self, kind: int, *parts: bytes) -> None:
-        """One message, its body in *parts*. Raises OSError where the other end has gone."""
-
-    def receive(self, limit_s: float | None = None) -> Message | None:
-        """The next message, None if it has not come within the time. Raises EOFError, OSError."""
-
-    def close(self) -> None:
-        """Let go of it."""
-
-
-def line(end: Connection) -> Line:
-    """Over *end* of a two-way pipe of `multiprocessing`, which is taken over."""
-    return PipeLine(end) if sys.platform == "win32" else SocketLine(end)
-
-
-class PipeLine:
-    """Over any kind of pipe the library has."""
-
-    def __init__(self, end: Connection) -> None:
-        self._end = end
-
-    def send(self, kind: int, *parts: bytes) -> None:
-        """One message. Raises OSError."""
-        self._end.send_bytes(b"".join((bytes((kind,)), *parts)))
-
-    def receive(self, limit_s: float | None = None) -> Message | None:
-        """The next message, None if it has not come within the time. Raises EOFError, OSError."""
-        if limit_s is not None and not self._end.poll(limit_s):
-            return None
-        message = self._end.recv_bytes()
-        return message[0], message[1:]
-
-    def close(self) -> None:
-        """Let go of it."""
-        self._end.close()
-
-
-class SocketLine:
-    """Over a pair of sockets.
-
-    Each call lets another thread run, and then waits for its turn: that costs more than what the call does.
+    One system call a message at either end, as a rule: each lets another thread run, and then waits for its
+    turn, which costs more than what the call does.
     """
 
-    def __init__(self, end: Connection) -> None:
-        self._socket = socket.socket(fileno=os.dup(end.fileno()))
-        end.close()
+    def __init__(self, end: socket.socket) -> None:
+        """Takes *end* over."""
+        self._socket = end
         self._room = bytearray(ROOM)
         self._first = self._last = 0
         """What has come and was not taken yet lies between them."""
-        self._limit_s: float | None = None
+        self._unsent: list[memoryview] = []
 
-    def send(self, kind: int, *parts: bytes) -> None:
-        """One message. Raises OSError."""
-        pieces = (HEAD.pack(sum(map(len, parts)), kind), *parts)
-        sent = self._socket.sendmsg(pieces)
-        if sent < sum(map(len, pieces)):  # a signal came between
-            self._socket.sendall(memoryview(b"".join(pieces))[sent:])
+    def fileno(self) -> int:
+        """Of the socket, as event loops want it."""
+        return self._socket.fileno()
 
-    def receive(self, limit_s: float | None = None) -> Message | None:
-        """The next message, None if it has not come within the time. Raises EOFError, OSError."""
-        if limit_s != self._limit_s:
-            self._limit(limit_s)
+    def send(self, kind: int, *parts: bytes) -> bool:
+        """One message, its body in *parts*; False if some of it is left for `flush`. Raises OSError."""
+        self._unsent += map(memoryview, (HEAD.pack(sum(map(len, parts)), kind), *filter(None, parts)))
+        return self.flush()
+
+    def flush(self) -> bool:
+        """Send what is left; False if the system takes no more of it now. Raises OSError."""
+        while self._unsent:
+            try:
+                sent = self._socket.sendmsg(self._unsent) if GATHERS else self._socket.send(self._unsent[0])
+            except BlockingIOError:
+                return False
+            while self._unsent and sent >= len(self._unsent[0]):
+                sent -= len(self._unsent.pop(0))
+            if sent:
+                self._unsent[0] = self._unsent[0][sent:]
+        return True
+
+    @property
+    def heard(self) -> bool:
+        """Whether something has come that was not taken yet."""
+        return self._first < self._last
+
+    def receive(self) -> Message | None:
+        """The next message; None if it is not all there and the socket does not wait.
+
+        Raises EOFError or OSError where the other end has gone.
+        """
         while (message := self._taken()) is None:
             try:
                 count = self._socket.recv_into(memoryview(self._room)[self._last :])
@@ -94,12 +72,6 @@ class SocketLine:
                 raise EOFError("the other end has gone")
             self._last += count
         return message
-
-    def _limit(self, limit_s: float | None) -> None:
-        """How long a call to receive waits; no time at all would mean for ever."""
-        micros = 0 if limit_s is None else max(1, round(limit_s * 1e6))
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, TIME.pack(*divmod(micros, 1_000_000)))
-        self._limit_s = limit_s
 
     def _taken(self) -> Message | None:
         """The first message if all of it has come; else there is room for the rest."""

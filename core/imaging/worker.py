@@ -1,4 +1,4 @@
-"""The inside of one render process: takes a task, answers with a picture or a reason, until the pipe closes.
+"""The inside of one render process: takes a task, answers with a picture or a reason, until the line closes.
 
 Imports nothing heavy at the top: the limits are set before numpy and the codecs come in.
 """
@@ -9,11 +9,11 @@ import gc
 import os
 import pickle
 import signal
-from multiprocessing.connection import Connection
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.imaging.line import line
+from core.imaging.line import Line
 from core.memory import keep_freed
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ RASTERS = frozenset({"pdf-count", "pdf-page", "raster"})
 """Kinds that `core.imaging.raster` makes, of files that are no DICOM objects."""
 KEPT_BYTES = 64 << 20
 """Of freed memory, for the next picture: frame, scratch and file of one are of the size of the last one's."""
+NICE = 5
+"""Whoever hands out tasks and answers goes first: else the workers keep it from giving them the next ones."""
 HTML_PDF = "html-pdf:"
 """Before the character set that was sent with an HTML page, "" if none was."""
 TRANSCODE = "transcode:"
@@ -74,13 +76,15 @@ def reason(body: bytes) -> Answer:
     return Answer(b"", error or "NotRenderable", message, remedy)
 
 
-def serve(end: Connection, memory_bytes: int) -> None:
-    """Main function of the process; ends when its owner closes the pipe or dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the owner, who then closes the pipe
+def serve(end: socket.socket, memory_bytes: int) -> None:
+    """Main function of the process; ends when its owner closes the other end or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the owner, who then closes the line
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # threads reserve address space that the limit counts
     keep_freed(KEPT_BYTES, KEPT_BYTES // 2)
-    owner = line(end)
+    if hasattr(os, "nice"):  # Windows has none
+        os.nice(NICE)
+    owner = Line(end)
     opened = _warm_up()
     _limit_memory(memory_bytes)
     try:

@@ -1,37 +1,27 @@
-"""One render process as its owner sees it: started, given tasks, asked for answers, ended. Of one thread."""
+"""One render process as its owner sees it: started, spoken with over a line, ended."""
 
 from __future__ import annotations
 
 import multiprocessing
 import pickle
+import socket
 from typing import TYPE_CHECKING
 
-from core.imaging.line import Line, line
-from core.imaging.worker import PICTURE, TASK, Answer, Task, reason, serve
+from core.imaging.line import Line
+from core.imaging.worker import TASK, Task, serve
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
 
 class WorkerProcess:
-    """A process with so many bytes of memory, and the pipe to it; `start` makes a new one when it is gone."""
+    """A process with so many bytes of memory, and the line to it, which does not wait."""
 
     def __init__(self, memory_limit: int) -> None:
-        self._memory_limit = memory_limit
-        self._process: SpawnProcess | None = None
-        self._line: Line | None = None
-        self.pid: int | None = None
-        self.ready = False
-        """Whether it has said so: until then it is starting."""
-
-    def start(self) -> None:
-        """Start it unless it is there. Raises OSError."""
-        if self._line is not None:
-            return
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(
-            target=serve, args=(theirs, self._memory_limit), name="filmjacket-render", daemon=True
+        """Start it, which takes a while. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        process = multiprocessing.get_context("spawn").Process(
+            target=serve, args=(theirs, memory_limit), name="filmjacket-render", daemon=True
         )
         try:
             process.start()
@@ -40,46 +30,24 @@ class WorkerProcess:
             raise
         finally:
             theirs.close()
-        self._process, self._line, self.ready = process, line(ours), False
+        ours.setblocking(False)
+        self.line = Line(ours)
         self.pid = process.pid
+        self._process: SpawnProcess = process
 
-    def give(self, task: Task) -> None:
-        """Send a task; it waits in the pipe while another one is being done. Raises OSError."""
-        self._there().send(TASK, pickle.dumps(tuple(task), pickle.HIGHEST_PROTOCOL))
+    def give(self, task: Task) -> bool:
+        """Send a task; it waits in the line while another one is being done.
 
-    def starts(self, limit_s: float) -> bool:
-        """Whether it is ready within the time. Raises EOFError, OSError where the process has died."""
-        if not self.ready:
-            self.ready = self._there().receive(limit_s) is not None
-        return self.ready
-
-    def answer(self, limit_s: float) -> Answer | None:
-        """The answer to the first task without one, None if there is none within the time.
-
-        Nothing in it is run here, whatever a picture has made of the process. Raises EOFError, OSError where
-        that has died.
+        False if some of it is left for the line's `flush`. Raises OSError where the process has died.
         """
-        message = self._there().receive(limit_s)
-        if message is None:
-            return None
-        kind, body = message
-        return Answer(body) if kind == PICTURE else reason(body)
+        return self.line.send(TASK, pickle.dumps(tuple(task), pickle.HIGHEST_PROTOCOL))
 
     def end(self) -> None:
-        """End it, kindly if it is idle, and reap it."""
-        process, connected = self._process, self._line
-        self._process = self._line = self.pid = None
-        if connected is not None:
-            connected.close()
-        if process is not None:
-            process.terminate()
-            process.join(2)
-            if process.exitcode is None:
-                process.kill()
-                process.join()
-            process.close()
-
-    def _there(self) -> Line:
-        if self._line is None:
-            raise BrokenPipeError("the worker has not been started")
-        return self._line
+        """End it and reap it, which takes a moment; once, from any thread that has it to itself."""
+        self.line.close()
+        self._process.terminate()
+        self._process.join(2)
+        if self._process.exitcode is None:
+            self._process.kill()
+            self._process.join()
+        self._process.close()

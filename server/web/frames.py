@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 from collections import Counter, OrderedDict
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from core.archive.nouns import StoredImage
-from core.imaging.hand import Prepare
-from core.imaging.worker import Task, VoiSpec
 from server.web.call import Call
 from server.web.errors import BAD_REQUEST, Refused
-from server.web.waiting import outcome
+from server.web.waiting import done
 
 if TYPE_CHECKING:
     from core.imaging.voi import Voi
@@ -48,8 +44,8 @@ class Renderer(Protocol):
     ) -> Future[bytes]:
         """*kind* of 0-based *frame0* of the object at *source*."""
 
-    def prepared(self, prepare: Prepare) -> Future[bytes]:
-        """What *prepare* asks for on a thread of the renderer, or gives, or what is being made already."""
+    def live_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have futures done on *loop*, if they can be. Before the first task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +77,6 @@ class Look:
             raise Refused(BAD_REQUEST, "The parameter format must be png or jpeg.")
         return cls(frame, kind, _window(call.query("window"), call.query("function")), call.flag("invert"))
 
-    def task(self, path: Path) -> Task:
-        """As a render worker takes it."""
-        window = self.window
-        voi = None if window is None else VoiSpec(window.center, window.width, window.function)
-        place = os.fspath(path)
-        return Task(place, self.frame, self.kind, self.size, self.quality, voi, self.invert, self.region)
-
     def name(self, version: str) -> str:
         """What tells it from every other picture."""
         window = "own"
@@ -95,10 +84,6 @@ class Look:
             window = f"{self.window.center!r},{self.window.width!r},{self.window.function}"
         more = f"{self.size}-{self.quality}-{self.region}"
         return f"{version}-{self.frame}-{self.kind}-{window}-{int(self.invert)}-{more}"
-
-
-Find = Callable[[], tuple[StoredImage, Look] | None]
-"""Finds the object to be shown, and how; None if it is to be answered otherwise."""
 
 
 def tag_of(name: str) -> str:
@@ -114,10 +99,9 @@ class Frames:
         self._budget = budget
         self._size = 0
         self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._making: dict[str, asyncio.Future[bytes]] = {}
+        self._making: dict[str, Future[bytes]] = {}
         self._waiting: Counter[str] = Counter()
-        self._found: dict[str, Future[bytes]] = {}
-        """What is being made of what was found; threads add to it, by single operations only."""
+        self._at_home = False
 
     async def picture(self, image: StoredImage, look: Look) -> bytes:
         """The picture or description; called on the event loop. Raises NotRenderable, NotFound("frame").
@@ -130,58 +114,31 @@ class Frames:
             return found
         making = self._making.get(name)
         if making is None or making.cancelled():
-            making = asyncio.wrap_future(self._render(image, look))
-            self._making[name] = making
-            making.add_done_callback(lambda done: self._made(name, done))
+            making = self._making[name] = self._render(image, look)
+            making.add_done_callback(lambda made: self._made(name, made))
         self._waiting[name] += 1
         try:
-            return await asyncio.shield(making)  # one of several who wait may leave
+            await done(making)
         finally:
             self._waiting[name] -= 1
             if not self._waiting[name]:
                 del self._waiting[name]
-                making.cancel()  # nothing happens if it is done
+                making.cancel()  # nothing happens if it has begun
+        return making.result()
 
-    async def found(self, find: Find, known: str) -> tuple[str, bytes]:
-        """The name of what *find* finds on a thread of the renderer, and the picture.
-
-        Without a picture if *known* (an If-None-Match) names it, or if *find* gives None. Raises what *find*
-        does, and as `picture`.
-        """
-        name = ""
-
-        def prepare(future: Future[bytes]) -> Task | bytes | Future[bytes]:
-            nonlocal name
-            if (wanted := find()) is None:
-                return b""
-            image, look = wanted
-            name = look.name(image.version)
-            if f'"{tag_of(name)}"' in known:
-                return b""
-            if kept := self._kept.get(name):
-                return kept
-            making = self._found.setdefault(name, future)
-            return look.task(image.path) if making is future else making
-
-        made = self._renderer.prepared(prepare)
-        try:
-            body = await outcome(made)
-            if body:
-                self._keep(name, body)  # or makes it the latest again
-        finally:
-            if made.done():
-                self._forget(name, made)
-            else:  # whoever asked has left, and others may wait for it
-                made.add_done_callback(lambda done: self._forget(name, done))
-        return name, body
-
-    def _forget(self, name: str, made: Future[bytes]) -> None:
-        if self._found.get(name) is made:
-            del self._found[name]
+    def _made(self, name: str, made: Future[bytes]) -> None:
+        """On the event loop, where the renderer lives."""
+        if self._making.get(name) is made:
+            del self._making[name]
+        if not made.cancelled() and made.exception() is None:
+            self._keep(name, made.result())
 
     def _render(self, image: StoredImage, look: Look) -> Future[bytes]:
         from core.imaging.voi import Voi, VoiFunction  # numpy comes with it: not before it is needed
 
+        if not self._at_home:
+            self._renderer.live_on(asyncio.get_running_loop())
+            self._at_home = True
         voi = None
         if look.window is not None:
             voi = Voi(look.window.center, look.window.width, VoiFunction(look.window.function))
@@ -195,13 +152,6 @@ class Frames:
             invert=look.invert,
             region=look.region,
         )
-
-    def _made(self, name: str, done: asyncio.Future[bytes]) -> None:
-        if self._making.get(name) is done:
-            del self._making[name]
-        if done.cancelled() or done.exception() is not None:
-            return
-        self._keep(name, done.result())
 
     def _keep(self, name: str, body: bytes) -> None:
         self._size -= len(self._kept.pop(name, b""))  # it may have been made for two who asked differently

@@ -100,6 +100,19 @@ def test_other_bytes_become_the_current_version(archive: Archive, study: SampleS
     assert archive.check().ok
 
 
+def test_an_object_is_known_until_anything_is_committed(archive: Archive, study: SampleStudy) -> None:
+    store(archive, tiny(study))
+    place = NS, study.uid, sop(study)
+    assert archive.known_image(*place) is None
+    found = archive.image(*place)
+    assert archive.known_image(*place) is found and archive.known_image("other", *place[1:]) is None
+    newer = store(archive, tiny(study, ImageComments="better"))
+    assert archive.known_image(*place) is None
+    assert archive.image(*place).version == newer.version
+    archive.delete_study(NS, study.uid, "tester").result()
+    assert archive.known_image(*place) is None
+
+
 def test_a_uid_of_another_series_is_kept_apart(archive: Archive, study: SampleStudy) -> None:
     first = store(archive, tiny(study))
     other = store(archive, tiny(study, SeriesInstanceUID=uid("other series")))

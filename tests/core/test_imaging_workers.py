@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import imagecodecs
 import numpy as np
@@ -17,6 +19,7 @@ import psutil
 import pytest
 
 from core.errors import NotDicom, NotFound, NotRenderable
+from core.imaging import hand
 from core.imaging.hand import error_of
 from core.imaging.image import ImageObject
 from core.imaging.render import render
@@ -65,18 +68,6 @@ def test_reasons_come_back_as_they_were(pool: RenderPool, ct: Path, tmp_path: Pa
         pool.render(b"not at all").result(60)
     with pytest.raises(NotRenderable, match="too large"):
         pool.render(file_of(grey_ramp(4, 4), Rows=65535, Columns=65535)).result(60)
-
-
-def test_what_is_to_be_made_is_found_out_by_the_pool(pool: RenderPool, ct: Path) -> None:
-    def missing(_: object) -> Task:
-        raise NotFound("image", "It is not there.")
-
-    task = Task(str(ct), 0, "png", None, 90, None)
-    made, ready, refused = (pool.prepared(each) for each in (lambda _: task, lambda _: b"made", missing))
-    assert made.result(60) == pool.render(ct, 0, "png").result(60)
-    assert ready.result(60) == b"made"
-    with pytest.raises(NotFound, match="not there"):
-        refused.result(60)
 
 
 def test_a_batch_keeps_its_order(pool: RenderPool) -> None:
@@ -166,13 +157,50 @@ def test_a_crash_that_repeats_is_reported(ct: Path) -> None:
         gone: set[int] = set()
         until = time.monotonic() + 60
         while len(gone) < 2 and time.monotonic() < until:
-            for pid in set(pool.pids()) - gone:
-                os.kill(pid, signal.SIGKILL)
-                gone.add(pid)
+            for each in pool._hands:
+                first = [*each._given][:1]
+                if first and first[0] and first[0].future is doomed and each.pid not in {None, *gone}:
+                    gone.add(each.pid)
+                    os.kill(each.pid, signal.SIGKILL)
         with pytest.raises(NotRenderable, match="crashed"):
             doomed.result(60)
         assert fine.result(60)
         assert not gone & set(pool.pids())
+
+
+def test_a_worker_that_never_starts_is_told_of(
+    ct: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And the next task has another try."""
+    with RenderPool(1) as pool:
+        with monkeypatch.context() as patch:
+            patch.setattr(hand, "WorkerProcess", Mock(side_effect=OSError(12, "Cannot allocate memory")))
+            with pytest.raises(NotRenderable, match="crashed"):
+                pool.render(ct).result(60)
+        assert pool.render(ct).result(60)
+    assert caplog.text.count("cannot be started") >= 2
+
+
+def test_on_a_loop_of_somebody_else(ct: Path) -> None:
+    """Asked on it and from elsewhere; what has been called off is not begun; close comes after it."""
+    pool = RenderPool(1)
+
+    async def ask() -> list[bytes]:
+        pool.live_on(asyncio.get_running_loop())
+        first = pool.render(ct)
+        called_off = pool.render(ct)
+        assert called_off.cancel()
+        elsewhere = await asyncio.to_thread(pool.render, ct)
+        large = pool.render(ct.read_bytes() + bytes(4 << 20))
+        return [await asyncio.wrap_future(each) for each in (first, elsewhere, large)]
+
+    first, *others = asyncio.run(ask())
+    assert others == [first] * 2
+    pids = pool.pids()
+    pool.close()
+    assert pids and not any(psutil.pid_exists(pid) for pid in pids)
+    with pytest.raises(NotRenderable, match="shut down"):
+        pool.render(ct).result(1)
 
 
 def test_closing_ends_every_process_and_refuses_more(ct: Path) -> None:

@@ -69,6 +69,17 @@ def images_at(services: Services, scope: Scope, right: Right = Right.VIEW) -> li
     return [each.image for each in _listed_at(services, scope, namespace)]
 
 
+async def found_at(services: Services, scope: Scope) -> list[StoredImage]:
+    """The same, from memory where it can be; called on the event loop."""
+    params = scope["path_params"]
+    if "image_uid" in params:
+        namespace = namespace_of(services, scope, Right.VIEW)
+        image = services.archive.known_image(namespace, params["study_uid"], params["image_uid"])
+        if image is not None and image.series_uid == params.get("series_uid", image.series_uid):
+            return [image]
+    return await services.run(lambda: images_at(services, scope))
+
+
 def listed_at(services: Services, scope: Scope, namespace: str) -> Sequence[Listed]:
     """The same as a list. Raises NotFound."""
     if "image_uid" not in scope["path_params"]:

@@ -18,9 +18,9 @@ from server.web.dicomweb.moving import KINDS as MOVING
 from server.web.dicomweb.moving import MovingSender, moving_form
 from server.web.dicomweb.objects import check_stored
 from server.web.dicomweb.parts import Parts
-from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, images_at
+from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, found_at, images_at
 from server.web.files import ASK_AGAIN, Stored, send_stored
-from server.web.frames import Look, tag_of
+from server.web.frames import tag_of
 from server.web.pictures import THUMBNAIL
 from server.web.services import Services
 from server.web.streaming import Operation
@@ -70,9 +70,7 @@ class RenderedRoutes:
         An encapsulated PDF is a PDF, a video is a video.
         """
         call = call_of(scope)
-        if await self._send_shortly(scope, send):
-            return
-        images = await self._services.run(lambda: images_at(self._services, scope))
+        images = await found_at(self._services, scope)
         if "image_uid" in scope["path_params"] and own_type(images[0]):
             await self.send_document(call, receive, send, images[0])
             return
@@ -95,32 +93,6 @@ class RenderedRoutes:
             raise NotAcceptable("Several pictures cannot be one.", WOULD_DO)
         first = pictures[0] if "image_uid" in scope["path_params"] else pictures[len(pictures) // 2]
         await self.send_one(call, send, first, view)
-
-    async def _send_shortly(self, scope: Scope, send: Send) -> bool:
-        """Answer with one picture of an instance, found where it is rendered; False if that is not it."""
-        call, params = call_of(scope), scope["path_params"]
-        form = picture_form(accepted(call))
-        if (
-            "image_uid" not in params
-            or form is None
-            or form[1]
-            or moving_form(accepted(call), (*KINDS, RELATED))
-        ):
-            return False
-        media_type = form[0]
-
-        def find() -> tuple[StoredImage, Look] | None:
-            images = images_at(self._services, scope)
-            pictures = [] if own_type(images[0]) else pictures_of(images, scope)
-            if not pictures or (len(pictures) > 1 and "frames" in params):
-                return None
-            return pictures[0][0], view_asked(call, KINDS[media_type]).of(*pictures[0])
-
-        known = call.header(b"if-none-match")
-        name, body = await self._services.frames.found(find, known)
-        if name:
-            await self._answer_one(send, name, body, media_type)
-        return bool(name)
 
     async def _send_moving(
         self, call: Call, receive: Receive, send: Send, pictures: Sequence[Picture], media_type: str
