@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -42,6 +43,9 @@ AS_THEY_ARE = (series.c.modality, studies.c.patient_sex)
 NUMBERS = (series.c.number, instances.c.instance_number)
 MANY = 1000
 """So many fitting studies are tried one by one in the order of the answer: that finds a page sooner."""
+ESTIMATED_S = 60.0
+"""So long it counts as known whether many fit."""
+MOST_ESTIMATES = 2000
 MOST_WORDS = 2000
 """So many fitting words go into one statement; where there are more, nothing is gained by them."""
 
@@ -61,6 +65,35 @@ _SERIES = _counted(
         series.c.modality.in_(select(func.json_each(bindparam("modalities")).table_valued("value").c.value))
     )
 )
+
+
+class Estimates:
+    """Whether many fit a condition, found out anew after a while: it decides how, not what is found."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], tuple[float, bool]] = {}
+
+    def many_words(self, connection: Connection, first: str, last: str) -> bool:
+        """Whether many studies are filed under words between the two."""
+        return self._many((first, last), _WORDS, connection, {"first": first, "last": last})
+
+    def many_series(self, connection: Connection, modalities: Sequence[str]) -> bool:
+        """Whether many series have one of *modalities*."""
+        return self._many(
+            ("modality", *modalities), _SERIES, connection, {"modalities": json.dumps(list(modalities))}
+        )
+
+    def _many(
+        self, name: tuple[str, ...], counted: Prepared, connection: Connection, values: Mapping[str, str]
+    ) -> bool:
+        now = time.monotonic()
+        until, many = self._known.get(name, (0.0, False))
+        if now > until:
+            many = bool(counted(connection, {**values, "many": MANY}).fetchone()[0] == MANY)
+            if len(self._known) >= MOST_ESTIMATES:
+                self._known.clear()
+            self._known[name] = now + ESTIMATED_S, many
+        return many
 
 
 Parts = Sequence[ColumnElement[Any]]
@@ -83,7 +116,7 @@ class Narrowing:
         return self.made([literal(value) for value in self.values])
 
 
-def narrowed(connection: Connection, key: Key, column: Column[Any]) -> Narrowing | None:
+def narrowed(connection: Connection, estimates: Estimates, key: Key, column: Column[Any]) -> Narrowing | None:
     """The condition for *key*, or None where no index helps."""
     if key.empty:
         return None
@@ -97,7 +130,10 @@ def narrowed(connection: Connection, key: Key, column: Column[Any]) -> Narrowing
     if column in NUMBERS:
         return _in(column, [int(float(each)) for each in key.wanted if abs(float(each)) < 1 << 31])
     if column is studies.c.patient_name:
-        return _any([_name(connection, each, key.fuzzy) for each in key.wanted if each])
+        names = [each for each in key.wanted if each]
+        if key.fuzzy:
+            return _any([_nearly(connection, each) for each in names])
+        return _any([_name(connection, estimates, each) for each in names])
     if column in FOLDED:
         return _any([_begins(FOLDED[column], each) for each in key.wanted if each])
     if column in AS_THEY_ARE and not any("*" in each or "?" in each for each in key.wanted):
@@ -149,19 +185,20 @@ def _begins(column: Column[str], wanted: str) -> Narrowing | None:
     return _all(found)
 
 
-def _name(connection: Connection, wanted: str, fuzzy: bool) -> Narrowing | None:
+def _name(connection: Connection, estimates: Estimates, wanted: str) -> Narrowing | None:
     """Studies filed under the words that every such name has."""
     if "=" in wanted:
         return None
-    if fuzzy:
-        return _nearly(connection, wanted)
     start = re.split(r"[*?]", wanted, maxsplit=1)[0]
     inside = folded(wanted[len(start) :].replace("*", " ").replace("?", " ")).split()
     *complete, last = folded(start).split() or [""]
     if last and start[-1:] in "^ ":  # the word ends where a component does
         complete, last = [*complete, last], ""
     ranges = [(word, word) for word in complete] + ([(last, last + LAST_CHARACTER)] if last else [])
-    found = [_filed(connection, first, after) for first, after in ranges]
+    found = [
+        _of_many(first, after) if estimates.many_words(connection, first, after) else _filed(first, after)
+        for first, after in ranges
+    ]
     if inside and not last:
         found.append(Narrowing("inside", (max(inside, key=len),), _with_word))
     return _all(found)
@@ -173,28 +210,36 @@ def _with_word(at: Parts) -> ColumnElement[bool]:
     return studies.c.id.in_(select(words.c.study_id).where(longest, words.c.kind == "name"))
 
 
-def _filed(connection: Connection, first: str, last: str) -> Narrowing:
+def _filed(first: str, last: str) -> Narrowing:
     """Studies with a word of a name between the two."""
-    if _many(_WORDS, connection, {"first": first, "last": last}):
-        return Narrowing("filed of many", (first, last), _own_word)
-    return Narrowing("filed", (first, last), _word_between)
-
-
-def _word_between(at: Parts) -> ColumnElement[bool]:
     word, mine = words.c.word, words.c.kind == "name"
-    return studies.c.id.in_(select(words.c.study_id).where(word >= at[0], word <= at[1], mine))
+    return Narrowing(
+        "filed",
+        (first, last),
+        lambda at: studies.c.id.in_(select(words.c.study_id).where(word >= at[0], word <= at[1], mine)),
+    )
+
+
+def _of_many(first: str, last: str) -> Narrowing:
+    """The same, found out study by study: from the name as it is compared, which is that of its first group.
+
+    Only a name of several groups has other words.
+    """
+    begins = f" {first} " if first == last else f" {first}"
+    return Narrowing("filed of many", (begins, first, last), _own_word)
 
 
 def _own_word(at: Parts) -> ColumnElement[bool]:
     own, mine = unindexed(words.c.word), words.c.kind == "name"
-    there = select(words.c.study_id).where(words.c.study_id == studies.c.id, own >= at[0], own <= at[1], mine)
-    return there.exists()
+    there = select(words.c.study_id).where(words.c.study_id == studies.c.id, own >= at[1], own <= at[2], mine)
+    several = func.instr(studies.c.patient_name, "=") > 0
+    return or_(func.instr(" " + studies.c.name_key + " ", at[0]) > 0, and_(several, there.exists()))
 
 
-def of_modality(connection: Connection, modalities: Sequence[str]) -> Narrowing:
+def of_modality(connection: Connection, estimates: Estimates, modalities: Sequence[str]) -> Narrowing:
     """Studies with a series of one of *modalities*."""
     one = _in(series.c.modality, modalities)
-    if _many(_SERIES, connection, {"modalities": json.dumps(list(modalities))}):
+    if estimates.many_series(connection, modalities):
         own = series.c.study_id == studies.c.id
         return Narrowing(
             ("own", one.shape), one.values, lambda at: select(series.c.id).where(own, one.made(at)).exists()
@@ -211,11 +256,10 @@ def lifted(one: Narrowing, study_id: Column[int]) -> Narrowing:
     )
 
 
-def _many(counted: Prepared, connection: Connection, values: Mapping[str, str]) -> bool:
-    return bool(counted(connection, {**values, "many": MANY}).fetchone()[0] == MANY)
-
-
 def _nearly(connection: Connection, wanted: str) -> Narrowing | None:
+    """Studies filed under words that are those of *wanted* but for typing errors."""
+    if "=" in wanted:
+        return None
     known = connection.execute(select(words.c.word).where(words.c.kind == "name").distinct()).scalars().all()
     found = []
     for word in folded(wanted).split():

@@ -28,7 +28,7 @@ from core.archive.level_rows import (
     there,
 )
 from core.archive.matching_keys import Key, Moments, Path, Test, accepting, tests_of
-from core.archive.narrowing import Narrowing, lifted, narrowed, of_modality
+from core.archive.narrowing import Estimates, Narrowing, lifted, narrowed, of_modality
 from core.archive.schema import instances, series, studies, unindexed
 from core.archive.views import Laid, values_of
 from core.db.prepared import Prepared
@@ -77,6 +77,7 @@ class Statements:
 
     def __init__(self) -> None:
         self._known: dict[Hashable, Prepared] = {}
+        self.estimates = Estimates()
 
     def get(self, shape: Hashable, made: Callable[[], Select[Any]]) -> Prepared:
         """The one of *shape*, made now if it is not known."""
@@ -97,7 +98,7 @@ class Search:
         """Raises BadInput where it cannot be sorted so."""
         if not connection.in_transaction():
             connection.begin()  # the driver's own cursors do not
-        self._connection = connection
+        self.connection = connection
         self._statements = statements or Statements()
         self._query = query
         self.headers = Headers(connection, blobs)
@@ -124,7 +125,7 @@ class Search:
         if self._left or (self._below and not self._certain):
             return sum(1 for _ in self._matches())
         counted = select(func.count()).select_from(self.candidates().order_by(None).subquery())
-        return self._connection.execute(counted).scalar_one()
+        return self.connection.execute(counted).scalar_one()
 
     def of_rows(self) -> list[Test] | None:
         """What candidates must still be tested for, if their own columns tell; None if more is needed."""
@@ -139,7 +140,7 @@ class Search:
         if self._query.level is Level.IMAGE:
             return row
         own = row.s_id if self._query.level is Level.STUDY else row.e_id
-        return self._connection.execute(first_of(self._query.level), {"own": own}).first()
+        return self.connection.execute(first_of(self._query.level), {"own": own}).first()
 
     def _matches(self) -> Iterator[Row]:
         tests = [self._accepting(test) for test in self._left]
@@ -165,7 +166,7 @@ class Search:
                 statement = statement.where(narrowing.condition())
         return any(
             all(test.matches(lambda path, image=image: self._values(image, path)) for test in self._below)  # type: ignore[misc] # bound now
-            for image in self._connection.execute(statement)
+            for image in self.connection.execute(statement)
         )
 
     def _values(self, row: Row, path: Path) -> Sequence[str]:
@@ -186,7 +187,7 @@ class Search:
         """The distinct values in a study, sorted."""
         if tag == MODALITIES and (said := self.laid.of(study_id).get(MODALITY)):
             return [said]
-        found = _OF_ALL_IMAGES[tag](self._connection, {"study_id": study_id})
+        found = _OF_ALL_IMAGES[tag](self.connection, {"study_id": study_id})
         return sorted(value for (value,) in found)
 
     def candidates(self) -> Select[Any]:
@@ -201,7 +202,7 @@ class Search:
         if shape is None:
             statement = self._made(narrowings, map(literal, values))
             statement = statement if limit < 0 else statement.limit(limit).offset(offset)
-            yield from self._connection.execute(statement)
+            yield from self.connection.execute(statement)
             return
         given: dict[str, Any] = {f"p{number}": value for number, value in enumerate(values)}
         parameters: list[ColumnElement[Any]] = [bindparam(name) for name in given]
@@ -211,7 +212,7 @@ class Search:
             return statement if limit < 0 else statement.limit(bindparam("limit")).offset(bindparam("offset"))
 
         known = self._statements.get(shape, made)
-        cursor = known(self._connection, {**given, "limit": limit, "offset": offset})
+        cursor = known(self.connection, {**given, "limit": limit, "offset": offset})
         try:
             yield from map(row_type(self._query.level), cursor)
         finally:
@@ -279,13 +280,13 @@ class Search:
             return Level.STUDY, None
         if tag in COLUMNS:
             level, column = COLUMNS[tag]
-            return level, narrowed(self._connection, key, column)
+            return level, narrowed(self.connection, self._statements.estimates, key, column)
         column = OF_ALL_IMAGES[tag]
-        narrowing = narrowed(self._connection, key, column)
+        narrowing = narrowed(self.connection, self._statements.estimates, key, column)
         if narrowing is None:
             return Level.STUDY, None
         if column is series.c.modality:
-            return Level.STUDY, of_modality(self._connection, key.wanted)
+            return Level.STUDY, of_modality(self.connection, self._statements.estimates, key.wanted)
         return Level.STUDY, lifted(narrowing, column.table.c.study_id)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import bindparam, func, select
 
 from core.archive.blobs import Blobs
 from core.archive.headers import plain
@@ -78,6 +78,21 @@ class Fields:
         return not self.only or not self.tags.isdisjoint(tags)
 
 
+class Kept:
+    """Answers of studies as they were made before; another content of a study has another key."""
+
+    def __init__(self) -> None:
+        self.of_study: dict[StudyName, Said] = {}
+        self._models: dict[Hashable, dict[tuple[Row, Said | None], Model]] = {}
+
+    def of(self, fields: Fields, levels: Sequence[Level]) -> dict[tuple[Row, Said | None], Model]:
+        """Those with the same elements; all are forgotten when there are too many."""
+        if len(self.of_study) + sum(map(len, [*self._models.values()])) > MOST_KEPT:
+            self.of_study.clear()
+            self._models.clear()
+        return self._models.setdefault((fields, *levels), {})
+
+
 @dataclass(frozen=True, slots=True)
 class Answers:
     """A page of answers, each with the UIDs of its study, series and image as far as it has them."""
@@ -88,22 +103,29 @@ class Answers:
 
 Make = Callable[[Row], Model | None]
 """Makes an element of a row, None for none."""
+StudyName = tuple[int, float, int]
+"""Row, creation and revision: no other study, and no other content of it, has the same."""
+Said = tuple[str, str]
+"""JSON: the modalities of a study's series, and what its first images have in common, "" if nothing."""
+MOST_KEPT = 4000
+"""Answers: some megabytes."""
 
 
 class Searcher:
-    """Answers queries of one archive; safe from any thread."""
+    """Answers queries of one archive; safe from any thread. Nobody changes a model that was answered with."""
 
     def __init__(self, database: Database, blobs: Blobs) -> None:
         self._database = database
         self._blobs = blobs
         self._statements = Statements()
+        self._kept = Kept()
 
     def answers(self, query: Query, fields: Fields) -> Answers:
         """One page. Raises BadInput for an order that cannot be had, StorageFault."""
         with self._database.read() as connection:
             search = Search(connection, self._blobs, query, self._statements)
             rows, more = search.page()
-            models = _Writer(connection, search, query, fields).models(rows)
+            models = _Writer(search, query, fields, self._kept).models(rows)
             uids = _uids(rows, query.level)
             return Answers(list(zip(uids, models, strict=True)), more)
 
@@ -112,7 +134,7 @@ class Searcher:
         with self._database.read() as connection:
             search = Search(connection, self._blobs, query, self._statements)
             rows = search.page()[0]
-            models = _Writer(connection, search, query, fields).models(rows)
+            models = _Writer(search, query, fields, self._kept).models(rows)
             yield from zip(_uids(rows, query.level), models, strict=True)
 
     @contextmanager
@@ -160,13 +182,14 @@ class Searcher:
 class _Writer:
     """Makes models of the rows of one page; what it needs beside them is asked for once for all."""
 
-    def __init__(self, connection: Connection, search: Search, query: Query, fields: Fields) -> None:
-        self._connection = connection
+    def __init__(self, search: Search, query: Query, fields: Fields, kept: Kept) -> None:
+        self._connection = search.connection
+        self._kept = kept
         self._search = search
         self._query = query
         self._fields = fields
         self._levels = [level for level in Level if level is query.level or self._shows(level)]
-        self._studies: dict[int, tuple[Model | None, Mapping[str, str]]] = {}
+        self._studies: dict[int, Said] = {}
         self._images: dict[int, int] = {}
         self._plan: list[tuple[str, Make]] = []
         self._known = set(COMMON_OF_SERIES if Level.SERIES in self._levels else ())
@@ -189,7 +212,12 @@ class _Writer:
         if not rows:
             return
         if Level.STUDY in self._levels and self._fields.wants(0x00080061, *COMMON_OF_STUDY):
-            self._load_studies({row.s_id for row in rows})
+            self._load_studies(rows)
+        said = [(row, self._studies.get(row.s_id)) for row in rows]
+        kept = self._kept.of(self._fields, self._levels)
+        if not self._search.laid.any and all(known := [kept.get(each) for each in said]):
+            yield from filter(None, known)
+            return
         elements = sorted(self._elements(list(rows[0]._fields)), key=lambda each: each[0])
         self._plan = [(f"{tag:08X}", make) for tag, make in elements if self._fields.wants(tag)]
         planned = {name for name, _ in self._plan}
@@ -197,7 +225,19 @@ class _Writer:
             tag for tag in self._fields.tags if f"{tag:08X}" not in planned and tag not in OF_ALL_IMAGES
         }
         self._texts = [(tag, tag_text(tag), f"{tag:08X}") for tag in self._wanted | self._known]
-        yield from map(self._model, rows)
+        if len(rows) > MOST_KEPT or not self._says_all():
+            yield from map(self._model, rows)
+            return
+        for each in said:
+            if (model := kept.get(each)) is None:
+                model = kept[each] = self._model(each[0])
+            yield model
+
+    def _says_all(self) -> bool:
+        """Whether row, modalities and what images have in common are all that an answer is made of."""
+        if self._wanted or self._known or self._fields.everything or 0x00080062 in self._fields.tags:
+            return False
+        return self._query.level is Level.STUDY and not self._search.laid.any
 
     def _model(self, row: Row) -> Model:
         found = {name: element for name, make in self._plan if (element := make(row)) is not None}
@@ -232,7 +272,7 @@ class _Writer:
             yield SERIES_IMAGES, lambda row: element_of("IS", [self._count(row.e_id)])
 
     def _of_study(self) -> Iterator[tuple[int, Make]]:
-        yield 0x00080061, lambda row: self._studies[row.s_id][0]
+        yield 0x00080061, lambda row: _modalities(self._studies[row.s_id][0])
         if 0x00080062 in self._fields.tags:
             yield (
                 0x00080062,
@@ -243,12 +283,20 @@ class _Writer:
 
     def _of_common(self, tag: int) -> Make:
         name = tag_text(tag)
-        return lambda row: _of_text(tag, self._studies[row.s_id][1].get(name, ""))
+        return lambda row: _of_text(tag, _in_common(self._studies[row.s_id][1]).get(name, ""))
 
-    def _load_studies(self, ids: set[int]) -> None:
+    def _load_studies(self, rows: Sequence[Row]) -> None:
         """Modalities of studies, and what their images have in common."""
-        for study_id, modalities, common in _OF_STUDIES(self._connection, {"ids": json.dumps(sorted(ids))}):
-            self._studies[study_id] = _modalities(modalities), msgspec.json.decode(common) if common else {}
+        names = {row.s_id: (row.s_id, row.s_created, row.s_revision) for row in rows}
+        known = self._kept.of_study
+        found = {study_id: known.get(name) for study_id, name in names.items()}
+        self._studies = {study_id: said for study_id, said in found.items() if said is not None}
+        if not (ids := sorted(names.keys() - self._studies.keys())):
+            return
+        for study_id, modalities, common in _OF_STUDIES(self._connection, {"ids": json.dumps(ids)}):
+            self._studies[study_id] = modalities, common or ""
+        if len(ids) <= MOST_KEPT:
+            known.update((names[study_id], self._studies[study_id]) for study_id in ids)
 
     def _count(self, series_id: int) -> int:
         if series_id not in self._images:
@@ -295,6 +343,11 @@ def _modalities(array: str) -> Model | None:
     """Those of the series of a study; an empty element would make viewers list nothing."""
     found = sorted(set(filter(None, msgspec.json.decode(array))))
     return element_of("CS", found) if found else None
+
+
+@lru_cache(maxsize=1024)
+def _in_common(tags: str) -> Mapping[str, str]:
+    return msgspec.json.decode(tags) if tags else {}
 
 
 @lru_cache(maxsize=4096)

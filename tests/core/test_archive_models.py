@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 
 from core.archive import contents
 from core.archive.archive import Archive
+from core.archive.blobs import LocalBlobs
 from core.archive.level_rows import Level
 from core.archive.models import TOGETHER, Models, model_here, packed
 from core.archive.query import Query
@@ -198,3 +199,28 @@ def test_a_model_is_one_line(tmp_path: Path, study: SampleStudy) -> None:
     line = model_here(path, "x/")
     assert b"\n" not in line
     assert json.loads(line) == metadata(path, bulk=lambda way: "x/" + way)
+
+
+def test_a_study_that_has_changed_is_answered_anew(tmp_path: Path) -> None:
+    """What was answered before is kept by the content of the study."""
+    archive = Archive.open(tmp_path, settle_after_s=600)
+    searcher, study = Searcher(archive.db, LocalBlobs(tmp_path / "archive")), SampleStudy("again")
+
+    def said(*tags: int) -> dict[str, Any]:
+        answers = searcher.answers(Query(Level.STUDY, NS), Fields(frozenset(tags)))
+        ((_, model),) = answers.models
+        return {name: element.get("Value") for name, element in model.items()}
+
+    store(archive, tiny(study, modality="CT", ReferringPhysicianName="First^Ref"))
+    first = said()
+    assert first == said() and first["00080061"] == ["CT"] and first["00201208"] == [1]
+    assert "00080062" in said(0x00080062) and "00080062" not in said()
+    store(archive, tiny(study, series=2, modality="MR", ReferringPhysicianName="First^Ref"))
+    second = said()
+    assert second["00080061"] == ["CT", "MR"] and second["00201208"] == [2]
+    archive.delete_study(NS, study.uid, "tester").result()
+    store(archive, tiny(study, modality="US", ReferringPhysicianName="Other^Ref"))
+    third = said()
+    assert third["00080061"] == ["US"] and third["00201208"] == [1]
+    assert third["00080090"] == [{"Alphabetic": "Other^Ref"}] != first["00080090"]
+    archive.close()

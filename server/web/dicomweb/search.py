@@ -211,8 +211,7 @@ def _media_type(call: Call) -> str:
 def _complete(found: Answers, base: str) -> Iterator[Model]:
     for uids, model in found.models:
         place = "".join(f"/{folder}/{uid}" for folder, uid in zip(FOLDERS, uids, strict=False))
-        model[RETRIEVE_URL] = {"vr": "UR", "Value": [base + place]}
-        yield model
+        yield {**model, RETRIEVE_URL: {"vr": "UR", "Value": [base + place]}}
 
 
 def _body(found: Answers, base: str) -> bytes:
