@@ -57,11 +57,19 @@ def has_preamble(head: bytes) -> bool:
     return head[128:132] == b"DICM"
 
 
+_USUAL, _IDENTIFYING = b"DICM\x02\0\0\0UL\4\0", b"\x08\0"
+"""What most files have before the length of their file meta, and what behind that: group 0008."""
+
+
 def check_beginning(head: bytes) -> None:
     """Raises NotDicom if a file that begins with *head*, META_BYTES or all there are, can be no DICOM file.
 
     It says so by its opening: the file meta, and the first element of its data set.
     """
+    if head.startswith(_USUAL, 128):
+        behind = 144 + int.from_bytes(head[140:144], "little")
+        if head[behind : behind + 2] == _IDENTIFYING:
+            return
     if not has_preamble(head):
         if not _could_start(head):
             raise NotDicom("This is no DICOM file.")

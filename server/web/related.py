@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from server.web.errors import BAD_REQUEST, Refused
+from server.web.finding import find
 
 MAX_PART_HEADERS = 16 << 10
 MAX_BOUNDARY = 200
@@ -99,7 +100,7 @@ class Splitter:
             return self._read_headers(events)
         if self._left is not None:
             return self._read_to_length(self._left, events)
-        found = self._buffer.find(self._delimiter, self._position)
+        found = find(self._buffer, self._delimiter, self._position)
         if found >= 0:
             self._hand_on(found, events)
             return self._pass_delimiter(events)
