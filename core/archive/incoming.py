@@ -88,19 +88,26 @@ class Incoming:
         if self._limit is not None and self.size + len(chunk) > self._limit:
             self.abort()
             raise TooLarge(f"It is larger than {self._limit} bytes.", "Send a smaller one.")
-        self._gathered.append(chunk if isinstance(chunk, bytes) else bytes(chunk))
-        self._gathered_bytes += len(chunk)
         self.size += len(chunk)
         try:
-            if self._in_pieces:
-                self._hash_rest()
-                self._write_rest()
-                self._look()
-            if self._gathered_bytes >= GATHER_BYTES:
-                self.flush()
+            if self._looked and self._file is not None:
+                self._hash.update(chunk)
+                self._files.write(self._file, chunk)
+            else:
+                self._gather(chunk)
         except OSError as error:
             self.abort()
             raise fault_of(error) from error
+
+    def _gather(self, chunk: bytes | bytearray | memoryview) -> None:
+        self._gathered.append(chunk if isinstance(chunk, bytes) else bytes(chunk))
+        self._gathered_bytes += len(chunk)
+        if self._in_pieces:
+            self._hash_rest()
+            self._write_rest()
+            self._look()
+        if self._gathered_bytes >= GATHER_BYTES:
+            self.flush()
 
     def flush(self) -> None:
         """Hand what was gathered to the operating system, so that *path* can be read. Raises OSError."""
@@ -151,10 +158,11 @@ class Incoming:
             self.abort()
 
     def _look(self) -> None:
-        """Read the head of an object, once so much has come that there should be one."""
-        if not self._looked and self.size >= LOOK_BYTES and self._gathered_bytes == self.size:
+        """Read the head of an object, once so much has come that it should be there; then keep nothing."""
+        if self.size >= LOOK_BYTES and self._gathered_bytes == self.size:
             self._looked = True
             self.head = read_head(self._joined())
+            self.flush()
 
     def _hash_rest(self) -> None:
         """Hash what has not been yet."""

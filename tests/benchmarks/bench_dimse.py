@@ -97,7 +97,7 @@ class Row:
 ROWS = (
     Row("CT, one association", 1.4, "ct", 1, True),
     Row("CT, four associations", 1.4, "ct", 4, True),
-    Row("CT, one, sender as installed", 10, "few", 1, False),
+    Row("CT, one, sender as installed", 10, "ct", 1, False),
     Row("small, one association", 1.2, "small", 1, True),
     Row("small, four associations", 1.2, "small", 4, True),
 )
@@ -215,7 +215,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_images(folder / "ct", options.slices, 512)
-        write_images(folder / "few", options.slices // 6, 512)
         write_images(folder / "small", options.small, 64)
         measure_stores(folder, rows, options.rounds)
         if any(options.only in name for name in ("C-GET of 300 slices", "C-MOVE of 300 slices")):
