@@ -87,7 +87,8 @@ class Kept:
 
     def of(self, fields: Fields, levels: Sequence[Level]) -> dict[tuple[Row, Said | None], Model]:
         """Those with the same elements; all are forgotten when there are too many."""
-        if len(self.of_study) + sum(map(len, [*self._models.values()])) > MOST_KEPT:
+        models = [*self._models.values()]
+        if len(self.of_study) + len(models) + sum(map(len, models)) > MOST_KEPT:
             self.of_study.clear()
             self._models.clear()
         return self._models.setdefault((fields, *levels), {})

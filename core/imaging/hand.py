@@ -135,15 +135,22 @@ class Hand:
         return self.ready and not self.slow and len(self._given) < 2
 
     def start(self) -> None:
-        """Have a worker; nothing is given to it before it is ready."""
+        """Have a worker, if there is none; nothing is given to it before it is ready."""
+        if self.starting or self._worker is not None:
+            return
         self.starting, self._since = True, self._loop.time()
         self._apart(self._launch)
 
     def _apart(self, work: Callable[[], None]) -> None:
         """On a thread: starting a process, and reaping one, take longer than a loop may wait."""
         self._threads = [each for each in self._threads if each.is_alive()]
-        self._threads.append(threading.Thread(target=work, name="render", daemon=True))
-        self._threads[-1].start()
+        thread = threading.Thread(target=work, name="render-process", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no thread left: then the loop does wait
+            work()
+            return
+        self._threads.append(thread)
 
     def _launch(self) -> None:
         try:
@@ -173,6 +180,9 @@ class Hand:
                 self._loop.add_writer(worker.line.fileno(), self._flush)
         except OSError:
             self._loop.call_soon(self._lose, worker)
+        except Exception as error:  # too large for this machine, or for a message: nothing of it was sent
+            self._given.pop()
+            job.future.set_exception(error)
 
     def _flush(self) -> None:
         worker = self._worker
@@ -203,10 +213,12 @@ class Hand:
         elif self._given:
             job, was_slow = self._given.popleft(), self.slow
             self.slow = False
-            if not was_slow or self._crew.quick(self):
-                self._crew.free(self)  # the worker goes on before anybody looks at what it has made
-            if job is not None:
-                job.settle(kind, body)
+            try:
+                if not was_slow or self._crew.quick(self):
+                    self._crew.free(self)  # the worker goes on before anybody looks at what it has made
+            finally:
+                if job is not None:
+                    job.settle(kind, body)
 
     def look(self) -> None:
         """What takes long is told, what takes too long is ended; to be called now and then."""
@@ -275,7 +287,7 @@ class Hand:
         """Leave, and wait until no process is left; what it was given fails. When the loop has stopped."""
         self._join()
         if self._launched is not None:
-            self._worker = self._launched
+            self._worker, self._launched = self._launched, None
         self.leave()
         self._join()
         while self._given:

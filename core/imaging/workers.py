@@ -97,22 +97,14 @@ class RenderPool:
         if not self._hands:
             for _ in range(self.workers):
                 self._hire()
-        self._deal()
-        if self._queue:
-            self._rouse()
         if not self._looking:
             self._look()
+        self._deal()
 
     def _hire(self) -> None:
         hand = Hand(self, self._home(), self._time_limit_s, self._memory_limit)
         self._hands.append(hand)
         hand.start()
-
-    def _rouse(self) -> None:
-        """Whoever has no worker any more, and did not need one, gets one."""
-        for hand in self._hands:
-            if not hand.ready and not hand.starting:
-                hand.start()
 
     def _deal(self) -> None:
         """Give what waits to whom can take it."""
@@ -120,6 +112,8 @@ class RenderPool:
             hand = next((each for each in self._hands if each.idle), None)
             hand = hand or next((each for each in self._hands if each.has_room), None)
             if hand is None:
+                for each in self._hands:  # who has no worker any more, and did not need one
+                    each.start()
                 return
             job = self._queue.popleft()
             if job.begin():
@@ -127,11 +121,13 @@ class RenderPool:
 
     def _look(self) -> None:
         """Look after those who are at something, again and again until nobody is."""
-        for hand in [*self._hands]:
-            hand.look()
-        self._looking = bool(self._queue) or any(hand.busy for hand in self._hands)
-        if self._looking:
-            self._home().call_later(LOOK_S, self._look)
+        try:
+            for hand in [*self._hands]:
+                hand.look()
+        finally:
+            self._looking = bool(self._queue) or any(hand.busy for hand in self._hands)
+            if self._looking:
+                self._home().call_later(LOOK_S, self._look)
 
     def free(self, hand: Hand) -> None:
         """It can take a task."""
@@ -159,7 +155,8 @@ class RenderPool:
         """Its worker has gone: another one comes, if it is needed."""
         if hand.failures >= MOST_FAILURES and self._queue:
             self._queue.popleft().fail(CRASHED)
-        if len(self._hands) > self.workers:
+        others = [each for each in self._hands if each is not hand and not each.slow]
+        if others and len(self._hands) > self.workers:
             self._let_go(hand)
         elif self._queue or not hand.failures:
             hand.start()

@@ -201,9 +201,8 @@ def _patients(studies: Iterator[Model]) -> Iterator[Model]:
         for at, name in enumerate(STUDY_COUNTS, 1):
             counts[at] += int((model.get(f"{name:08X}", {}).get("Value") or [0])[0])
     for model, counts in found.values():
-        for tag, number in zip(PATIENT_COUNTS, counts, strict=True):
-            model[f"{tag:08X}"] = element_of("IS", [number])
-        yield model
+        counted = zip(PATIENT_COUNTS, counts, strict=True)
+        yield {**model, **{f"{tag:08X}": element_of("IS", [number]) for tag, number in counted}}
 
 
 def _value(model: Model, tag: int) -> str:

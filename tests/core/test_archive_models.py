@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def test_an_older_archive_makes_up_for_its_models(tmp_path: Path, study: SampleS
     store(archive, rich(study))
     _settled(archive)
     archive.close()
-    with sqlite3.connect(tmp_path / "archive" / "archive.db") as database:
+    with closing(sqlite3.connect(tmp_path / "archive" / "archive.db")) as database, database:
         database.execute("DROP TABLE series_models")
         database.execute("DROP INDEX series_by_uid")
         database.execute("UPDATE meta SET version = 1 WHERE part = 'catalog'")

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -365,7 +366,7 @@ def test_the_version_tells_of_every_commit_and_of_nothing_else(database: Databas
     for n in range(3):
         add(database, n).result()
         seen.append(database.version())
-    with sqlite3.connect(database.path) as other:
+    with closing(sqlite3.connect(database.path)) as other, other:
         other.execute("INSERT INTO numbers VALUES (77)")
     other.close()
     seen.append(database.version())

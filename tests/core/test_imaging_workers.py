@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from core.imaging.image import ImageObject
 from core.imaging.render import render
 from core.imaging.voi import Voi
 from core.imaging.worker import Task, perform, reason
+from core.imaging.worker_process import WorkerProcess
 from core.imaging.workers import RenderPool
 from core.media import samples
 from tests.core.imaging_objects import file_of, grey_ramp
@@ -117,6 +119,56 @@ def test_a_task_that_hangs_costs_nobody_else_its_time(ct: Path, tmp_path: Path) 
             time.sleep(0.01)
         assert len(pool.pids()) == 1
         assert pool.render(ct).result(60) == picture
+
+
+@linux
+def test_help_that_dies_is_replaced_while_the_others_hang(ct: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "not-yet-written"
+    os.mkfifo(pipe)
+    with RenderPool(1) as pool:
+        assert pool.render(ct).result(60)
+        (busy,) = pool.pids()
+        slow, other = pool.render(pipe), pool.render(ct)
+        assert other.result(15)
+        for pid in {*pool.pids()} - {busy}:
+            os.kill(pid, signal.SIGKILL)
+        assert pool.render(ct).result(15) and not slow.done()
+        pipe.open("wb").close()
+        with pytest.raises(NotDicom):
+            slow.result(15)
+
+
+def test_a_task_that_cannot_be_told_fails_alone(ct: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And whoever it stood in line behind has the picture."""
+    told = WorkerProcess.give
+
+    def give(self: WorkerProcess, task: Task) -> bool:
+        if task.kind == "png":
+            raise MemoryError
+        return told(self, task)
+
+    monkeypatch.setattr(WorkerProcess, "give", give)
+    with RenderPool(1) as pool:
+        tasks = [pool.render(ct, 0, kind) for kind in ("jpeg", "jpeg", "png", "jpeg")]
+        for each in (tasks[0], tasks[1], tasks[3]):
+            assert each.result(60)
+        with pytest.raises(MemoryError):
+            tasks[2].result(60)
+
+
+def test_where_no_thread_can_be_had_there_are_pictures(ct: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = threading.Thread.start
+
+    def start(self: threading.Thread) -> None:
+        if self.name == "render-process":
+            raise RuntimeError("can't start new thread")
+        started(self)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with RenderPool(1) as pool:
+        assert pool.render(ct).result(60)
+        pids = pool.pids()
+    assert pids and not any(psutil.pid_exists(pid) for pid in pids)
 
 
 @linux

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pydicom.dataset import Dataset
 from core.media.samples import SamplePatient, SampleStudy, dataset
 from core.net.dimse.command import DATA_SET, NO_DATA_SET, Element, Field
 from core.net.dimse.requestor import Peer, Wish, associate
+from server.dimse.finding import _patients
 from tests.core.archive_help import send, store
 from tests.dimse.gateways import AET, CT, EXPLICIT, IMPLICIT, Running, gateway
 
@@ -98,6 +100,14 @@ def test_every_level_of_the_patient_root(running: Running) -> None:
         SeriesInstanceUID=series[0].SeriesInstanceUID, SOPInstanceUID="", InstanceNumber="", SOPClassUID="",
     )  # fmt: skip
     assert [(each.InstanceNumber, each.SOPClassUID) for each in images] == [(1, CT), (2, CT)]
+
+
+def test_patients_are_counted_beside_what_their_studies_say() -> None:
+    """Models of studies are kept for the next question."""
+    model = {"00100020": {"vr": "LO", "Value": ["P1"]}, "00201206": {"vr": "IS", "Value": [2]}}
+    before = json.dumps(model)
+    (patient,) = _patients(iter([model, model]))
+    assert patient["00201200"] == {"vr": "IS", "Value": [2]} and json.dumps(model) == before
 
 
 def test_relational_queries_and_lists(running: Running) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -378,7 +379,7 @@ def test_what_was_done_is_in_the_audit_log(client: httpx.Client, served: Served)
     with served.client("staff") as staff:
         place = f"{DICOMWEB}/workitems/{uid}"
         assert add(staff, place, {"a.pdf": REPORT}, begin="1").status_code == 200
-    with sqlite3.connect(served.data / "archive" / "archive.db") as database:
+    with closing(sqlite3.connect(served.data / "archive" / "archive.db")) as database, database:
         columns = [row[1] for row in database.execute("pragma table_info(audit)")]
         rows = database.execute("select * from audit where study_uid = ?", (study_uid,)).fetchall()
     said = [dict(zip(columns, row, strict=True)) for row in rows]
