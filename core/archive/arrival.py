@@ -66,7 +66,7 @@ def read_arrival(file: Path | BinaryIO, size: int, head: Head | None = None) -> 
     """Read an object of *size* bytes; *head*: as its first bytes said. Raises NotDicom, BadInput, OSError."""
     if size == 0:
         raise BadInput("Nothing was sent.", "Send a DICOM object.")
-    found = read_object(file, size, head)
+    found = head.read if head is not None and head.whole_bytes == size else read_object(file, size, head)
     header = found.header
     if header.sop_class_uid == MEDIA_DIRECTORY:
         raise BadInput(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
@@ -31,6 +32,7 @@ PIXEL_TAGS = (
 Unpack = Callable[[bytes, int], tuple[Any, ...]]
 
 
+@lru_cache(maxsize=4096)
 def tag_text(tag: int) -> str:
     """A tag as people write it: "(0010,0020)"."""
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"

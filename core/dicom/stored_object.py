@@ -11,6 +11,8 @@ from typing import BinaryIO
 from core.dicom import charset
 from core.dicom.elements import (
     BINARY_VRS,
+    PIXEL_TAGS,
+    SHORT_VRS,
     STRING_VRS,
     TEXT_VRS,
     UNDEFINED_LENGTH,
@@ -33,6 +35,7 @@ from core.dicom.walker import ENDS, cut_or_damaged
 from core.errors import NotDicom
 
 GROUPS = frozenset((0x0008, 0x0010, 0x0018, 0x0020, 0x0028, 0x0032, 0x0040))
+PIXEL_GROUP = 0x7FE0
 MAX_BYTES = 4096
 MAX_CHARACTERS = 1024
 CHARSET = 0x00080005
@@ -60,11 +63,15 @@ class HeaderResult:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What stands before the pixel data, which begin at *position*: read while these still arrive."""
+    """What stands before the pixel data, which begin at *position*: read while these still arrive.
+
+    An object of *whole_bytes* ends with them, and so all of it is there; 0 if only its end can tell.
+    """
 
     read: HeaderResult
     position: int
     dialect: Dialect
+    whole_bytes: int
 
 
 def read_head(data: bytes) -> Head | None:
@@ -75,13 +82,17 @@ def read_head(data: bytes) -> Head | None:
         if start.view is not view:
             return None
         end = _collect(view, start.position, start.dialect, found)
-        if not more_elements(view, end) or element_at(view, end, start.dialect)[0] not in ENDS:
+        if not more_elements(view, end):
+            return None
+        tag, _, length, begin = element_at(view, end, start.dialect)
+        if tag not in ENDS:
             return None
     except (Cut, Damaged, NotDicom):
         return None
     little = start.dialect.little
     texts = _all_texts(found, file_meta, little)
-    return Head(HeaderResult(_header(found, file_meta, little), False, *texts), end, start.dialect)
+    whole = begin + length if tag in PIXEL_TAGS and length != UNDEFINED_LENGTH else 0
+    return Head(HeaderResult(_header(found, file_meta, little), False, *texts), end, start.dialect, whole)
 
 
 def read_object(file: Path | BinaryIO, size: int | None = None, head: Head | None = None) -> HeaderResult:
@@ -126,10 +137,14 @@ def _with_rest(view: View, head: Head) -> HeaderResult:
 
 def _collect(view: View, position: int, dialect: Dialect, found: Raw) -> int:
     """Keep the elements wanted; where the pixel data start, or the elements end."""
-    while more_elements(view, position):
+    while True:
+        if dialect.explicit:
+            position = _collect_short(view, position, dialect, found)
+        if not more_elements(view, position):
+            return position
         tag, vr, length, start = element_at(view, position, dialect)
         if tag in ENDS:
-            break
+            return position
         if length == UNDEFINED_LENGTH:
             position = skip_undefined(view, start, dialect, vr)
             continue
@@ -138,7 +153,26 @@ def _collect(view: View, position: int, dialect: Dialect, found: Raw) -> int:
             raise cut_or_damaged(tag, vr, dialect)
         if tag >> 16 in GROUPS and length <= MAX_BYTES:
             found[tag] = vr or _known_vr(tag), view.take(start, length)
-    return position
+
+
+def _collect_short(view: View, position: int, dialect: Dialect, found: Raw) -> int:
+    """The same for elements with a 16-bit length, nearly all of most headers, as far as these are at hand."""
+    data, short, little = view.data, dialect.short, dialect.little
+    at, last = position - view.base, min(len(view.data), view.size - view.base)
+    if at < 0:
+        return position
+    while at + 12 <= last:
+        wire, vr, length = short(data, at)
+        end = at + 8 + length
+        if vr not in SHORT_VRS or end > last:
+            break
+        group = wire & 0xFFFF if little else wire >> 16
+        if not 0 < group < PIXEL_GROUP:
+            break
+        if group in GROUPS and length <= MAX_BYTES:
+            found[group << 16 | (wire >> 16 if little else wire & 0xFFFF)] = vr, data[at + 8 : end]
+        at = end
+    return view.base + at
 
 
 def _header(found: Raw, file_meta: Raw, little: bool) -> Header:
