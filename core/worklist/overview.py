@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 
 from core.db.database import Database
 from core.dicom import ports
@@ -70,12 +72,9 @@ class Overview:
 
     def entries(self, namespace: str, wanted: Wanted) -> tuple[Sequence[Entry], bool]:
         """The entries in the order they start, and whether there are more."""
-        items: list[Workitem] = []
-        for item in self._worklist.between(namespace, wanted.first, wanted.last):
-            if wanted.fits(item.said, item.state):
-                items.append(item)
-            if len(items) > MOST:
-                break
+        items = list(
+            islice(self._worklist.between(namespace, wanted.first, wanted.last, fits=wanted.fits), MOST + 1)
+        )
         found = [*self._of_items(namespace, items), *self._of_orders(namespace, wanted)]
         found.sort(key=_start)
         return found[:MOST], len(found) > MOST
@@ -127,6 +126,11 @@ def _has_word(said: Mapping[str, str], word: str) -> bool:
     for name in ("PatientID", "AccessionNumber"):
         if said.get(name, "").casefold().startswith(plain):
             return True
-    parts = folded(word).split()
-    names = [each for group in said.get("PatientName", "").split("=") for each in folded(group).split()]
+    parts, names = _words(word), _words(said.get("PatientName", ""))
     return bool(parts) and all(any(each.startswith(part) for each in names) for part in parts)
+
+
+@lru_cache(maxsize=20_000)
+def _words(name: str) -> tuple[str, ...]:
+    """Those of all groups of a name, as they are compared; people come again."""
+    return tuple(each for group in name.split("=") for each in folded(group).split())

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from core.audit.log import AuditLog, Event
@@ -47,6 +48,8 @@ class Workitem:
 Change = Callable[[Connection, Workitem], Workitem]
 """Gives what an item is to become, or raises; it sees the item as it is in the writer's transaction."""
 
+Fits = Callable[[Mapping[str, str], State], bool]
+"""Whether an item is meant, by what it says and its state."""
 Hear = Callable[[Workitem, bool], None]
 """Is told an item as it is now, and whether its cancellation is asked for."""
 
@@ -172,8 +175,10 @@ class Worklist:
             for row in connection.execute(query):
                 yield _item(row)
 
-    def between(self, namespace: str, first: str = "", last: str = "") -> Iterator[Workitem]:
-        """Every item that starts from the day *first* to *last* (YYYYMMDD, "" is open), in that order."""
+    def between(
+        self, namespace: str, first: str = "", last: str = "", *, fits: Fits = lambda said, state: True
+    ) -> Iterator[Workitem]:
+        """Items that start from the day *first* to *last* (YYYYMMDD, "" is open) and fit, in that order."""
         every_state = [str(state) for state in State]  # so that the index by start serves
         query = _all_of(namespace).where(workitems.c.state.in_(every_state))
         if first:
@@ -182,7 +187,9 @@ class Worklist:
             query = query.where(workitems.c.start < last + "~")
         with self._database.read() as connection:
             for row in connection.execute(query):
-                yield _item(row)
+                said = msgspec.json.decode(row.said)
+                if fits(said, State(row.state)):
+                    yield _item(row)
 
     def study_uids(self, namespace: str) -> set[str]:
         """The studies there are items of, finished ones too."""
@@ -298,10 +305,10 @@ def _item(row: Row[Any]) -> Workitem:
     return Workitem(
         namespace=row.namespace,
         uid=row.uid,
-        said=json.loads(row.said),
+        said=msgspec.json.decode(row.said),
         state=State(row.state),
         transaction_uid=row.transaction_uid,
-        step=json.loads(row.step),
+        step=msgspec.json.decode(row.step),
         revision=row.revision,
         created=row.created,
         changed=row.changed,
