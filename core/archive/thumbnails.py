@@ -118,7 +118,11 @@ class Thumbnails:
     def _open(self) -> sqlite3.Connection:
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = sqlite3.connect(self._file, timeout=5, isolation_level=None, check_same_thread=False)
-        connection.executescript(TABLES)
+        try:
+            connection.executescript(TABLES)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _run(self) -> None:

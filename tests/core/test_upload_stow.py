@@ -91,8 +91,8 @@ def test_requests_shrink_to_what_the_archive_takes(desk: StowDesk, stub: StowStu
     stub.largest = 900_000  # two images
     receipt = desk.stow(stub)
     assert receipt.complete and receipt.studies[0].verified == 12
-    assert any(size > stub.largest for size in stub.sizes)
-    assert max(stub.sizes[-4:]) <= stub.largest
+    taken = [size for size in stub.sizes if size <= stub.largest]
+    assert len(taken) >= 6 and 0 < len(stub.sizes) - len(taken) <= 12  # what several senders had begun with
 
 
 def test_one_image_too_large_fails_alone(desk: StowDesk, stub: StowStub) -> None:
