@@ -216,7 +216,7 @@ def test_a_query_can_be_cancelled(tmp_path: Path) -> None:
             message = association.receive(30)
             association.whole_data_set(message, 1 << 20)
             statuses.append(message.command.status)
-        assert statuses[-1] == 0xFE00 and len(statuses) < 200
+        assert statuses[-1] == 0xFE00 and len(statuses) < 1000  # a busy machine sends the cancel late
         association.send(1, cancel_rq(7))  # too late: nothing to cancel, nothing to answer
         association.send(1, find_rq(8), IMAGES)
         assert association.receive(30).command.status == 0xFF00
