@@ -82,7 +82,7 @@ class Archive:
         self._removal_lock = database.path.with_name("removal.lock")
         self._settler: settle.Settler | None = None
         self._finder = Finder(database, blobs)
-        self.known_image = self._finder.known
+        self.known_image = self._finder.known  # `image` from memory, or None: an event loop may ask
         self._store = Store(database, blobs, self.audit, self.changed)
         self._trash = Trash(
             database,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from core.imaging.hand import CLOSED, CRASHED, Hand, Job
 from core.imaging.worker import MODEL, Task, VoiSpec
+from core.loops import runs_here
 
 if TYPE_CHECKING:
     from core.imaging.voi import Voi
@@ -22,14 +23,6 @@ LOOK_S = 0.1
 """So often is looked who has been at a task for long."""
 MOST_FAILURES = 2
 """When so many workers in a row were never ready, somebody who waits hears of it."""
-
-
-def runs_here(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether this is the thread of *loop*, and called by it."""
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False
 
 
 class RenderPool:

@@ -7,6 +7,8 @@ import contextlib
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from core.loops import runs_here
+
 T = TypeVar("T")
 
 
@@ -22,11 +24,7 @@ async def done(future: Future[Any]) -> None:
             woken.set_result(None)
 
     def wake_here(_: Future[Any]) -> None:
-        try:
-            here = asyncio.get_running_loop() is loop
-        except RuntimeError:
-            here = False
-        if here:
+        if runs_here(loop):
             wake()
             return
         with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
