@@ -7,6 +7,7 @@ import pickle
 import socket
 from typing import TYPE_CHECKING
 
+from core import processes
 from core.imaging.line import Line
 from core.imaging.worker import TASK, Task, serve
 
@@ -45,9 +46,4 @@ class WorkerProcess:
     def end(self) -> None:
         """End it and reap it, which takes a moment; once, from any thread that has it to itself."""
         self.line.close()
-        self._process.terminate()
-        self._process.join(2)
-        if self._process.exitcode is None:
-            self._process.kill()
-            self._process.join()
-        self._process.close()
+        processes.end(self._process, 2)

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from core import processes
 from core.dicom.reader import HeaderReader
 from core.dicom.refs import Header
 from core.scan.reading import Directory, Instance, Packed, Refused, Task, Verdict, read_path
@@ -129,9 +130,4 @@ class Crew:
 
 def _end(worker: _Worker) -> None:
     worker.connection.close()
-    worker.process.terminate()
-    worker.process.join(timeout=5)
-    if worker.process.is_alive():
-        worker.process.kill()
-        worker.process.join()
-    worker.process.close()
+    processes.end(worker.process, 5)
