@@ -134,7 +134,7 @@ class ArchivePage(QWidget):
         self.model.orderChanged.connect(lambda _order: self._look())
         self.model.pageWanted.connect(self._next_page)
         self.list.chosen.connect(self._choose)
-        self.list.clearWanted.connect(self.search.clear)
+        self.list.pressed.connect(self.search.clear)
         self.list.table.opened.connect(lambda _row: self.open())
         self.list.table.deleteWanted.connect(self.delete)
         self.panel.openSeries.connect(self.open)
@@ -245,7 +245,7 @@ class ArchivePage(QWidget):
         elif self.search.search.empty:
             self.list.say(self.tr("Nothing here yet. Studies that are sent to this archive appear here."))
         else:
-            self.list.say(self.tr("No study matches."), clear=True)
+            self.list.say_none_matches()
 
     # -- the chosen study
 

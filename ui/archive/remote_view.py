@@ -96,7 +96,7 @@ class RemoteView(QWidget):
         self.send_button.clicked.connect(lambda: self.send())
         self.sending.ready.connect(self.sendOrder)
         self.sending.busyChanged.connect(lambda _busy: self._say_send())
-        self.list.clearWanted.connect(self.search.clear)
+        self.list.pressed.connect(self.search.clear)
         self.list.table.opened.connect(lambda _row: self.open())
         self.panel.openSeries.connect(self.open)
         self.open_button.clicked.connect(lambda: self.open())
@@ -169,7 +169,7 @@ class RemoteView(QWidget):
         elif self.search.search.empty:
             self.list.say(self.tr("{archive} lists no studies.").format(archive=self.name))
         else:
-            self.list.say(self.tr("No study matches."), clear=True)
+            self.list.say_none_matches()
 
     # -- the chosen study
 

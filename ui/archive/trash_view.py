@@ -7,12 +7,10 @@ from functools import partial
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
     QLabel,
     QPushButton,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -24,6 +22,7 @@ from ui.messages import Kind, Message
 from ui.models.people import banner_text, images_text, study_text
 from ui.models.trash_table import TrashColumn, TrashRow, TrashTable
 from ui.tasks import Tasks
+from ui.widgets.tables import RowTable
 
 WIDTHS = (150, 110, 104, 190, 78, 146, 90, 146)
 
@@ -48,7 +47,7 @@ class TrashView(QWidget):
         self.back_button = QPushButton(
             icon("ph.arrow-left", before_text=True), self.tr("Back to the archive"), self
         )
-        self.table = QTableView(self)
+        self.table = RowTable(self)
         self.sentence = QLabel(self)
         self.purge_button = QPushButton(self.tr("Delete for good…"), self)
         self.restore_button = QPushButton(
@@ -67,16 +66,7 @@ class TrashView(QWidget):
         self.restore_button.setProperty("role", "primary")
         self.table.setModel(self.model)
         self.table.setAccessibleName(self.tr("Deleted studies"))
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setShowGrid(False)
-        self.table.setWordWrap(False)
-        self.table.setTabKeyNavigation(False)
-        self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(34)
         header = self.table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         for column, width in enumerate(WIDTHS):
             self.table.setColumnWidth(column, width)
         header.setSectionResizeMode(TrashColumn.PATIENT, QHeaderView.ResizeMode.Stretch)

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
     QLabel,
     QPushButton,
-    QTableView,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -29,6 +27,7 @@ from ui.messages import Kind, Message, MessageBar, announce, of_error
 from ui.models.lines_table import Line, LinesTable
 from ui.picture import Picture
 from ui.services import Services
+from ui.widgets.tables import RowTable
 
 if TYPE_CHECKING:
     from core.net.pacs_client import Gateway, Refusal
@@ -68,7 +67,7 @@ class GatewayPanel(QWidget):
         self.refusals = LinesTable(
             (self.tr("When"), self.tr("AE title"), self.tr("Address"), self.tr("Why, and what to do")), self
         )
-        self.tables: dict[str, QTableView] = {}
+        self.tables: dict[str, RowTable] = {}
         self.allow_button = QPushButton(self.tr("Allow…"), self)
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_EVERY_MS)
@@ -106,19 +105,10 @@ class GatewayPanel(QWidget):
         self.allow_button.clicked.connect(self.allow)
 
     def _table(self, name: str, title: str, model: LinesTable, stretch: int) -> QWidget:
-        view = QTableView(self)
+        view = RowTable(self)
         view.setModel(model)
         view.setAccessibleName(title)
-        view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        view.setShowGrid(False)
-        view.setWordWrap(False)
-        view.setTabKeyNavigation(False)
-        view.verticalHeader().hide()
-        view.verticalHeader().setDefaultSectionSize(32)
         header = view.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(stretch, QHeaderView.ResizeMode.Stretch)
         view.selectionModel().selectionChanged.connect(lambda *_: self._enable())

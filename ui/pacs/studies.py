@@ -88,7 +88,7 @@ class StudiesView(QWidget):
         layout.addWidget(splitter, 1)
         layout.addLayout(actions)
         self.search.changed.connect(self._changed)
-        self.list.wanted.connect(self._show_all)
+        self.list.pressed.connect(self._show_all)
         self.list.changed.connect(self._choose)
         self.list.opened.connect(lambda _key: self.ask_to_retrieve())
         self.retrieve_button.clicked.connect(self.ask_to_retrieve)

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -24,6 +23,7 @@ from ui.models.details_table import DetailsFilter, DetailsTable
 from ui.models.people import said
 from ui.models.study_view import ElementLike
 from ui.tasks import Task, Tasks
+from ui.widgets.tables import RowTable
 
 TAG_WIDTH = 112
 Source = Callable[[], Sequence[ElementLike]]
@@ -42,7 +42,7 @@ class DetailsTab(QWidget):
         self.filter = DetailsFilter(self.model, self)
         self.search = QLineEdit(self)
         self.copy = QPushButton(self.tr("Copy"), self)
-        self.table = QTableView(self)
+        self.table = RowTable(self)
         self.note = QLabel(self)
         self._build()
 
@@ -53,14 +53,9 @@ class DetailsTab(QWidget):
         self.search.textChanged.connect(self.filter.setFilterFixedString)
         self.table.setModel(self.filter)
         self.table.setAccessibleName(self.tr("Identifying elements"))
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setTabKeyNavigation(False)
-        self.table.setShowGrid(False)
-        self.table.setWordWrap(False)
-        self.table.verticalHeader().hide()
+        self.table.verticalHeader().resetDefaultSectionSize()  # many short rows
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         header = self.table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setMinimumSectionSize(104)
         self.table.setColumnWidth(1, TAG_WIDTH)
         for column in (2, 3):  # value and original characters share what is left: both are always seen

@@ -93,8 +93,8 @@ class WorklistPage(QWidget):
     def _connect(self) -> None:
         self.search.changed.connect(self.look)
         self.list.pressed.connect(self._press)
-        self.list.table.opened.connect(self.edit)
-        self.list.table.removeWanted.connect(self.remove)
+        self.list.table.opened.connect(lambda _row: self.edit())
+        self.list.table.deleteWanted.connect(self.remove)
         self.list.table.selectionModel().currentRowChanged.connect(lambda *_: self._choose())
         self.new_button.clicked.connect(lambda: self.new())
         panel = self.panel
