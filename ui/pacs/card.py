@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QWidget
 
-from ui.icons import icon
 from ui.models.people import banner_text, said, study_text
-from ui.picture import Picture
-from ui.widgets.banner import ElidedLabel, breakable
+from ui.widgets.journey_card import JourneyCard
 
 if TYPE_CHECKING:
     from core.net.pacs_client import Retrieval
@@ -25,7 +23,7 @@ LOOK = {
 }
 
 
-class RetrievalCard(QFrame):
+class RetrievalCard(JourneyCard):
     """Shows one `Retrieval`; it does nothing itself.
 
     Signals, each with the `Retrieval`: `stop`, `retry`, `open`, `reveal` (in the archive), `forget`.
@@ -38,23 +36,11 @@ class RetrievalCard(QFrame):
     forget = Signal(object)
 
     def __init__(self, one: Retrieval, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.one = one
-        self.setProperty("role", "card")
-        self.who = QLabel(self)
-        self.who.setProperty("role", "patient")
-        self.who.setWordWrap(True)
-        self._sign = Picture(18, self)
-        self.state = QLabel(self)
-        self.about = ElidedLabel(self)
-        self.about.setProperty("role", "muted")
-        self.bar = QProgressBar(self)
-        self.bar.setTextVisible(False)
-        self.numbers = QLabel(self)
-        self.numbers.setProperty("role", "muted")
-        self.trouble = QLabel(self)
-        self.trouble.setWordWrap(True)
-        self.trouble.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        trouble = QLabel()
+        super().__init__(trouble, parent)
+        self.one, self.trouble = one, trouble
+        trouble.setWordWrap(True)
+        trouble.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.words = {
             "waiting": self.tr("Waiting"),
             "running": self.tr("Retrieving"),
@@ -63,68 +49,41 @@ class RetrievalCard(QFrame):
             "failed": self.tr("Failed"),
             "stopped": self.tr("Stopped"),
         }
-        self.buttons = {
-            "stop": QPushButton(icon("ph.x", before_text=True), self.tr("Stop"), self),
-            "retry": QPushButton(icon("ph.arrow-clockwise", before_text=True), self.tr("Retry"), self),
-            "open": QPushButton(icon("ph.eye", before_text=True), self.tr("Open"), self),
-            "reveal": QPushButton(icon("ph.archive", before_text=True), self.tr("Show in Archive"), self),
-            "forget": QPushButton(icon("ph.x", before_text=True), self.tr("Put away"), self),
-        }
-        for name, button in self.buttons.items():
-            signal = getattr(self, name)
-            button.clicked.connect(lambda _on=False, signal=signal: signal.emit(self.one))
-        self._build()
+        for name, sign, text, signal in (
+            ("stop", "ph.x", self.tr("Stop"), self.stop),
+            ("retry", "ph.arrow-clockwise", self.tr("Retry"), self.retry),
+            ("open", "ph.eye", self.tr("Open"), self.open),
+            ("reveal", "ph.archive", self.tr("Show in Archive"), self.reveal),
+            ("forget", "ph.x", self.tr("Put away"), self.forget),
+        ):
+            self.offer(name, sign, text, signal)
         self.show_one(one)
 
-    def _build(self) -> None:
-        top, bottom = QHBoxLayout(), QHBoxLayout()
-        for row in (top, bottom):
-            row.setSpacing(8)
-        top.addWidget(self.who, 1)
-        top.addWidget(self._sign, 0, Qt.AlignmentFlag.AlignTop)
-        top.addWidget(self.state, 0, Qt.AlignmentFlag.AlignTop)
-        bottom.addWidget(self.numbers, 1)
-        for button in self.buttons.values():
-            bottom.addWidget(button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(16, 10, 16, 10)
-        layout.setSpacing(6)
-        layout.addLayout(top)
-        layout.addWidget(self.about)
-        layout.addWidget(self.bar)
-        layout.addWidget(self.trouble)
-        layout.addLayout(bottom)
+    def subject(self) -> Retrieval:
+        """The `Retrieval`."""
+        return self.one
 
     def show_one(self, one: Retrieval) -> None:
         """Show it as it is now."""
         self.one = one
-        names = banner_text(one.patient_name, one.patient_sex, one.patient_birth_date, one.patient_id)
-        self.who.setText(breakable(names))
         about = self.tr("{what} · from {node}").format(
             what=study_text(one.study_description, one.study_date), node=one.node
         )
-        self.about.setText(about)
-        self.about.setToolTip(about)
-        word = self.words.get(one.state, one.state)
+        self.say(
+            banner_text(one.patient_name, one.patient_sex, one.patient_birth_date, one.patient_id),
+            about,
+            self.words.get(one.state, one.state),
+            self._offers(),
+        )
         sign, role, bar = LOOK.get(one.state, LOOK["failed"])
-        self.state.setText(word)
-        self._sign.show_icon(sign, role)
+        self.sign.show_icon(sign, role)
         self.numbers.setText(self._counted())
         self.numbers.setToolTip(self.tr("By {method}").format(method=one.method) if one.method else "")
         self.bar.setRange(0, one.total or (0 if one.under_way else 1))
         self.bar.setValue(one.here)
-        if self.bar.property("state") != bar:
-            self.bar.setProperty("state", bar)
-            self.bar.style().unpolish(self.bar)
-            self.bar.style().polish(self.bar)
+        self.dress_bar(bar)
         self.trouble.setText(" ".join(part for part in (said(one.why), said(one.remedy)) if part))
         self.trouble.setVisible(bool(one.why))
-        self.setAccessibleName(", ".join((names, about, word)))
-        self.bar.setAccessibleName(self.tr("Progress of {what}").format(what=about))
-        offers = self._offers()
-        for name, button in self.buttons.items():
-            button.setAccessibleName(f"{button.text()}: {names}")
-            button.setVisible(name in offers)
 
     def _counted(self) -> str:
         one = self.one
