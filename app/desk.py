@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.embedded import EmbeddedArchive, State, Wishes
 from core import settings
-from core.errors import Unreachable
+from core.errors import KnownError, Unreachable
 from core.imaging.recoder import Recoder
 from core.media.attached import encapsulate
 from core.net.credentials import Access, Credentials, Token
@@ -204,8 +204,12 @@ class SavedDestinations:
     def _access(self, destination: ports.DestinationText, secret: str | None) -> Access:
         if not destination.login:
             return from_environment(os.environ)  # as a sending to it would
+        spec = str(parse(destination.spec))
         if secret is None:
-            secret = self._saved.password(
-                SavedDestination(destination.name, str(parse(destination.spec)), destination.login)
-            )
-        return Credentials(destination.login, secret or "")
+            secret = self._saved.password(SavedDestination(destination.name, spec, destination.login))
+        found = from_environment(os.environ)
+        if secret is None and found is not None and found.login == destination.login:
+            return found
+        if secret is None:
+            raise KnownError("No password is kept for this login at this address.", "Enter it.")
+        return Credentials(destination.login, secret)

@@ -27,7 +27,7 @@ from core.upload.picks import ArchivedStudy, Attach, Order, Pick, RemoteArchive
 from core.upload.remote_files import RemoteFiles, find_remote
 from core.upload.runner import Conclude, run
 from core.upload.saved import Destinations
-from core.upload.target import TargetKind, parse
+from core.upload.target import TargetKind, parse, place
 from core.upload.tasks import Opener, Origin
 from ui import services as ports
 from ui.models.people import banner_text, study_text
@@ -228,7 +228,7 @@ class Uploads:
         return find(name, self._saved, os.environ)
 
     def _name_of(self, spec: str) -> str:
-        return next((each.name for each in self._saved.all() if each.spec == spec), spec)
+        return next((each.name for each in self._saved.all() if place(each.spec) == place(spec)), spec)
 
 
 def _locator(scan: Scan) -> Callable[[FileRef], Path | None]:

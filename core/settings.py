@@ -47,7 +47,7 @@ class DimsePeer:
 
     *ae_title* "*" is any; *called*, the title of ours it must call by, and *host*, the address, network
     (192.0.2.0/24) or name it must come from, are any when empty. *port* 0: it takes no associations of ours.
-    *tls*: those are encrypted; the rest are PEM files, as in `core.net.dimse.tls.Tls`.
+    *tls*: those are encrypted; the rest are PEM files, as in `core.net.tls.Tls`.
     """
 
     ae_title: str

@@ -18,6 +18,7 @@ from weakref import WeakSet
 from core.errors import BadInput, KnownError, TookTooLong, Unreachable
 from core.net.address import Address
 from core.net.answers import Answer
+from core.net.tls import Untrusted, asks_for_ours, doubted, speaks_none, wants_ours
 
 if TYPE_CHECKING:
     import httpx
@@ -33,12 +34,6 @@ class Timeouts:
     connect_s: float = 10.0
     idle_s: float = 60.0  # for the next piece of a body, either way
     answer_s: float = 120.0  # from the last byte sent to the first of the answer
-
-
-class Untrusted(KnownError):
-    """The peer's certificate or encryption is not acceptable; waiting does not help."""
-
-    exit_code = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +149,8 @@ class Transport:
 
 
 def _certificates(address: Address) -> ssl.SSLContext:
-    """The system's authorities; reading them takes a third of a second, which plain HTTP does not need."""
-    return (
-        ssl.create_default_context() if address.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    )
+    """Whom to trust; reading that takes a third of a second, which plain HTTP does not need."""
+    return address.tls.context() if address.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @contextmanager
@@ -172,7 +165,7 @@ def mapped(peer: str) -> Iterator[None]:
     except httpx.TransportError as error:
         root = _root(error)
         if isinstance(root, ssl.SSLError) and not is_cut(root):
-            raise untrusted(peer) from error
+            raise untrusted(root, peer) from error
         raise Unreachable(*unreachable(peer)) from error
     except httpx.InvalidURL as error:
         raise BadInput("The address is no valid URL.", "Write it as http://HOST:PORT.") from error
@@ -193,12 +186,16 @@ def too_slow(peer: str) -> tuple[str, str]:
     return f"{peer} took too long to answer.", "Check that it is running, then go on; what was sent is kept."
 
 
-def untrusted(peer: str) -> Untrusted:
-    """The error for a peer whose certificate or encryption is not acceptable."""
-    return Untrusted(
-        f"No trusted encrypted connection to {peer} is possible.",
-        "Ask its administrator for a valid certificate, and check that the name in the address is right.",
-    )
+def untrusted(error: ssl.SSLError, peer: str) -> Untrusted:
+    """What it means that *peer* has no certificate, or no encryption, that is acceptable."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return doubted(error, peer.rpartition(":")[0].strip("[]"), peer)
+    if wants_ours(error):
+        return asks_for_ours(peer)
+    remedy = "Ask its administrator for a valid certificate, and check that the name in the address is right."
+    if speaks_none(error):
+        remedy = "It does not answer over TLS: check the port, or write http:// if it has no encryption."
+    return Untrusted(f"No trusted encrypted connection to {peer} is possible.", remedy)
 
 
 def cut(sock: socket.socket | None) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from urllib.parse import quote
 
-from core.net.dimse.tls import Tls
 from core.net.records import StudyRow, read, read_all
+from core.net.tls import Tls
 from core.net.v3_client import DESKTOP, V3Client
 
 MOST_ASKED_AT_ONCE = 1000

@@ -91,7 +91,7 @@ class Poster:
         except ssl.SSLError as error:
             if is_cut(error):
                 raise Unreachable(*unreachable(self._address.peer)) from error
-            raise untrusted(self._address.peer) from error
+            raise untrusted(error, self._address.peer) from error
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(*unreachable(self._address.peer)) from error
 
@@ -183,9 +183,8 @@ class Poster:
         address = self._address
         connection: http.client.HTTPConnection
         if address.scheme == "https":
-            context = ssl.create_default_context()
             connection = http.client.HTTPSConnection(
-                address.host, address.port, timeout=self._times.connect_s, context=context
+                address.host, address.port, timeout=self._times.connect_s, context=address.tls.context()
             )
         else:
             connection = http.client.HTTPConnection(address.host, address.port, timeout=self._times.connect_s)

@@ -15,6 +15,7 @@ from core.upload.archived_files import KEPT_BYTES, nameless
 from core.upload.destinations import Found, find
 from core.upload.picks import RemoteArchive
 from core.upload.saved import Destinations
+from core.upload.target import place
 
 
 class RemoteFiles:
@@ -53,7 +54,7 @@ class RemoteFiles:
 
 def find_remote(archive: RemoteArchive, saved: Destinations, environ: Mapping[str, str]) -> Found:
     """Where *archive* is and how to sign in, also if its name was changed since. Raises KnownError."""
-    names = [each.name for each in saved.all() if each.spec == archive.spec]
+    names = [each.name for each in saved.all() if place(each.spec) == place(archive.spec)]
     if not names:
         return find(archive.spec, saved, environ)
     return find(archive.name if archive.name in names else names[0], saved, environ)

@@ -11,7 +11,7 @@ from tinydb import Query
 from core.db.database import Database
 from core.documents import Documents
 from core.errors import BadInput, KnownError, NotFound
-from core.upload.target import check_namespace, is_spec, parse
+from core.upload.target import check_namespace, is_spec, parse, place
 
 SERVICE = "Filmjacket"
 LONGEST_NAME = 64
@@ -104,7 +104,7 @@ class Destinations:
         spec = str(parse(destination.spec))
         check_namespace(destination.namespace)
         if password is not None and destination.login:
-            self._secrets.set(spec, destination.login, password)
+            self._secrets.set(place(spec), destination.login, password)
         document = {**asdict(destination), "name": name, "spec": spec, "key": _key(name)}
         self._table.upsert(document, Query().key == _key(name))
 
@@ -112,12 +112,13 @@ class Destinations:
         """Forget it, and its password if no other destination uses it. Raises NotFound."""
         gone = self.find(name)
         self._table.remove(Query().key == _key(name))
-        if gone.login and not any((d.spec, d.login) == (gone.spec, gone.login) for d in self.all()):
-            self._secrets.delete(gone.spec, gone.login)
+        account = (place(gone.spec), gone.login)
+        if gone.login and account not in {(place(d.spec), d.login) for d in self.all()}:
+            self._secrets.delete(*account)
 
     def password(self, destination: SavedDestination) -> str | None:
         """Its password from the keyring, None if there is none."""
-        return self._secrets.get(destination.spec, destination.login) if destination.login else None
+        return self._secrets.get(place(destination.spec), destination.login) if destination.login else None
 
 
 def _key(name: str) -> str:

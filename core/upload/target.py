@@ -41,7 +41,8 @@ class WrongDestination(BadInput):
 class Target:
     """A destination that can be opened.
 
-    *address* is a URL, the text of a `Node` for DIMSE, "" for the archive in the data folder.
+    *address*: an `Address` as it is written, the text of a `Node` for DIMSE, "" for the archive in the
+    data folder.
     """
 
     kind: TargetKind
@@ -79,9 +80,14 @@ def parse(text: str) -> Target:
     try:
         if kind is TargetKind.DIMSE:
             return Target(kind, str(parse_node(rest)))
-        return Target(kind, str(parse_address(rest)))
+        return Target(kind, parse_address(rest).written)
     except BadInput as error:
         raise WrongDestination(error.message, error.remedy) from error
+
+
+def place(spec: str) -> str:
+    """Where *spec* leads, however the way there is encrypted: passwords belong to it, and jobs go there."""
+    return spec.partition("?")[0]
 
 
 def check_namespace(name: str) -> str:

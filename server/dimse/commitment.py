@@ -30,7 +30,7 @@ from core.net.dimse.command import DATA_SET, Element, Field, Value, response
 from core.net.dimse.faults import PeerReleases
 from core.net.dimse.negotiation import Roles
 from core.net.dimse.requestor import Peer, Wish, associate
-from core.net.dimse.tls import of_peer
+from core.net.tls import of_peer
 from server.dimse.admission import Admission, Caller
 from server.dimse.contexts import MESSAGE_SYNTAXES
 from server.dimse.session import MOST_IDENTIFIER_BYTES

@@ -20,7 +20,7 @@ from core.documents.tables import DOCUMENTS, Documents
 from core.errors import Conflict, KnownError, NotFound
 from core.net.dimse.asking import Stopped
 from core.net.dimse.requestor import Peer
-from core.net.dimse.tls import Tls
+from core.net.tls import Tls
 from server.dimse.door import Door
 from server.dimse.fetching import Fetch, Outcome, Progress
 

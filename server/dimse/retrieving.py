@@ -19,7 +19,7 @@ from core.net.dimse.association import Association, Message
 from core.net.dimse.command import Element, response
 from core.net.dimse.requestor import Peer, associate
 from core.net.dimse.store_scu import Originator, batches, wishes_of
-from core.net.dimse.tls import of_peer
+from core.net.tls import of_peer
 from server.dimse.admission import Admission, Caller
 from server.dimse.finding import EVERY, PATIENT_ID, QUERY_LEVEL, SERIES_UID, SOP_UID, STUDY_UID
 from server.dimse.session import MOST_IDENTIFIER_BYTES

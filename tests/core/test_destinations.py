@@ -19,6 +19,8 @@ from core.media.attached import encapsulate
 from core.net.credentials import Credentials, Token
 from core.upload.destinations import Found, Means, connect, find, from_environment
 from core.upload.ledger import Ledger
+from core.upload.picks import RemoteArchive
+from core.upload.remote_files import find_remote
 from core.upload.saved import Destinations, SavedDestination
 from core.upload.target import Target, TargetKind, WrongDestination, check_namespace, is_spec, parse
 from core.upload.v3 import V3Destination
@@ -195,3 +197,17 @@ def test_archive_asks_for_the_local_one() -> None:
         Found("x", parse("v3:http://127.0.0.1:9")), "default", Means(local, encapsulate, Recoder())
     ).close()
     assert asked == ["once"]
+
+
+def test_a_password_belongs_to_the_address_however_it_is_encrypted(
+    saved: Destinations, ring: MemoryKeyring
+) -> None:
+    saved.save(SavedDestination("PACS", "stow:https://pacs.example/rs", "desk"), "open sesame")
+    saved.save(SavedDestination("PACS", "stow:https://pacs.example/rs?ca=/ca.pem", "desk"))
+    found = find("PACS", saved, {})
+    assert found.access == Credentials("desk", "open sesame")
+    assert found.target.address.endswith("?ca=/ca.pem")
+    before = RemoteArchive("Called otherwise then", "stow:https://pacs.example:443/rs")
+    assert find_remote(before, saved, {}) == found
+    saved.remove("PACS")
+    assert not ring.kept

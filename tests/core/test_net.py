@@ -28,7 +28,8 @@ from core.net import address, records
 from core.net.answers import UnknownNamespace
 from core.net.credentials import Credentials, Token
 from core.net.dicomweb_client import DicomWebClient
-from core.net.http import Timeouts, Untrusted
+from core.net.http import Timeouts
+from core.net.tls import Untrusted
 from core.net.v3_client import V3Client
 from tests.core.stub_v3 import Handler, Stub, serving
 

@@ -19,8 +19,7 @@ from core.net.dimse.faults import LinkLost, Refused, Violation
 from core.net.dimse.link import Link, Patience
 from core.net.dimse.negotiation import Proposal, Proposed, Roles, accept, read_acceptance
 from core.net.dimse.requestor import Peer, Wish, associate
-from core.net.dimse.tls import Tls
-from core.net.http import Untrusted
+from core.net.tls import Tls, Untrusted
 from core.settings import DimsePeer, DimseSettings
 from server.dimse.gateway import GatewayLimits
 from server.dimse.services import supported_of

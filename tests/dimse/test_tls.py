@@ -18,8 +18,7 @@ from core.imaging.recoder import Recoder
 from core.media.attached import encapsulate
 from core.media.samples import SampleStudy, ct_slice, part10
 from core.net.dimse.node import Node, options, parse_node
-from core.net.dimse.tls import Tls
-from core.net.http import Untrusted
+from core.net.tls import Tls, Untrusted
 from core.settings import DimsePeer, DimseSettings, Settings, load, save
 from core.upload.destination import Destination
 from core.upload.destinations import Found, Means, connect

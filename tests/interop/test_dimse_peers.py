@@ -19,7 +19,7 @@ from pydicom import dcmread
 from app import cli
 from core.media.samples import SampleStudy, pdf_report, write_ct_series
 from core.net.dimse.node import Node, parse_node
-from core.net.dimse.tls import Tls
+from core.net.tls import Tls
 from tests.app.serving import certificate
 from tests.core.upload_fakes import wait_until
 from tests.interop import orthanc

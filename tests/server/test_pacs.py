@@ -17,9 +17,9 @@ from core.media.samples import SampleStudy, dataset
 from core.net.credentials import Credentials
 from core.net.dimse.asking import VERIFICATION, echo, wish
 from core.net.dimse.requestor import Peer, associate
-from core.net.dimse.tls import Tls
 from core.net.pacs_client import PacsClient, PacsNode, Retrieval
 from core.net.records import StudyRow
+from core.net.tls import Tls
 from core.net.v3_client import V3Client
 from server.dimse.door import Door
 from server.dimse.retrievals import TABLE, Node, Retrievals, Retrieving, State, StudyAsked

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from core.errors import StorageFault, Unreachable
 from core.net.dimse.node import Node, parse_node
-from core.net.dimse.tls import Tls
+from core.net.tls import Tls
 from tests.ui import fakes
 from ui.dialogs.decision import Decision
 from ui.dialogs.destination import DestinationDialog
@@ -154,6 +154,12 @@ def test_editing_keeps_the_secret_and_the_name(
     assert not dialog.name.isEnabled()
     assert dialog.address.text() == "https://archive.example:8500"
     assert dialog.secret.placeholderText() == "unchanged"
+    dialog.address.setText("https://elsewhere.example:8500")
+    assert dialog.secret.placeholderText() == "to be entered again" and not dialog.entered().has_secret
+    dialog.address.setText("https://archive.example:8500")
+    dialog.login.setText("somebody")
+    assert dialog.secret.placeholderText() == "to be entered again" and not dialog.entered().has_secret
+    dialog.login.setText("desk")
     dialog.address.setText("dimse:CITY@192.0.2.1:104")
     with qtbot.waitSignal(dialog.saved, timeout=2000):
         dialog.save_button.click()
@@ -245,3 +251,35 @@ def test_how_a_node_is_encrypted_is_chosen_and_kept(
     again.address.setText("PACS@192.0.2.1:2762?tls&ca=/x.pem")  # as the command line has it
     assert not again.encryption.mode.isVisible()
     assert again.entered().spec == "dimse:PACS@192.0.2.1:2762?tls&ca=/x.pem"
+
+
+def test_whom_an_https_address_trusts_is_chosen_and_kept(
+    qtbot: QtBot, tasks: Tasks, jobs: Tasks, tmp_path: Path
+) -> None:
+    saved = fakes.FakeDestinations({CITY.name: CITY})
+    services = fakes.services(tmp_path, tasks, jobs, destinations=saved)
+    dialog = DestinationDialog(services, CITY)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    rows = dialog.encryption
+    assert rows.mode.isVisible() and rows.mode.currentData() == "system"
+    assert rows.mode.findData("") < 0 and not rows.trusted.isVisible() and not rows.certificate.isVisible()
+    assert dialog.entered() == CITY
+    dialog.address.setText("http://archive.example:8500")
+    assert not rows.mode.isVisible() and dialog.entered().spec == "v3:http://archive.example:8500"
+    dialog.address.setText("https://archive.example:8500")
+    rows.mode.setCurrentIndex(rows.mode.findData("ca"))
+    assert rows.trusted.isVisible() and rows.certificate.isVisible() and not dialog.save_button.isEnabled()
+    rows.trusted.line.setText("/the ca.pem")
+    assert dialog.secret.placeholderText() == "unchanged"
+    with qtbot.waitSignal(dialog.saved, timeout=2000):
+        dialog.save_button.click()
+    assert saved.saved[CITY.name].spec == "v3:https://archive.example:8500?ca=/the%20ca.pem"
+    again = DestinationDialog(services, saved.saved[CITY.name])
+    qtbot.addWidget(again)
+    again.show()
+    assert again.address.text() == "https://archive.example:8500"
+    assert again.encryption.mode.currentData() == "ca" and again.encryption.trusted.path == "/the ca.pem"
+    again.address.setText("https://archive.example:8500?pin=/x.pem")  # as the command line has it
+    assert not again.encryption.mode.isVisible()
+    assert again.entered().spec == "v3:https://archive.example:8500?pin=/x.pem"

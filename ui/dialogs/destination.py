@@ -19,9 +19,10 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import KnownError
-from core.net.dimse.node import parse_node
-from core.net.dimse.tls import Tls
-from ui.dialogs.encryption import EncryptionRows
+from core.net.address import parse
+from core.net.dimse.node import options, parse_node
+from core.net.tls import Tls
+from ui.dialogs.encryption import EncryptionRows, Rows
 from ui.flow import level_labels
 from ui.icons import icon
 from ui.messages import MessageBar
@@ -35,7 +36,8 @@ EXAMPLES = {
     "exams:": "https://service.example",
 }
 OPTIONS = "?"
-"""What stands between a node and how it is encrypted."""
+"""What stands between an address and how it is encrypted."""
+ENCRYPTED = "https://"
 NO_LOGIN = "dimse:"
 """A kind that knows no logins: there the AE titles decide."""
 
@@ -82,8 +84,6 @@ class DestinationDialog(QDialog):
         self.name.setPlaceholderText(self.tr("City hospital"))
         self.name.setEnabled(self._old is None)
         self.secret.setEchoMode(QLineEdit.EchoMode.Password)
-        if self._old is not None and self._old.has_secret:
-            self.secret.setPlaceholderText(self.tr("unchanged"))
         form = self.form
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(12)
@@ -133,11 +133,34 @@ class DestinationDialog(QDialog):
         """What stands in the fields."""
         address = self.address.text().strip()
         spec = address if address.startswith(KINDS) else f"{self.kind.currentData()}{address}"
-        if spec.startswith(NO_LOGIN) and OPTIONS not in spec:
-            spec += self.encryption.text
-        has = bool(self.secret.text()) or bool(self._old and self._old.has_secret)
+        if OPTIONS not in spec:
+            spec += self._encryption()
         login = "" if spec.startswith(NO_LOGIN) else self.login.text().strip()
+        has = bool(self.secret.text()) or self._keeps(spec, login)
         return DestinationText(self.name.text().strip(), spec, login, has and bool(login))
+
+    def _keeps(self, spec: str, login: str) -> bool:
+        """Whether the password that is kept is for these; it goes to no other address."""
+        old = self._old
+        if old is None or not old.has_secret:
+            return False
+        return (spec.partition(OPTIONS)[0], login) == (old.spec.partition(OPTIONS)[0], old.login)
+
+    def _encryption(self) -> str:
+        """What is written behind the address."""
+        rows, tls = self._rows(), self.encryption.tls
+        if rows is Rows.ALWAYS:
+            return f"{OPTIONS}{tls}" if tls is not None and str(tls) else ""
+        return options(tls) if rows is Rows.CHOICE else ""
+
+    def _rows(self) -> Rows:
+        """What is to be chosen about encryption; nothing where the address says it in words."""
+        address = self.address.text().strip()
+        if OPTIONS in address:
+            return Rows.NONE
+        if self.kind.currentData() == NO_LOGIN:
+            return Rows.CHOICE
+        return Rows.ALWAYS if ENCRYPTED in address.lower() else Rows.NONE
 
     def _secret(self) -> str | None:
         return self.secret.text() or None
@@ -150,14 +173,17 @@ class DestinationDialog(QDialog):
             self.kind.setCurrentIndex(row)
         self.kind.setEnabled(not written)
         self.address.setPlaceholderText(EXAMPLES[self.kind.currentData()])
+        entered = self.entered()
+        unchanged = self.tr("unchanged") if self._keeps(entered.spec, entered.login) else ""
+        again = self.tr("to be entered again") if self._old and self._old.has_secret else ""
+        self.secret.setPlaceholderText(unchanged or again)
         node = self.kind.currentData() == NO_LOGIN
         for field in (self.login, self.secret):
             field.setEnabled(not node)
             self.form.setRowVisible(field, not node)
         self.hint.setVisible(not node)
-        in_words = OPTIONS in self.address.text()
-        self.encryption.show_rows(node and not in_words)
-        filled = filled and (not node or in_words or self.encryption.complete)
+        self.encryption.show_rows(self._rows())
+        filled = filled and (self._rows() is Rows.NONE or self.encryption.complete)
         self.save_button.setEnabled(filled and named)
         self.test_button.setEnabled(filled)
 
@@ -205,4 +231,8 @@ def _parted(spec: str) -> tuple[str, str, Tls | None]:
         with suppress(KnownError):
             node = parse_node(address)
             return kind, str(replace(node, tls=None)), node.tls
+    elif OPTIONS in address:
+        with suppress(KnownError):
+            found = parse(address)
+            return kind, str(found), found.tls
     return kind, address, None

@@ -1,8 +1,10 @@
-"""How a DICOM node is encrypted, as rows of a form: whom to trust, and the certificate of ours."""
+"""How a connection is encrypted, as rows of a form: whom to trust, and the certificate of ours."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Signal
+from enum import Enum
+
+from PySide6.QtCore import QObject, QSignalBlocker, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -13,10 +15,19 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.net.dimse.node import options
-from core.net.dimse.tls import Tls
+from core.net.tls import Tls
 
 NONE, SYSTEM, AUTHORITY, PINNED = "", "system", "ca", "pin"
+
+
+class Rows(Enum):
+    """Which rows there are to be seen."""
+
+    NONE = "none"
+    CHOICE = "choice"
+    """A DICOM node, which may be encrypted or not."""
+    ALWAYS = "always"
+    """An https address."""
 
 
 class FileField(QWidget):
@@ -58,14 +69,14 @@ class FileField(QWidget):
 
 
 class EncryptionRows(QObject):
-    """Rows that are shown for DICOM nodes only. Signals: `changed()`."""
+    """Rows that are shown where there is something to choose. Signals: `changed()`."""
 
     changed = Signal()
 
     def __init__(self, form: QFormLayout, parent: QWidget) -> None:
         super().__init__(parent)
         self._form = form
-        self._shown = False
+        self._rows = Rows.CHOICE
         self.mode = QComboBox(parent)
         self.mode.setAccessibleName(self.tr("Encryption"))
         for words, mode in (
@@ -83,20 +94,33 @@ class EncryptionRows(QObject):
         form.addRow(self.tr("&Our certificate"), self.certificate)
         form.addRow(self.tr("Our &key"), self.key)
         self.trusted.line.setPlaceholderText(self.tr("its certificate, a PEM file"))
-        self.certificate.line.setPlaceholderText(self.tr("only if the node asks for one"))
+        self.certificate.line.setPlaceholderText(self.tr("only if it is asked for"))
         self.key.line.setPlaceholderText(self.tr("if it is not in the same file"))
         self.mode.currentIndexChanged.connect(lambda _index: self._changed())
         for field in (self.trusted, self.certificate, self.key):
             field.changed.connect(self.changed)
 
-    def show_rows(self, shown: bool) -> None:
+    def show_rows(self, rows: Rows) -> None:
         """Show what can be chosen, or nothing."""
-        self._shown = shown
-        mode = self.mode.currentData()
+        self._rows = rows
+        self._offer_none(rows is not Rows.ALWAYS)
+        shown, mode = rows is not Rows.NONE, self.mode.currentData()
         self._form.setRowVisible(self.mode, shown)
         self._form.setRowVisible(self.trusted, shown and mode in (AUTHORITY, PINNED))
+        ours = mode != NONE and (rows is Rows.CHOICE or mode != SYSTEM or bool(self.certificate.path))
         for field in (self.certificate, self.key):
-            self._form.setRowVisible(field, shown and mode != NONE)
+            self._form.setRowVisible(field, shown and ours)
+
+    def _offer_none(self, offered: bool) -> None:
+        """Whether *None* is one of the choices; it stays what was chosen, for an address that allows it."""
+        with QSignalBlocker(self.mode):
+            there = self.mode.findData(NONE) >= 0
+            if there and not offered:
+                self.mode.removeItem(0)
+            elif offered and not there:
+                self.mode.insertItem(0, self.tr("None"), NONE)
+                if self.mode.currentData() == SYSTEM:
+                    self.mode.setCurrentIndex(0)
 
     def fill(self, tls: Tls | None) -> None:
         """Show *tls*."""
@@ -113,16 +137,16 @@ class EncryptionRows(QObject):
         return self.mode.currentData() not in (AUTHORITY, PINNED) or bool(self.trusted.path)
 
     @property
-    def text(self) -> str:
-        """What is written behind the port of the node."""
+    def tls(self) -> Tls | None:
+        """What is chosen, None for no encryption."""
         mode, trusted = self.mode.currentData(), self.trusted.path
         if mode == NONE:
-            return ""
+            return None
         certificate = self.certificate.path
         key = self.key.path if certificate else ""
         ca, pin = (trusted if mode == each else "" for each in (AUTHORITY, PINNED))
-        return options(Tls(ca, pin, certificate, key))
+        return Tls(ca, pin, certificate, key)
 
     def _changed(self) -> None:
-        self.show_rows(self._shown)
+        self.show_rows(self._rows)
         self.changed.emit()

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 from ui.dialogs.decision import Decision
 from ui.dialogs.destination import DestinationDialog
 from ui.icons import icon
-from ui.models.people import said
+from ui.messages import of_error
 from ui.services import DestinationText, Services
 
 
@@ -72,7 +72,7 @@ class DestinationList(QWidget):
         for each in self._services.destinations.all():
             login = self.tr("as {login}").format(login=each.login) if each.login else ""
             where, _, encrypted = each.spec.partition("?")
-            words = (where, self.tr("over TLS") if encrypted else "", login)
+            words = (where, self.tr("over TLS") if encrypted and "://" not in where else "", login)
             item = QListWidgetItem("\n".join((each.name, " ".join(p for p in words if p))))
             item.setData(Qt.ItemDataRole.UserRole, each)
             self.list.addItem(item)
@@ -125,12 +125,16 @@ class DestinationList(QWidget):
         self._services.tasks.call(
             lambda: self._services.destinations.test(subject, None),
             done=lambda words: self._tested(words, "good"),
-            failed=lambda error: self._tested(said(getattr(error, "message", str(error))), "bad"),
+            failed=self._not_tested,
         )
 
     def _tested(self, words: str, role: str) -> None:
         self._enable()
         self._say(words, role)
+
+    def _not_tested(self, error: Exception) -> None:
+        why = of_error(error)
+        self._tested(" ".join(filter(None, (why.sentence, why.remedy))), "bad")
 
     def _say(self, words: str, role: str) -> None:
         self.answer.setProperty("role", role)

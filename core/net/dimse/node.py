@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-from dataclasses import asdict, dataclass
-from urllib.parse import quote, unquote
+from dataclasses import dataclass
 
 from core.errors import BadInput
 from core.net.dimse.requestor import Peer
-from core.net.dimse.tls import Tls
+from core.net.tls import Tls, read_files
 
 AE_TITLE = r"(?=[^@]*[^ @])[\x20-\x5b\x5d-\x7e]{1,16}?"  # PS3.5 section 6.2, VR AE
 HOST = r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?\]"
 NODE = re.compile(rf"(?P<title>{AE_TITLE})@(?P<host>{HOST}):(?P<port>[0-9]{{1,5}})(?:\?(?P<rest>.*))?")
 ON = "tls"
-FILES = {"ca": "ca", "pin": "pin", "cert": "certificate", "key": "key"}
-"""What a file is called in the text, and in `Tls`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +33,8 @@ class Node:
 
 
 def options(tls: Tls | None) -> str:
-    """`?tls&ca=FILE`, "" for no encryption; names of files are percent-encoded where they must be."""
-    if tls is None:
-        return ""
-    given = asdict(tls)
-    files = [f"{word}={quote(given[name], safe='/:')}" for word, name in FILES.items() if given[name]]
-    return "?" + "&".join([ON, *files])
+    """`?tls&ca=FILE`, "" for no encryption."""
+    return "" if tls is None else "?" + "&".join(filter(None, (ON, str(tls))))
 
 
 def parse_node(text: str) -> Node:
@@ -63,15 +55,10 @@ def _tls(text: str | None) -> Tls | None:
     if text is None:
         return None
     first, *pairs = text.split("&")
-    given: dict[str, str] = {}
-    for pair in pairs:
-        word, _, value = pair.partition("=")
-        if word not in FILES or not value or FILES[word] in given:
-            raise _unclear(text)
-        given[FILES[word]] = os.path.abspath(unquote(value))
-    if first != ON or ("ca" in given and "pin" in given) or ("key" in given and "certificate" not in given):
+    tls = read_files(pairs)
+    if first != ON or tls is None:
         raise _unclear(text)
-    return Tls(**given)
+    return tls
 
 
 def _unclear(text: str) -> BadInput:

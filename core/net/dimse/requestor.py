@@ -24,7 +24,7 @@ from core.net.dimse.negotiation import (
     request,
     unexpected,
 )
-from core.net.dimse.tls import Tls, asks_for_ours, wants_ours
+from core.net.tls import Tls, asks_for_ours, wants_ours
 
 PDU_BYTES = 128 << 10
 MOST_CONTEXTS = 128

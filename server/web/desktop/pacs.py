@@ -10,7 +10,7 @@ from core.access.rights import Right
 from core.archive.search import rows_of
 from core.dicom.uids import is_uid
 from core.errors import BadInput, NotFound
-from core.net.dimse.tls import Tls
+from core.net.tls import Tls
 from core.settings import AE_TITLE, MAX_PORT
 from server.dimse.retrievals import Node, Retrievals, Retrieving, StudyAsked
 from server.web.body import parse_json, read_document
