@@ -18,8 +18,7 @@ from core.archive.level_rows import Row
 from core.archive.models import Models
 from core.archive.schema import series_cache
 from core.dicom.elements import tag_text
-from core.dicom.json_model import GROUPS as NAME_GROUPS
-from core.dicom.json_model import PIXEL_TAGS, Model, metadata
+from core.dicom.json_model import PIXEL_TAGS, Model, metadata, values_in
 from core.dicom.recoding import dictionary_vr
 from core.dicom.stored_object import GROUPS, read_object
 from core.errors import KnownError
@@ -44,8 +43,8 @@ class Headers:
         self._models = Models()
         self._texts: tuple[int, Mapping[str, str]] = (0, {})
 
-    def values(self, row: Row, path: tuple[int, ...]) -> Sequence[str]:
-        """Values of the attribute, as text."""
+    def values(self, row: Row, path: tuple[int, ...]) -> Sequence[Any]:
+        """Values of the attribute, as text; the items of a sequence."""
         if len(path) == 1 and plain(path[0]):
             value = self.texts(row).get(tag_text(path[0]), "")
             return [value] if value else []
@@ -114,17 +113,3 @@ def _without_bulk(model: Model) -> Model:
         if element["vr"] == "SQ" and "Value" in element:
             found[name]["Value"] = [_without_bulk(item) for item in element["Value"]]
     return found
-
-
-def values_in(model: Mapping[str, Any], path: tuple[int, ...]) -> list[str]:
-    """The values a model has of an attribute, as text, of every item on the way."""
-    values = model.get(f"{path[0]:08X}", {}).get("Value", [])
-    if len(path) > 1:
-        return [text for item in values if isinstance(item, dict) for text in values_in(item, path[1:])]
-    return [_text(value) for value in values if value is not None]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return "=".join(str(value.get(name, "")) for name in NAME_GROUPS).rstrip("=")
-    return str(value)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_VM, tag_for_keyword
 
 from core.archive.person_names import NamePattern, Wildcard
+from core.dicom.json_model import values_in
 from core.dicom.recoding import dictionary_vr
 from core.errors import BadInput
 
 Path = tuple[int, ...]
 """A tag, before it those of the sequences it is in."""
-Values = Callable[[Path], Sequence[str]]
-"""What an object has of an attribute."""
+Values = Callable[[Path], Sequence[Any]]
+"""What an object has of an attribute: texts, of a sequence its items as models."""
 
 EMPTY = '""'
 """Empty value matching: the attribute is absent or has no value."""
@@ -26,6 +27,8 @@ WILD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"
 ONE_VALUE_VRS = frozenset({"LT", "ST", "UT", "UR"})
 NUMBER_VRS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"})
 RANGE_VRS = frozenset({"DA", "TM", "DT"})
+SEVERAL_VRS = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})
+"""Of which several values may be wanted all at once (C.2.2.2.8)."""
 NO_KEY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN"})
 VALUES_KEPT = 4096
 LONGEST, LONGEST_NAME = 1024, 200
@@ -36,6 +39,7 @@ MOMENTS = {
     # the least offset is -1200 (PS3.5 6.2): what else stands behind a hyphen is the year a range ends with
     "DT": r"\d{4}(?:\d\d){0,5}(?:(?<=\d{14})\.\d{1,6})?(?:\+\d{4}|-(?:0\d|1[0-2])\d\d)?",
 }
+NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[Ee][+-]?\d+)?"
 LOWEST, HIGHEST = "00000101000000000000", "99991231235959999999"
 PAIRS = {
     0x00080020: 0x00080030,
@@ -70,7 +74,7 @@ class Key:
 
     def matches(self, values: Values) -> bool:
         """Whether one of the values is wanted."""
-        found = [value for value in values(self.path) if value.strip(" \0")]
+        found: list[str] = [value for value in values(self.path) if value.strip(" \0")]
         return not found if self.empty else any(map(self.accepts_value, found))
 
 
@@ -88,7 +92,8 @@ class Moments:
 
     def matches(self, values: Values) -> bool:
         """Whether the moment lies between; without a date or a time it does not."""
-        days, times = values(self.day.path), values(self.time.path)
+        days: Sequence[str] = values(self.day.path)
+        times: Sequence[str] = values(self.time.path)
         if not days or not times or not _is("DA", days[0]) or not _is("TM", times[0]):
             return False
         moment = days[0].strip() + _padded("TM", times[0].strip(), LOWEST)
@@ -98,7 +103,25 @@ class Moments:
         return begin <= moment <= end
 
 
-Test = Key | Moments
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """What is wanted of the items of a *sequence*, in paths from there: all of it of one item (C.2.2.2.6)."""
+
+    sequence: int
+    tests: tuple[Test, ...]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The attributes it looks at."""
+        return ((self.sequence,),)
+
+    def matches(self, values: Values) -> bool:
+        """Whether an item matches; where there are none, whether nothing but absence is wanted."""
+        items = values((self.sequence,)) or [{}]
+        return any(all(test.matches(partial(values_in, item)) for test in self.tests) for item in items)
+
+
+Test = Key | Moments | Nested
 
 
 def accepting(test: Test, places: Mapping[Path, int]) -> Callable[[Sequence[Any]], bool]:
@@ -159,15 +182,28 @@ def key_of(name: str, path: Path, text: str, *, fuzzy: bool = False) -> Key | No
     return Key(name, path, vr, wanted, lambda value: any(test(value) for test in tests), fuzzy)
 
 
+def keys_of(name: str, path: Path, text: str, *, fuzzy: bool = False, every: bool = False) -> list[Key]:
+    """The same; with *every* one for each value, where an attribute may have several. Raises BadInput."""
+    vr = dictionary_vr(path[-1]).decode("ascii")
+    parts = _split(vr, text) if every and vr in SEVERAL_VRS and dictionary_VM(path[-1]) != "1" else [text]
+    found = [key_of(name, path, part, fuzzy=fuzzy) for part in parts]
+    return [key for key in found if key is not None]
+
+
 def tests_of(keys: Sequence[Key]) -> list[Test]:
-    """The keys, ranges of a date and of its time made one."""
-    ranges = {key.path: key for key in keys if key.vr in RANGE_VRS and _is_range(key)}
-    found: list[Test] = list(keys)
+    """The keys, ranges of a date and of its time made one, and those of a sequence."""
+    flat = [key for key in keys if len(key.path) == 1]
+    ranges = {key.path: key for key in flat if key.vr in RANGE_VRS and _is_range(key)}
+    found: list[Test] = list(flat)
     for day_tag, time_tag in PAIRS.items():
         day, time = ranges.get((day_tag,)), ranges.get((time_tag,))
         if day is not None and time is not None:
             found = [each for each in found if each not in (day, time)] + [Moments(day, time)]
-    return found
+    inner: dict[int, list[Key]] = {}
+    for key in keys:
+        if len(key.path) > 1:
+            inner.setdefault(key.path[0], []).append(replace(key, path=key.path[1:]))
+    return [*found, *(Nested(sequence, tuple(tests_of(each))) for sequence, each in inner.items())]
 
 
 def day_range(key: Key) -> tuple[str, str]:
@@ -279,7 +315,5 @@ def _padded(vr: str, text: str, rest: str) -> str:
 
 
 def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    """As decimal strings are written (PS3.5 6.2), and no further: neither `nan` nor `1_000`."""
+    return float(text) if re.fullmatch(NUMBER, text.strip(), re.ASCII) else None

@@ -27,7 +27,7 @@ from core.archive.level_rows import (
     select_rows,
     there,
 )
-from core.archive.matching_keys import Key, Moments, Path, Test, accepting, tests_of
+from core.archive.matching_keys import Key, Moments, Nested, Path, Test, accepting, tests_of
 from core.archive.narrowing import Estimates, Narrowing, lifted, narrowed, of_modality
 from core.archive.schema import instances, series, studies, unindexed
 from core.archive.views import Laid, values_of
@@ -274,9 +274,11 @@ class Search:
 
     def _narrowed(self, test: Test) -> tuple[Level, Narrowing | None]:
         """What every match fulfils, and whose rows that is said of."""
+        if isinstance(test, Nested):
+            return Level.STUDY, None
         key = test.day if isinstance(test, Moments) else test
         tag = key.path[0]
-        if len(key.path) != 1 or (tag not in OF_ALL_IMAGES and tag not in COLUMNS):
+        if tag not in OF_ALL_IMAGES and tag not in COLUMNS:
             return Level.STUDY, None
         if tag in COLUMNS:
             level, column = COLUMNS[tag]
@@ -308,7 +310,7 @@ def _certain(test: Test) -> bool:
 
 def _as_written(test: Test, paths: set[Path]) -> bool:
     """Whether values of one of *paths* are wanted just as they are."""
-    if isinstance(test, Moments) or test.empty or test.path not in paths:
+    if not isinstance(test, Key) or test.empty or test.path not in paths:
         return False
     return all(each and "*" not in each and "?" not in each for each in test.wanted)
 
@@ -317,7 +319,7 @@ def _exact(test: Test) -> bool:
     """Whether every row the catalog's condition leaves is a match."""
     if _as_written(test, {(MODALITIES,)}):
         return True
-    return not isinstance(test, Moments) and not test.empty and test.path in UIDS
+    return isinstance(test, Key) and not test.empty and test.path in UIDS
 
 
 def _images(row: Row, level: Level) -> Select[Any]:

@@ -7,7 +7,7 @@ import math
 import os
 import struct
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -170,3 +170,18 @@ def _number(vr: str, value: Any) -> Any:
         return int(value) if vr in WHOLE_VRS or (number.is_integer() and abs(number) < 1e15) else number
     except (TypeError, ValueError, OverflowError):
         return str(value)
+
+
+def values_in(model: Mapping[str, Any], path: Sequence[int]) -> list[Any]:
+    """The values of an attribute, of every item on the way: texts, or the items of a sequence."""
+    element = model.get(f"{path[0]:08X}") or {}
+    values = [value for value in element.get("Value") or () if value is not None]
+    if len(path) > 1:
+        return [each for item in values if isinstance(item, dict) for each in values_in(item, path[1:])]
+    return values if element.get("vr") == "SQ" else [_text_of(value) for value in values]
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, dict):
+        return "=".join(str(value.get(name, "")) for name in GROUPS).rstrip("=")
+    return str(value)

@@ -8,11 +8,6 @@ from typing import Any
 from core.dicom.json_model import GROUPS, Model
 
 
-def values_at(model: Model, path: Sequence[int]) -> list[str]:
-    """The values of the attribute at *path* (tags of sequences before its own), as texts."""
-    return list(_walk(model, path))
-
-
 def value_at(model: Model, *path: int) -> str:
     """The first of them, "" if there is none."""
     return next(_walk(model, path), "")

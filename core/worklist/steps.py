@@ -11,10 +11,9 @@ from typing import Any, Protocol
 from sqlalchemy import Connection
 
 from core.db.database import Database
-from core.dicom.json_model import Model
+from core.dicom.json_model import Model, values_in
 from core.dicom.uids import UidMaker, is_uid
 from core.errors import BadInput, Conflict
-from core.worklist.model import values_at
 from core.worklist.procedure_step import canceled, completes, said_of, step_model
 from core.worklist.states import ACTS, Act, State, Status, status_of
 from core.worklist.worklist import Workitem, Worklist
@@ -41,10 +40,10 @@ class NotNow(Conflict):
 
 
 class Key(Protocol):
-    """One matching key of a search."""
+    """One matching key of a search, or those of one sequence."""
 
-    def matches(self, values: Callable[[tuple[int, ...]], Sequence[str]], /) -> bool:
-        """Whether *values*, which gives the texts at a path, has what is wanted."""
+    def matches(self, values: Callable[[tuple[int, ...]], Sequence[Any]], /) -> bool:
+        """Whether *values*, which gives the texts or items at a path, has what is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,4 +175,4 @@ def matches(item: Workitem, keys: Sequence[Key]) -> bool:
     if not keys:
         return True
     model = step_model(item)
-    return all(key.matches(lambda path: values_at(model, path)) for key in keys)
+    return all(key.matches(lambda path: values_in(model, path)) for key in keys)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from core.archive.headers import values_in
-from core.archive.matching_keys import NO_KEY_VRS, Key, key_of
+from core.archive.matching_keys import NO_KEY_VRS, Key, Test, key_of, tests_of
 from core.dicom.elements import tag_text
 from core.dicom.identifier import Identifier
-from core.dicom.json_model import CHARSET, Model
+from core.dicom.json_model import CHARSET, Model, values_in
 from core.dicom.ports import Scheduled, Worklist
 from core.dicom.recoding import dictionary_vr
 
@@ -26,16 +25,16 @@ class Entries:
 
     def matching(self, identifier: Identifier, namespace: str) -> Iterator[Model]:
         """Those that match every key. Raises BadInput for a key that makes no sense, StorageFault."""
-        keys = keys_of(identifier)
+        tests = wanted_of(identifier)
         for entry in self._worklist.scheduled(namespace):
             if entry.state not in SHOWN_STATES:
                 continue
             model = self._modelling(entry)
-            if all(key.matches(lambda path, model=model: values_in(model, path)) for key in keys):  # type: ignore[misc] # bound now
+            if all(test.matches(lambda path, model=model: values_in(model, path)) for test in tests):  # type: ignore[misc] # bound now
                 yield model
 
 
-def keys_of(identifier: Identifier) -> list[Key]:
+def wanted_of(identifier: Identifier) -> list[Test]:
     """The keys of a worklist query, of the items of its sequences too. Raises BadInput."""
     found: list[Key] = []
     for path, text in identifier.texts.items():
@@ -43,4 +42,4 @@ def keys_of(identifier: Identifier) -> list[Key]:
             continue
         if (key := key_of(tag_text(path[-1]), path, text)) is not None:
             found.append(key)
-    return found
+    return tests_of(found)

@@ -21,6 +21,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 JSON = (b"content-type", b"application/json")
+NO_BODY = frozenset({204, 304})
 SHORT_QUERY = 512
 """Longer ones are not kept."""
 SILENT = b"x-dicomgrid-no-notification"
@@ -119,12 +120,18 @@ def caller_of(scope: Scope) -> Caller:
 async def answer(
     send: Send, status: int, body: bytes | bytearray = b"", headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> None:
-    """A complete answer in one piece."""
+    """A complete answer in one piece; its length is told where it is that of a body (RFC 9110 8.6)."""
     start = [*headers]
-    if not any(name == b"content-length" for name, _ in start):
+    if status not in NO_BODY and not any(name == b"content-length" for name, _ in start):
         start.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": body})
+
+
+async def answer_head(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """The answer to HEAD where nobody knows how long the body of GET would be."""
+    await send({"type": "http.response.start", "status": status, "headers": [*headers]})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def answer_json(

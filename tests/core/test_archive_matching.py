@@ -79,9 +79,7 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
                     ["", "1015", "101500.25"]
                 )
                 ds.ImageType = ["ORIGINAL", draw.choice(["PRIMARY", "SECONDARY"])]
-                item = Dataset()
-                item.ScheduledProcedureStepID = draw.choice(["S1", "S2", ""])
-                ds.RequestAttributesSequence = [item] if draw.random() < 0.7 else []
+                ds.RequestAttributesSequence = [_request(draw) for _ in range(draw.choice([0, 1, 1, 2]))]
                 objects.append(ds)
                 store(archive, ds)
     while request.param < 1 and archive.unsettled():
@@ -93,11 +91,15 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     archive.close()
 
 
+def _request(draw: random.Random) -> Dataset:
+    item = Dataset()
+    item.ScheduledProcedureStepID = draw.choice(["S1", "S2", ""])
+    item.RequestedProcedureID = draw.choice(["R1", "R2", ""])
+    return item
+
+
 def _has(ds: Dataset, name: str) -> list[str]:
-    first, _, rest = name.partition(".")
-    if rest:
-        return [value for item in ds.get(first, []) for value in _has(item, rest)]
-    value = ds.get(first, None)
+    value = ds.get(name, None)
     if value is None or value == "":
         return []
     return (
@@ -164,6 +166,15 @@ def _matches(ds: Dataset, name: str, wanted: str) -> bool:
     return any(_wild(part, value) if wild else part == value for part in parts for value in values)
 
 
+def _all_match(ds: Dataset, wanted: dict[str, str]) -> bool:
+    """Of a sequence one item must match all that is wanted of it."""
+    inside = {name.partition(".")[2]: value for name, value in wanted.items() if "." in name}
+    flat = [(name, value) for name, value in wanted.items() if "." not in name]
+    items = ds.RequestAttributesSequence or [Dataset()]
+    nested = any(all(_matches(item, *each) for each in inside.items()) for item in items)
+    return nested and all(_matches(ds, *each) for each in flat)
+
+
 def _wildcards(values: Sequence[str]) -> st.SearchStrategy[str]:
     def spoil(value: str, at: int, sign: str) -> str:
         at = min(at, len(value))
@@ -216,6 +227,7 @@ def _keys() -> st.SearchStrategy[dict[str, str]]:
             "AcquisitionDateTime": _ranges(["2020", "20200101", "202103151015"]),
             "ImageType": _wildcards(["ORIGINAL", "PRIMARY"]),
             "RequestAttributesSequence.ScheduledProcedureStepID": _wildcards(["S1", "S2"]),
+            "RequestAttributesSequence.RequestedProcedureID": _wildcards(["R1", "R2"]),
         },
     )
 
@@ -234,7 +246,7 @@ def test_an_answer_is_what_a_loop_over_the_objects_gives(
 ) -> None:
     query = Query(level, NS, keys=_parsed(wanted), limit=1000)
     found = filled.searcher.answers(query, Fields())
-    objects = [ds for ds in filled.objects if all(_matches(ds, *each) for each in wanted.items())]
+    objects = [ds for ds in filled.objects if _all_match(ds, wanted)]
     expected = {str(ds[LEVELS[level]].value) for ds in objects}
     uids = [each[-1] for each, _ in found.models]
     assert len(uids) == len(set(uids)) and set(uids) == expected, wanted

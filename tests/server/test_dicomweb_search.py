@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from core.media.samples import SamplePatient, SampleStudy, ct_slice, part10, ultrasound_cine
+from server.web.call import Call
+from server.web.dicomweb.search import asked_of
 from tests.server.conftest import CANARY, Served, error_of
 from tests.server.test_dicomweb import BASES, TYPE, body_of
 
@@ -146,11 +148,59 @@ def test_keys_that_are_not_supported_are_named(client: httpx.Client) -> None:
         ("orderby=Nonsense", "Nonsense"),
         ("orderby=PixelData", "7FE00010"),
         ("PatientID=1&PatientID=2", "PatientID"),
+        ("SeriesNumber=1_0", "SeriesNumber"),
+        ("SeriesNumber=nan", "SeriesNumber"),
+        ("emptyvaluematching=perhaps", "emptyvaluematching"),
+        ('emptyvaluematching=false&StudyDate=""', "StudyDate"),
     ],
 )
 def test_what_makes_no_sense_is_refused(client: httpx.Client, query: str, named: str) -> None:
     answer = client.get(f"/dicom-web/studies?{query}")
     assert answer.status_code == 400 and named in str(error_of(answer)) + query.partition("=")[0]
+
+
+def test_every_value_or_one_of_them(client: httpx.Client) -> None:
+    for both, either, every in (("CT\\US", 3, 1), ("CT\\MR", 3, 0)):
+        keys = {"ModalitiesInStudy": both, "strict": "true"}
+        assert len(found(client.get("/dicom-web/studies", params=keys))) == either
+        answer = client.get("/dicom-web/studies", params={**keys, "multiplevaluematching": "true"})
+        assert len(found(answer)) == every
+    one_value = {"Modality": "CT\\US", "multiplevaluematching": "true"}  # more than one it cannot have
+    assert len(found(client.get("/dicom-web/studies", params=one_value))) == 3
+    absent = {"AdmissionID": '""', "emptyvaluematching": "true", "strict": "true"}
+    assert len(found(client.get("/dicom-web/studies", params=absent))) == 3
+
+
+def test_what_says_how_a_query_is_meant_restricts_nothing(client: httpx.Client) -> None:
+    answer = client.get("/dicom-web/studies?SpecificCharacterSet=ISO_IR%20100&strict=true")
+    assert len(found(answer)) == 3 and "warning" not in answer.headers
+    answer = client.get("/dicom-web/studies?TimezoneOffsetFromUTC=%2B0100")
+    assert len(found(answer)) == 3 and "TimezoneOffsetFromUTC" in answer.headers["warning"]
+    answer = client.get("/dicom-web/series?RequestAttributesSequence=&strict=true&Modality=US")
+    assert len(found(answer)) == 1
+
+
+def test_a_private_element_comes_with_its_creator() -> None:
+    for query in (b"includefield=00091001", b"00091001=x", b"00091001="):
+        assert asked_of(Call("GET", False, {}, query)).fields == {0x00091001, 0x00090010}
+    assert asked_of(Call("GET", False, {}, b"includefield=00090010")).fields == {0x00090010}
+
+
+def test_an_unknown_namespace_is_refused(client: httpx.Client) -> None:
+    base = "/api/v3/storage/dicomweb"
+    for path in ("studies", "studies/count", "studies/1.2.3/series", "instances?PatientID=1"):
+        assert error_of(client.get(f"{base}/nowhere/{path}"))["kind"]["code"] == 7
+    assert client.get(f"{base}/default/studies?PatientID=nobody").status_code == 204
+
+
+def test_no_length_is_told_that_is_not_known(client: httpx.Client) -> None:
+    xml = {"accept": 'multipart/related; type="application/dicom+xml"'}
+    for path, headers in (("studies", xml), (f"studies/{STUDIES[0].uid}", {"accept": "application/zip"})):
+        answer = client.head(f"/dicom-web/{path}", headers=headers)
+        assert answer.status_code == 200 and "content-length" not in answer.headers
+    assert "content-length" not in client.get("/dicom-web/studies?PatientID=nobody").headers
+    whole = client.get("/dicom-web/studies")
+    assert client.head("/dicom-web/studies").headers["content-length"] == str(len(whole.content))
 
 
 def test_forms_and_rights(stocked: Served, client: httpx.Client) -> None:

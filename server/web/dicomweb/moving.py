@@ -19,7 +19,7 @@ from core.media.clips import IN_MEMORY, MOST_FRAMES, rate_in
 from core.media.gif import Gif
 from core.media.motion import MOST_BYTES, Film, mp4
 from server.web.body import ClientGone
-from server.web.call import Call, Receive, Send, answer
+from server.web.call import Call, Receive, Send, answer_head
 from server.web.dicomweb.media import MediaRange
 from server.web.files import gone
 from server.web.services import Services
@@ -66,7 +66,7 @@ class MovingSender:
         async with aclosing(pictures), aclosing(pieces):
             first = await anext(pieces)
             if call.head:
-                await answer(send, 200, b"", headers)
+                await answer_head(send, 200, headers)
                 return
             leaving = asyncio.ensure_future(gone(receive))
             try:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from server.web.body import ClientGone
-from server.web.call import Call, Headers, Receive, Send, answer
+from server.web.call import Call, Headers, Receive, Send, answer_head
 from server.web.dicomweb.media import RELATED
 from server.web.files import gone
 
@@ -71,7 +71,7 @@ class Parts:
         start = [(b"content-type", self.content_type.encode("latin-1")), *headers]
         first = await anext(pieces)
         if call.head:
-            await answer(send, self._status, b"", start)
+            await answer_head(send, self._status, start)
             return
         leaving = asyncio.ensure_future(gone(receive))
         try:

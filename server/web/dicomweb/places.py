@@ -61,6 +61,13 @@ def title_known(services: Services, scope: Scope) -> None:
         services.ae_titles.namespace(scope["path_params"]["aet"])
 
 
+def namespace_known(services: Services, scope: Scope) -> None:
+    """Raises NotFound if the address names a namespace in which nothing has ever been stored."""
+    params = scope["path_params"]
+    if "namespace" in params and params["namespace"] not in services.archive.namespaces():
+        raise NotFound("namespace", "There is no such namespace.")
+
+
 def images_at(services: Services, scope: Scope, right: Right = Right.VIEW) -> list[StoredImage]:
     """The objects a study, series or instance address names, in order. Raises NotFound, Denied."""
     namespace = namespace_of(services, scope, right)

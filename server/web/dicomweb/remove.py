@@ -35,6 +35,7 @@ class RemoveRoutes:
             for resource in LEVELS
             for path, documented in at_each(resource)
         ]
+        answers = {**answers, 400: ("application/json",)}
         rejects = [
             Operation(path, "POST", self.reject, TAG, answers=answers, documented=path.startswith(DCM4CHEE))
             for resource in LEVELS

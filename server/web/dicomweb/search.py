@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from core.access.rights import Right
 from core.archive.level_rows import Level
-from core.archive.matching_keys import NO_KEY_VRS, Key, Path, key_of, path_of, shown
+from core.archive.matching_keys import EMPTY, NO_KEY_VRS, Key, Path, Test, keys_of, path_of, shown, tests_of
 from core.archive.query import Query
 from core.archive.returned import Answers, Fields
 from core.dicom.json_model import Model
@@ -16,7 +16,7 @@ from core.errors import BadInput, NotAcceptable
 from server.web.call import Call, Receive, Scope, Send, answer, answer_json, call_of
 from server.web.dicomweb.media import RELATED
 from server.web.dicomweb.model_forms import DICOM_JSON, DICOM_XML, WOULD_DO, each_of, model_form, send_xml
-from server.web.dicomweb.places import at_each, base_url, namespace_of, view_of
+from server.web.dicomweb.places import at_each, base_url, namespace_known, namespace_of, view_of
 from server.web.errors import encode
 from server.web.services import Services
 from server.web.streaming import Operation
@@ -40,6 +40,8 @@ PARAMETERS = {
     "orderby": "Keywords or tags with commas between; a minus before one turns its order.",
     "includefield": "Keywords or tags with commas between, or all.",
     "fuzzymatching": "true: names match with typing errors and in any order.",
+    "emptyvaluematching": 'true, as without it: "" is wanted where a value is absent; false: it is refused.',
+    "multiplevaluematching": "true: every value of a key must be there, as of ModalitiesInStudy; false: one.",
     "strict": "true: a key that is not supported is refused; false: it is ignored, and a Warning names it.",
     "accept": "As the header Accept, for callers that cannot set it.",
 }
@@ -47,6 +49,8 @@ OTHERS = frozenset({"phi_namespace", "sid", "charset", "returnempty", "expired",
 """Parameters that are no keys; what other archives take beside is left unheeded."""
 COMPUTED = frozenset({0x00081190, 0x00201209})
 """Retrieve URL, Number of Series Related Instances: answered with, never searched for."""
+CHARSET, TIMEZONE = 0x00080005, 0x00080201
+"""They say how a query is written and are never matched (PS3.4 C.2.2.2): in UTF-8, with times as stored."""
 WARNING = '299 Filmjacket "{}"'
 MORE = "There are additional results that can be requested"
 RETRIEVE_URL = "00081190"
@@ -61,6 +65,11 @@ class Asked:
     fields: set[int] = field(default_factory=set)
     everything: bool = False
     unsupported: list[str] = field(default_factory=list)
+
+    @property
+    def tests(self) -> list[Test]:
+        """What must match, keys that belong together as one."""
+        return tests_of(self.keys)
 
     def warnings(self, *, more: bool) -> list[tuple[bytes, bytes]]:
         """The headers that say what the answer does not."""
@@ -77,8 +86,9 @@ class SearchRoutes:
 
     def operations(self) -> list[Operation]:
         """Every route of this file."""
-        answers = {200: (DICOM_JSON, "application/json", RELATED), 204: (), 400: ("application/json",)}
-        counts = {200: ("application/json",), 400: ("application/json",)}
+        refused = ("application/json",)
+        answers = {200: (DICOM_JSON, "application/json", RELATED), 204: (), 400: refused, 406: refused}
+        counts = {200: ("application/json",), 400: refused}
         return [
             Operation(path + end, "GET", handler, TAG, answers=given, query=PARAMETERS, documented=documented)
             for resource in RESOURCES
@@ -98,6 +108,8 @@ class SearchRoutes:
 
         def work() -> tuple[bytes, Answers]:
             found = self._services.searcher.answers(query, Fields(frozenset(asked.fields), asked.everything))
+            if not found.models:
+                namespace_known(self._services, scope)
             return b"" if media_type == DICOM_XML else _body(found, base), found
 
         body, found = await self._services.run(work)
@@ -113,7 +125,14 @@ class SearchRoutes:
     async def count(self, scope: Scope, receive: Receive, send: Send) -> None:
         """How many studies, series or instances match."""
         query, asked = self._asked(scope)
-        number = await self._services.run(lambda: self._services.searcher.count(query))
+
+        def work() -> int:
+            number = self._services.searcher.count(query)
+            if not number:
+                namespace_known(self._services, scope)
+            return number
+
+        number = await self._services.run(work)
         await answer_json(send, 200, {"count": number}, asked.warnings(more=False))
 
     def _asked(self, scope: Scope) -> tuple[Query, Asked]:
@@ -147,29 +166,46 @@ def strictly(call: Call, usual: bool) -> bool:
 
 def asked_of(call: Call) -> Asked:
     """Keys and fields of the query. Raises BadInput."""
-    asked, fuzzy = Asked(), call.flag("fuzzymatching")
+    asked, fuzzy, every = Asked(), call.flag("fuzzymatching"), call.flag("multiplevaluematching")
+    empty = call.flag("emptyvaluematching") or "emptyvaluematching" not in call.query_names()
     for name in call.query_names():
         if name in PARAMETERS or name in OTHERS:
             continue
         values = call.queries(name)
         if len(values) > 1:
             raise BadInput(f"The key {shown(name)} is given twice.", "Give it once, values with \\ between.")
-        path = path_of(name)
-        if path is None or not _can_be_key(path):
+        path, text = path_of(name), values[0].strip()
+        if path == (CHARSET,):
+            continue
+        if path is None or not _can_be_key(path, text):
             asked.unsupported.append(shown(name))
             continue
-        asked.fields.add(path[0])
-        if (key := key_of(shown(name), path, values[0], fuzzy=fuzzy)) is not None:
-            asked.keys.append(key)
+        if text == EMPTY and not empty:
+            raise BadInput(f"The key {shown(name)} wants absence.", "Leave emptyvaluematching=false out.")
+        asked.fields.update(_with_creator(path[0]))
+        if not _is_sequence(path[-1]):
+            asked.keys += keys_of(shown(name), path, text, fuzzy=fuzzy, every=every)
     for text in call.queries("includefield"):
         _include(asked, text)
     return asked
 
 
-def _can_be_key(path: Path) -> bool:
+def _can_be_key(path: Path, text: str) -> bool:
+    """Whether it is searched for; a sequence without a value is only to be returned (C.2.2.2.6)."""
     *outer, last = (dictionary_vr(tag).decode("ascii") for tag in path)
-    private = path[-1] >> 16 & 1
-    return (last not in NO_KEY_VRS or bool(private)) and set(outer) <= {"SQ"} and path[0] not in COMPUTED
+    if path[0] in COMPUTED or path == (TIMEZONE,) or not set(outer) <= {"SQ"}:
+        return False
+    return last not in NO_KEY_VRS or bool(path[-1] >> 16 & 1) or (last == "SQ" and not text)
+
+
+def _is_sequence(tag: int) -> bool:
+    return dictionary_vr(tag) == b"SQ"
+
+
+def _with_creator(tag: int) -> set[int]:
+    """*tag*, of a private element with that of its Private Creator (PS3.18 10.6.3.3)."""
+    private = tag >> 16 & 1 and tag & 0xFFFF >= 0x1000
+    return {tag, tag & 0xFFFF0000 | tag >> 8 & 0xFF} if private else {tag}
 
 
 def _include(asked: Asked, text: str) -> None:
@@ -181,7 +217,7 @@ def _include(asked: Asked, text: str) -> None:
         if path is None:
             asked.unsupported.append(shown(name))
         elif path[0] not in COMPUTED:
-            asked.fields.add(path[0])
+            asked.fields.update(_with_creator(path[0]))
 
 
 def _order_of(call: Call) -> Sequence[tuple[int, bool]]:

@@ -124,7 +124,7 @@ def _keys(query: str) -> list[Key]:
     asked = asked_of(Call("GET", False, {}, query.encode("latin-1")))
     if others := [name for name in asked.unsupported if name.lower() not in OTHERS]:
         raise BadInput(f"The key {others[0]} of the filter is not supported.")
-    return [cast(Key, key) for key in asked.keys]
+    return [cast(Key, test) for test in asked.tests]
 
 
 def sockets(services: Services) -> Mapping[str, App]:

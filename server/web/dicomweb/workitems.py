@@ -94,7 +94,7 @@ class WorkitemRoutes:
         namespace = namespace_for(self._services, scope, READERS)
         asked = self._asked(call)
         limit, offset = min(MOST, call.number("limit", USUAL)), call.number("offset", 0)
-        keys = [cast(Key, key) for key in asked.keys]
+        keys = [cast(Key, test) for test in asked.tests]
 
         def work() -> list[Model]:
             found = islice(self._steps.search(namespace, keys), offset, offset + limit + 1)

@@ -11,7 +11,7 @@ from core.archive.nouns import StoredImage
 from core.errors import StorageFault
 from core.media.targets import ZipTarget
 from server.web.body import ClientGone
-from server.web.call import Call, Headers, Receive, Send, answer
+from server.web.call import Call, Headers, Receive, Send, answer_head
 from server.web.files import content_disposition, gone
 from server.web.services import Services
 
@@ -41,7 +41,7 @@ class ZipSender:
         headers = [*HEADERS, (b"content-disposition", named)]
         first = await made(images[0])
         if call.head:
-            await answer(send, 200, b"", headers)
+            await answer_head(send, 200, headers)
             return
         async with aclosing(self._pieces(first, images[1:], made)) as pieces:
             begun = await anext(pieces)
