@@ -7,10 +7,11 @@ from email.headerregistry import ContentTypeHeader
 from email.parser import BytesParser
 from email.policy import HTTP
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from pydicom.uid import RLELossless
+from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
 from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
 from core.errors import NotAcceptable
@@ -213,22 +214,26 @@ def call(accept: str) -> Call:
 
 
 @pytest.mark.parametrize(
-    ("accept", "form"),
+    ("accept", "forms"),
     [
-        ("", Form(True, "*")),
-        ("*/*", Form(True, "*")),
-        ("text/html,*/*;q=0.1", Form(True, "*")),
-        ("multipart/related; type=application/dicom", Form(True, "")),
-        ('multipart/related; type="application/dicom"; transfer-syntax="1.2.3"', Form(True, "1.2.3")),
-        ("multipart/related;transfer-syntax=*;type=application/dicom", Form(True, "*")),
-        ("application/dicom", Form(False, "")),
-        (f"application/dicom;q=0.5, {RELATED}", Form(True, "")),
-        (f"application/dicom; transfer-syntax=1.2;q=0.9, {RELATED};q=0.5", Form(False, "1.2")),
-        ("nonsense, application/dicom", Form(False, "")),
+        ("", [Form(True, ("*",))]),
+        ("*/*", [Form(True, ("*",))]),
+        ("multipart/*", [Form(True, ("",))]),
+        ("text/html,*/*;q=0.1", [Form(True, ("*",))]),
+        ("multipart/related; type=application/dicom", [Form(True, ("",))]),
+        ('multipart/related; type="application/dicom"; transfer-syntax="1.2.3"', [Form(True, ("1.2.3",))]),
+        ("multipart/related;transfer-syntax=*;type=application/dicom", [Form(True, ("*",))]),
+        ("application/dicom", [Form(False, ("",))]),
+        (f"application/dicom;q=0.5, {RELATED}", [Form(True, ("",)), Form(False, ("",))]),
+        (
+            f"{RELATED};q=0.5, application/dicom; transfer-syntax=1.2;q=0.8, application/dicom;q=0.7",
+            [Form(False, ("1.2", "")), Form(True, ("",))],
+        ),
+        ("nonsense, application/dicom", [Form(False, ("",))]),
     ],
 )
-def test_the_best_of_what_is_accepted(accept: str, form: Form) -> None:
-    assert chosen(accepted(call(accept)), single=True) == form
+def test_the_best_of_what_is_accepted(accept: str, forms: list[Form]) -> None:
+    assert chosen(accepted(call(accept)), single=True) == forms
 
 
 @pytest.mark.parametrize(
@@ -236,10 +241,37 @@ def test_the_best_of_what_is_accepted(accept: str, form: Form) -> None:
 )
 def test_nothing_of_what_is_accepted(accept: str) -> None:
     if "q=x" in accept:
-        assert chosen(accepted(call(accept)), single=True) == Form(True, "*")  # nothing legible was asked for
+        # nothing legible was asked for
+        assert chosen(accepted(call(accept)), single=True) == [Form(True, ("*",))]
         return
     with pytest.raises(NotAcceptable):
         chosen(accepted(call(accept)), single=True)
+
+
+def test_each_object_comes_in_the_first_accepted_syntax_that_fits_it(client: httpx.Client) -> None:
+    study = SampleStudy(seed="dicomweb fitting", patient=CANARY)
+    report: Any = ct_slice(study, series=9, size=32)
+    for keyword in ("PixelData", "Rows", "Columns", "BitsAllocated"):
+        delattr(report, keyword)
+    files = [part10(each) for each in (report, colour_photo(study), ct_slice(study, series=2, size=32))]
+    client.post("/dicom-web/studies", content=body_of(files), headers=TYPE)
+    path = f"/dicom-web/studies/{study.uid}"
+
+    def syntaxes(accept: str) -> list[str]:
+        parts = parts_of(client.get(path, headers={"accept": accept}))
+        return sorted(kind.params["transfer-syntax"] for kind, _ in parts)
+
+    jpeg, rle = JPEGBaseline8Bit, RLELossless
+    unknown = f"{RELATED}; transfer-syntax=1.2.3"
+    assert syntaxes(f"{RELATED}; transfer-syntax={rle}") == sorted([EXPLICIT_LITTLE_UID, rle, rle])
+    both = f"{unknown}, {RELATED}; transfer-syntax={jpeg}, {RELATED}; transfer-syntax={rle}"
+    assert syntaxes(both) == sorted([EXPLICIT_LITTLE_UID, jpeg, rle])
+    assert syntaxes(f"{unknown}, */*;q=0.1") == [EXPLICIT_LITTLE_UID] * 3
+    assert client.get(path, headers={"accept": unknown}).status_code == 406
+    (item,) = client.get(f"/dicom-web/instances?0020000D={study.uid}&Modality=CT&limit=1").json()
+    alone = f"application/dicom; transfer-syntax=1.2.3, {RELATED}; transfer-syntax=*;q=0.5"
+    one = client.get(item["00081190"]["Value"][0], headers={"accept": alone})
+    assert one.status_code == 200 and parts_of(one)[0][1] in files
 
 
 def test_every_real_file_comes_back_as_it_was(client: httpx.Client, testdata: Path) -> None:

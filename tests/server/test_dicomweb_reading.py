@@ -10,7 +10,12 @@ import httpx
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRBigEndian, RLELossless
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    RLELossless,
+)
 
 from core.dicom.native_reader import read_xml
 from core.media.samples import SampleStudy, colour_photo, ct_slice, part10, ultrasound_cine
@@ -123,6 +128,33 @@ def test_metadata_is_sent_once_and_packed(client: httpx.Client) -> None:
     assert client.head(path).status_code == 200
 
 
+def test_an_answer_without_a_body_says_nothing_wrong_of_its_length(client: httpx.Client) -> None:
+    study = SampleStudy(seed="reading head", patient=CANARY)
+    places = put(client, *(ct_slice(study, instance=n, size=16) for n in (1, 2)))
+    many, one = f"/dicom-web{study_of(places[0])}", f"/dicom-web{places[0]}"
+    rle = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.5'
+    for path, accept in (
+        (many, "*/*"),
+        (many, rle),
+        (many, "application/zip"),
+        (f"{many}/metadata", "*/*"),
+        (f"{many}/metadata", 'multipart/related; type="application/dicom+xml"'),
+        (f"{many}/rendered", "*/*"),
+        (f"{one}/rendered", "*/*"),
+        (f"{one}/rendered", "image/gif"),
+        (f"{one}/frames/1", "*/*"),
+        (f"{one}/bulkdata/7FE00010", "*/*"),
+        (f"{one}/bulkdata/7FE00010", PARTS),
+    ):
+        wanted = {"accept": accept, "accept-encoding": "identity"}
+        got, head = client.get(path, headers=wanted), client.head(path, headers=wanted)
+        assert got.status_code == head.status_code == 200 and not head.content
+        assert head.headers.get("content-length") == got.headers.get("content-length"), (path, accept)
+        if "etag" in got.headers:
+            known = client.get(path, headers={**wanted, "if-none-match": got.headers["etag"]})
+            assert known.status_code == 304 and "content-length" not in known.headers
+
+
 @pytest.mark.parametrize("way", ["00100010", "00990099", "xyz", "00880200/9/7FE00010", "7FE00010/1", "0/0"])
 def test_no_bulk_data_there(client: httpx.Client, way: str) -> None:
     ds = with_binaries(ct_slice(SampleStudy(seed="bulk missing", patient=CANARY), size=32))
@@ -150,6 +182,12 @@ def test_big_endian_values_come_little_endian(client: httpx.Client) -> None:
     assert client.get(f"/dicom-web{place}/bulkdata/7FE00010").content == pixels
     frame = client.get(f"/dicom-web{place}/frames/1", headers={"accept": OCTETS})
     assert frame.content == pixels
+    for accept in (f"{PARTS}; transfer-syntax=*", "*/*", PARTS):
+        ((kind, data),) = parts_of(client.get(f"/dicom-web{place}/frames/1", headers={"accept": accept}))
+        assert kind.params["transfer-syntax"] == ExplicitVRLittleEndian and data == pixels
+    for syntax in (ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian):
+        accept = f"{PARTS}; transfer-syntax={syntax}"
+        assert client.get(f"/dicom-web{place}/frames/1", headers={"accept": accept}).status_code == 406
     (model,) = client.get(f"/dicom-web{place}/metadata").json()
     assert "BulkDataURI" in model["7FE00010"]
 

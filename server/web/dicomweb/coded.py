@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
+from core.dicom.syntaxes import DEFLATED_UID, EXPLICIT_BIG_UID, EXPLICIT_LITTLE_UID, transfer_syntax
 from server.web.dicomweb.media import ANY_SYNTAX, EVERYTHING, RELATED, MediaRange
 
 OCTETS = "application/octet-stream"
@@ -32,6 +32,8 @@ OF_SYNTAX = {
 }
 """The media type of a compressed frame (table 8.7.3-5)."""
 ALIASES = {"image/x-dicom-rle": "image/dicom-rle", "image/x-jls": "image/jls", "image/jpg": "image/jpeg"}
+NO_FRAMES = (EXPLICIT_BIG_UID, DEFLATED_UID)
+"""Transfer syntaxes of objects in which no frame comes (table 8.7.3-4: little endian, nothing around it)."""
 MADE = {
     "image/jpeg": ("1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.50"),
     "image/jls": ("1.2.840.10008.1.2.4.80",),
@@ -57,6 +59,8 @@ class Coding:
 
 def codings(accepts: Sequence[MediaRange], stored: str, *, single: bool) -> Iterator[Coding]:
     """Every coding that would do, the best first; *stored* is the transfer syntax the object has."""
+    if not transfer_syntax(stored).encapsulated:
+        stored = EXPLICIT_LITTLE_UID  # whatever the object is in, its frames come as little-endian samples
     of_stored = OF_SYNTAX.get(stored, OCTETS)
     for each in accepts:
         multipart = each.type in {RELATED, "multipart/*", EVERYTHING}
@@ -70,6 +74,8 @@ def codings(accepts: Sequence[MediaRange], stored: str, *, single: bool) -> Iter
 
 def _wanted(inner: str, asked: str, stored: str, of_stored: str) -> Iterator[tuple[str, str]]:
     """Media types and transfer syntaxes a media range means."""
+    if asked in NO_FRAMES:
+        return
     if inner in {"", EVERYTHING} or (inner == "image/*" and of_stored != OCTETS):
         if asked in {"", ANY_SYNTAX, stored}:
             yield of_stored, stored

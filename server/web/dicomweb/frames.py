@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.archive.nouns import StoredImage
-from core.dicom.syntaxes import EXPLICIT_BIG_UID, EXPLICIT_LITTLE_UID, transfer_syntax
+from core.dicom.syntaxes import EXPLICIT_LITTLE_UID, IMPLICIT_LITTLE_UID, transfer_syntax
 from core.errors import NotAcceptable, NotFound, NotRenderable
 from server.web.call import Call, Receive, Scope, Send, answer, call_of
 from server.web.dicomweb.coded import OCTETS, Coding, codings
@@ -166,10 +166,9 @@ def _check(count: int, numbers: Sequence[int]) -> None:
 
 def _as_it_is(image: StoredImage, wanted: str) -> bool:
     """Whether its frames need not be made: those of native pixel data are given little endian anyway."""
-    native = not transfer_syntax(image.transfer_syntax_uid).encapsulated
-    return wanted == image.transfer_syntax_uid or (
-        native and wanted in {EXPLICIT_LITTLE_UID, EXPLICIT_BIG_UID}
-    )
+    if transfer_syntax(image.transfer_syntax_uid).encapsulated:
+        return wanted == image.transfer_syntax_uid
+    return wanted in {EXPLICIT_LITTLE_UID, IMPLICIT_LITTLE_UID}
 
 
 def _open(image: StoredImage) -> ImageObject:

@@ -28,8 +28,8 @@ class MediaRange:
 
     @property
     def inner(self) -> str:
-        """What a multipart consists of; of anything else itself."""
-        return self.parameters.get("type", "").lower() if self.type == RELATED else self.type
+        """What a multipart consists of, "" for whatever there is; of anything else itself."""
+        return self.parameters.get("type", "").lower() if self.type in {RELATED, "multipart/*"} else self.type
 
     @property
     def transfer_syntax(self) -> str:

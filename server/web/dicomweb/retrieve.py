@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from core.archive.nouns import StoredImage
 from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
 from core.errors import NotAcceptable, NotRenderable
 from server.web.body import ClientGone
-from server.web.call import Call, Receive, Scope, Send, answer, call_of
+from server.web.call import Call, Receive, Scope, Send, answer, answer_head, call_of
 from server.web.dicomweb.looks import KINDS, picture_form, view_asked
 from server.web.dicomweb.media import ANY_SYNTAX, DICOM, EVERYTHING, RELATED, MediaRange, accepted
 from server.web.dicomweb.objects import PIECE_BYTES, ObjectParts, check_stored
@@ -31,10 +31,13 @@ WOULD_DO = (
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How objects are to come: as parts, alone or in a ZIP file, in *transfer_syntax* ("*" as stored)."""
+    """How objects are to come: as parts, alone or in a ZIP file.
+
+    Each in the first of *transfer_syntaxes* it can be had in: "*" as stored, "" without a wish.
+    """
 
     multipart: bool
-    transfer_syntax: str
+    transfer_syntaxes: tuple[str, ...]
     zipped: bool = False
 
 
@@ -74,22 +77,23 @@ class RetrieveRoutes:
         """
         call, params = call_of(scope), scope["path_params"]
         try:
-            form = chosen(accepted(call), single="image_uid" in params)
+            forms = chosen(accepted(call), single="image_uid" in params)
         except NotAcceptable:
             if not await self._send_pictures(scope, receive, send):
                 raise
             return
-        found = await self._services.run(lambda: self._found(scope, form))
+        found = await self._services.run(lambda: self._found(scope, forms[0]))
         if found.body:
             await answer(send, 200, found.body, [(b"content-type", found.parts.content_type)])
             return
+        form = await self._best(found.images, forms)
         if form.zipped:
-            made = partial(self._made, found, transfer_syntax=form.transfer_syntax)
+            made = partial(self._made, found, wanted=form.transfer_syntaxes)
             await ZipSender(self._services).send(call, receive, send, found.images, made)
         elif form.multipart:
-            await self._send_parts(call, receive, send, found, form.transfer_syntax)
+            await self._send_parts(call, receive, send, found, form.transfer_syntaxes)
         else:
-            await self.send_object(call, receive, send, found.images[0], form.transfer_syntax)
+            await self.send_object(call, receive, send, found.images[0], *form.transfer_syntaxes)
 
     def _found(self, scope: Scope, form: Form) -> _Found:
         """The objects, and the whole body if it is a small one: of a single object as it is stored.
@@ -105,23 +109,42 @@ class RetrieveRoutes:
             return _Found(images, values)
         found = _Found(objects_at(self._services, scope))
         (image,) = found.images
-        if form.multipart and is_in(image, form.transfer_syntax) and image.bytes <= PIECE_BYTES:
+        if form.multipart and is_in(image, form.transfer_syntaxes[0]) and image.bytes <= PIECE_BYTES:
             found.body = next(found.parts.pieces(found.images))
         else:
             check_stored(found.images)
         return found
 
-    async def _made(self, found: _Found, image: StoredImage, transfer_syntax: str) -> StoredImage:
-        """*image* as it is to be sent. Raises as `in_syntax` and `Views.image`."""
+    async def _best(self, images: Sequence[StoredImage], forms: Sequence[Form]) -> Form:
+        """The first of *forms* in which the first image there is can be had. Raises NotAcceptable."""
+        first = next((image for image in images if image.rows), images[0])
+        for number, form in enumerate(forms, 1):
+            try:
+                await self.in_syntax(first, *form.transfer_syntaxes)
+            except NotAcceptable:
+                if number == len(forms):
+                    raise
+            else:
+                return form
+        raise ValueError("no form is wanted")
+
+    async def _made(self, found: _Found, image: StoredImage, wanted: Sequence[str]) -> StoredImage:
+        """*image* as it is to be sent; what does not fit the wanted syntaxes comes without a wish.
+
+        A report between images has no pixels to compress. Raises `Views.image`, NotRenderable, StorageFault.
+        """
         if found.values:
             image = await self._services.run(lambda: self._services.views.image(image, found.values))
-        return await self.in_syntax(image, transfer_syntax)
+        try:
+            return await self.in_syntax(image, *wanted)
+        except NotAcceptable:
+            return await self.in_syntax(image, "")
 
     async def send_object(
-        self, call: Call, receive: Receive, send: Send, image: StoredImage, transfer_syntax: str
+        self, call: Call, receive: Receive, send: Send, image: StoredImage, *wanted: str
     ) -> None:
-        """Answer with one object in *transfer_syntax*. Raises NotAcceptable."""
-        image = await self.in_syntax(image, transfer_syntax)
+        """Answer with one object in the first of the *wanted* syntaxes that can be. Raises NotAcceptable."""
+        image = await self.in_syntax(image, *wanted)
         stored = Stored(
             path=image.path,
             bytes=image.bytes,
@@ -145,28 +168,31 @@ class RetrieveRoutes:
         await RenderedRoutes(self._services).send_all(call, receive, send, pictures, view)
         return True
 
-    async def in_syntax(self, image: StoredImage, transfer_syntax: str) -> StoredImage:
-        """The object as it is to be sent. Raises NotAcceptable."""
-        if is_in(image, transfer_syntax):
-            return image
-        if transfer_syntax:
-            return await self._services.transcoder.image(image, transfer_syntax)
-        try:
-            return await self._services.transcoder.image(image, EXPLICIT_LITTLE_UID)
-        except (NotAcceptable, NotRenderable):
-            return image  # nobody here can decode it: as it is, it is still of use
+    async def in_syntax(self, image: StoredImage, *wanted: str) -> StoredImage:
+        """The object in the first of the *wanted* syntaxes it can be had in. Raises NotAcceptable."""
+        for number, transfer_syntax in enumerate(wanted, 1):
+            if is_in(image, transfer_syntax):
+                return image
+            try:
+                return await self._services.transcoder.image(image, transfer_syntax or EXPLICIT_LITTLE_UID)
+            except (NotAcceptable, NotRenderable) as error:
+                if not transfer_syntax:
+                    return image  # nobody here can decode it: as it is, it is still of use
+                if number == len(wanted) or isinstance(error, NotRenderable):
+                    raise
+        raise ValueError("no transfer syntax is wanted")
 
     async def _send_parts(
-        self, call: Call, receive: Receive, send: Send, found: _Found, transfer_syntax: str
+        self, call: Call, receive: Receive, send: Send, found: _Found, wanted: Sequence[str]
     ) -> None:
         images, parts = found.images, found.parts
-        first = await self._made(found, images[0], transfer_syntax)  # refused, if at all, before the answer
+        first = await self._made(found, images[0], wanted)  # refused, if at all, before the answer
         head = [(b"content-type", parts.content_type)]
-        stored = not found.values and all(is_in(image, transfer_syntax) for image in images)
+        stored = not found.values and all(is_in(image, wanted[0]) for image in images)
         if stored:
             head.append((b"content-length", b"%d" % parts.length(images)))
         if call.head:
-            await answer(send, 200, b"", head)
+            await answer_head(send, 200, head)
             return
         leaving = asyncio.ensure_future(gone(receive))
         try:
@@ -174,7 +200,7 @@ class RetrieveRoutes:
             if stored:
                 await self._send_pieces(parts.pieces(images), send, leaving)
             else:
-                await self._send_made(found, first, transfer_syntax, send, leaving)
+                await self._send_made(found, first, wanted, send, leaving)
             await send({"type": "http.response.body", "body": b""})
         finally:
             leaving.cancel()
@@ -183,14 +209,14 @@ class RetrieveRoutes:
         self,
         found: _Found,
         first: StoredImage,
-        transfer_syntax: str,
+        wanted: Sequence[str],
         send: Send,
         leaving: asyncio.Future[None],
     ) -> None:
         """Objects of which some have yet to be made."""
         ready: list[StoredImage] = []
         for number, image in enumerate(found.images, 1):
-            ready.append(first if number == 1 else await self._made(found, image, transfer_syntax))
+            ready.append(first if number == 1 else await self._made(found, image, wanted))
             last = number == len(found.images)
             if sum(each.bytes for each in ready) >= PIECE_BYTES or last:
                 await self._send_pieces(found.parts.pieces(ready, last=last), send, leaving)
@@ -220,15 +246,28 @@ def is_in(image: StoredImage, transfer_syntax: str) -> bool:
     )
 
 
-def chosen(accepts: Sequence[MediaRange], *, single: bool) -> Form:
-    """The best form that can be had. Raises NotAcceptable."""
-    for each in accepts:
-        if each.type == EVERYTHING:
-            return Form(multipart=True, transfer_syntax=ANY_SYNTAX)
-        if each.type in {RELATED, "multipart/*"} and each.inner in {"", DICOM}:
-            return Form(multipart=True, transfer_syntax=each.transfer_syntax)
-        if each.type == ZIP:
-            return Form(multipart=False, transfer_syntax=each.transfer_syntax, zipped=True)
-        if single and each.type in {DICOM, "application/*"}:
-            return Form(multipart=False, transfer_syntax=each.transfer_syntax)
-    raise NotAcceptable("The objects cannot be had in any of the accepted media types.", WOULD_DO)
+def chosen(accepts: Sequence[MediaRange], *, single: bool) -> list[Form]:
+    """The forms there are, the best first, each in all transfer syntaxes accepted. Raises NotAcceptable."""
+    found: dict[tuple[bool, bool], Form] = {}
+    for form in (_form(each, single=single) for each in accepts):
+        if form is not None:
+            kind = form.multipart, form.zipped
+            before = found[kind].transfer_syntaxes if kind in found else ()
+            found[kind] = replace(form, transfer_syntaxes=(*before, *form.transfer_syntaxes))
+    if not found:
+        raise NotAcceptable("The objects cannot be had in any of the accepted media types.", WOULD_DO)
+    return [*found.values()]
+
+
+def _form(accepts: MediaRange, *, single: bool) -> Form | None:
+    """What a media range means, None if it cannot be had."""
+    wanted = (accepts.transfer_syntax,)
+    if accepts.type == EVERYTHING:
+        return Form(multipart=True, transfer_syntaxes=(ANY_SYNTAX,))
+    if accepts.type in {RELATED, "multipart/*"} and accepts.inner in {"", DICOM}:
+        return Form(multipart=True, transfer_syntaxes=wanted)
+    if accepts.type == ZIP:
+        return Form(multipart=False, transfer_syntaxes=wanted, zipped=True)
+    if single and accepts.type in {DICOM, "application/*"}:
+        return Form(multipart=False, transfer_syntaxes=wanted)
+    return None
