@@ -10,6 +10,7 @@ import logging
 import logging.handlers
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from types import TracebackType
 
@@ -94,6 +95,8 @@ def start(*, verbose: bool = False, file: Path | None = None, stderr: bool = Tru
             logging.getLogger(__name__).warning("The log file in %s cannot be written.", file.parent)
     for chatty in ("httpx", "httpcore", "PIL", "asyncio", "multipart", "python_multipart"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its lines and warnings quote values
+    warnings.filterwarnings("ignore", module="pydicom")
 
 
 def stop() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from core.dicom.json_model import BULK_VRS, DEEPEST, GROUPS
 from core.dicom.recoding import dictionary_vr
+from core.dicom.spelling import spelled
 from core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -19,18 +22,25 @@ BROKEN = frozenset({"FD", "FL"})
 TEXT = frozenset(
     ["AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"]
 )
+UNDIVIDED = frozenset({"LT", "ST", "UR", "UT"})
+"""VRs in whose values a backslash is a sign like any other."""
 CHARSET, SEX = 0x00080005, 0x00100040
-SEXES = {"MALE": "M", "FEMALE": "F", "OTHER": "O"}
+SEXES = {"MALE": "M", "FEMALE": "F", "OTHER": "O", "UNKNOWN": ""}
+TAG = re.compile("[0-9A-Fa-f]{8}")
 NAME_PARTS = ("Family", "Given", "Middle", "Prefix", "Suffix")
 
 
 @dataclass(slots=True)
 class Described:
-    """A data set without the values that lie elsewhere: *bulk* of its own by tag, *nested* of its items."""
+    """A data set without the values that lie elsewhere: *bulk* of its own by tag, *nested* of its items.
+
+    *strict*: it is to be stored, so that no value may stay that its VR does not allow.
+    """
 
     ds: Dataset
     bulk: dict[int, tuple[str, str]] = field(default_factory=dict)
     nested: list[tuple[Dataset, int, str, str]] = field(default_factory=list)
+    strict: bool = False
 
     @property
     def addresses(self) -> set[str]:
@@ -38,11 +48,19 @@ class Described:
         return {uri for _, uri in self.bulk.values()} | {each[3] for each in self.nested}
 
 
-def described(model: Any) -> Described:
-    """What *model* says, in UTF-8, without file meta elements. Raises BadInput naming the attribute."""
+def address(uri: str) -> str:
+    """*uri* as it is compared with others: no percent-encoding (RFC 3986 6.2.2), no "./" before it."""
+    return unquote(uri.strip()).removeprefix("./")
+
+
+def described(model: Any, *, strict: bool = False) -> Described:
+    """What *model* says, in UTF-8, without file meta elements. Raises BadInput naming the attribute.
+
+    *strict*: values are spelled as their VR wants them, or refused; addresses are those of `address`.
+    """
     from pydicom.dataset import Dataset
 
-    found = Described(Dataset())
+    found = Described(Dataset(), strict=strict)
     _fill(found, found.ds, model, 0)
     found.ds.SpecificCharacterSet = "ISO_IR 192"
     return found
@@ -65,6 +83,7 @@ def _fill(found: Described, ds: Dataset, model: Any, depth: int) -> None:
             uri = element["BulkDataURI"]
             if not isinstance(uri, str) or not uri or vr == "SQ":
                 raise _bad(tag, "has a BulkDataURI that is none")
+            uri = address(uri) if found.strict else uri
             if ds is found.ds:
                 found.bulk[tag] = vr, uri
             else:
@@ -74,11 +93,8 @@ def _fill(found: Described, ds: Dataset, model: Any, depth: int) -> None:
 
 
 def _tag(name: str) -> int:
-    try:
-        if len(name) == 8:
-            return int(name, 16)
-    except ValueError:
-        pass
+    if TAG.fullmatch(name):
+        return int(name, 16)
     raise BadInput(f"The metadata have an attribute {name[:40]!r}, which is no tag.")
 
 
@@ -102,8 +118,18 @@ def _add(found: Described, ds: Dataset, tag: int, vr: str, element: dict[str, An
         return
     if values and (vr in BULK_VRS or vr not in WHOLE | BROKEN | TEXT | {"AT"}):
         raise _bad(tag, f"has values, which a VR {vr} has not")
-    shown = [_value(tag, vr, each) for each in values]
+    shown = [_value(tag, vr, each, strict=found.strict) for each in values]
+    if found.strict and _too_many(tag, vr, shown):
+        raise _bad(tag, "has several values where there is one")
     put(ds, tag, vr, shown if len(shown) > 1 else shown[0] if shown else None)
+
+
+def _too_many(tag: int, vr: str, values: list[Any]) -> bool:
+    """Whether they would be read as several values of an element that has one (PS3.5 6.4, PS3.6)."""
+    from pydicom.datadict import dictionary_has_tag, dictionary_VM
+
+    divided = vr in TEXT - UNDIVIDED and any("\\" in each for each in values)
+    return (divided or len(values) > 1) and dictionary_has_tag(tag) and dictionary_VM(tag) == "1"
 
 
 def put(ds: Dataset, tag: int, vr: str, value: Any) -> None:
@@ -126,12 +152,12 @@ def _binary(tag: int, vr: str, text: Any) -> bytes:
     raise _bad(tag, "has an InlineBinary that is none")
 
 
-def _value(tag: int, vr: str, value: Any) -> Any:
+def _value(tag: int, vr: str, value: Any, *, strict: bool) -> Any:
     if value is None:
         return ""
     try:
         if vr == "PN":
-            return _name(value)
+            return spelled(vr, _name(value)) if strict else _name(value)
         if isinstance(value, bool | dict | list):
             raise ValueError
         if vr == "AT":
@@ -141,10 +167,10 @@ def _value(tag: int, vr: str, value: Any) -> Any:
         if vr in BROKEN:
             return float(value)
         if vr in {"IS", "DS"}:
-            return _number(vr, value)
+            return spelled(vr, _number(vr, value)) if strict else _number(vr, value)
+        text = spelled(vr, str(value)) if strict else str(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise _bad(tag, f"has a value that is no {vr}") from error
-    text = str(value)
     return SEXES.get(text.upper(), text) if tag == SEX else text.strip() if vr == "UI" else text
 
 

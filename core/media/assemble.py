@@ -16,7 +16,7 @@ from core.dicom.maker import file_meta
 from core.dicom.recoding import dictionary_vr
 from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
 from core.errors import BadInput
-from core.media.wrap import ENCAPSULATED_PDF, SECONDARY_CAPTURE, VIDEO_PHOTOGRAPHIC, fresh_uid
+from core.media.wrap import ENCAPSULATED_PDF, SECONDARY_CAPTURE, fresh_uid
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -26,16 +26,20 @@ CHUNK, FRAGMENT = 1 << 20, 1 << 31
 LONGEST = 0xFFFFFFFE
 MOST_NESTED_BYTES = 16 << 20
 VL_PHOTOGRAPHIC = "1.2.840.10008.5.1.4.1.1.77.1.4"
-GREY_BYTES, GREY_WORDS, TRUE_COLOUR = (f"1.2.840.10008.5.1.4.1.1.7.{last}" for last in (2, 3, 4))
-"""Multi-frame Secondary Capture."""
-SEVERAL_CAPTURES = frozenset({GREY_BYTES, GREY_WORDS, TRUE_COLOUR})
-FRAME_TIME, PAGE_NUMBERS = 0x00181063, 0x00182001
-MODALITIES = {
-    ENCAPSULATED_PDF: "DOC",
-    SECONDARY_CAPTURE: "OT",
+STILL_LIGHT = {
+    "1.2.840.10008.5.1.4.1.1.77.1.1": "ES",
+    "1.2.840.10008.5.1.4.1.1.77.1.2": "GM",
     VL_PHOTOGRAPHIC: "XC",
-    VIDEO_PHOTOGRAPHIC: "XC",
 }
+"""Endoscopic, microscopic and photographic pictures, and their Modality (PS3.3 A.32)."""
+VIDEO_LIGHT = {f"{still}.1": modality for still, modality in STILL_LIGHT.items()}
+VISIBLE_LIGHT = {**STILL_LIGHT, **VIDEO_LIGHT}
+SINGLE_BITS, GREY_BYTES, GREY_WORDS, TRUE_COLOUR = (
+    f"1.2.840.10008.5.1.4.1.1.7.{last}" for last in (1, 2, 3, 4)
+)
+"""Multi-frame Secondary Capture."""
+SEVERAL_CAPTURES = frozenset({SINGLE_BITS, GREY_BYTES, GREY_WORDS, TRUE_COLOUR})
+MODALITIES = {ENCAPSULATED_PDF: "DOC", SECONDARY_CAPTURE: "OT", **VISIBLE_LIGHT}
 EMPTY = (
     *("StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "PatientName", "PatientID"),
     *("PatientBirthDate", "PatientSex", "StudyID", "Manufacturer"),
@@ -46,8 +50,6 @@ OF_DOCUMENTS = ("AcquisitionDateTime", "ConceptNameCodeSequence", "DocumentTitle
 SIDES = ("Laterality", "ImageLaterality")
 """Which of a pair it is: nobody but the sender knows whether there is one."""
 SEQUENCES = frozenset({"AcquisitionContextSequence", "ConceptNameCodeSequence"})
-MUST_AGREE = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "NumberOfFrames")
-NATIVE = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated")
 
 
 class Mismatch(BadInput):
@@ -58,7 +60,8 @@ class Mismatch(BadInput):
 class Content:
     """Bulk data in a file, or *data*; *says* is what they tell by keyword, *lossy* their method.
 
-    *frames* are where each lies in the file, if there are several.
+    *frames* are where each lies in the file, if there are several. Not *colour_is_sure*: the stream does not
+    say whether its colours are RGB, and what it is taken for is a guess.
     """
 
     path: Path
@@ -70,6 +73,7 @@ class Content:
     lossy: str = ""
     data: bytes = b""
     frames: tuple[tuple[int, int], ...] = ()
+    colour_is_sure: bool = True
 
     def pieces(self) -> Iterator[bytes]:
         """The bytes."""
@@ -121,10 +125,10 @@ class Supply:
             ds.SOPInstanceUID = fresh_uid("instance")
         series = str(ds.SeriesInstanceUID)
         self._numbers[series] = self._numbers.get(series, 0) + 1
-        _default(ds, "SeriesNumber", 999)
-        _default(ds, "InstanceNumber", self._numbers[series])
-        _default(ds, "InstanceCreationDate", self._now.strftime("%Y%m%d"))
-        _default(ds, "InstanceCreationTime", self._now.strftime("%H%M%S"))
+        default(ds, "SeriesNumber", 999)
+        default(ds, "InstanceNumber", self._numbers[series])
+        default(ds, "InstanceCreationDate", self._now.strftime("%Y%m%d"))
+        default(ds, "InstanceCreationTime", self._now.strftime("%H%M%S"))
         for keyword in EMPTY:
             if keyword not in ds:
                 setattr(ds, keyword, "")
@@ -138,26 +142,26 @@ def _differ(said: Any, known: Any) -> bool:
     return said not in (None, "") and str(said).strip() != str(known or "").strip()
 
 
-def _default(ds: Any, keyword: str, value: Any) -> None:
+def default(ds: Any, keyword: str, value: Any) -> None:
     if ds.get(keyword) in (None, ""):
         setattr(ds, keyword, value)
 
 
 def _of_class(ds: Any) -> None:
-    """What the modules of the class need (PS3.3 A.8.1, A.32.4, A.32.7, A.45.1)."""
+    """What the modules of the class need (PS3.3 A.8.1, A.32, A.45.1)."""
     kind = str(ds.SOPClassUID)
     if kind == ENCAPSULATED_PDF:
         empty: tuple[str, ...] = OF_DOCUMENTS
-        _default(ds, "ConversionType", "SD")
-        _default(ds, "BurnedInAnnotation", "YES")
-    elif kind in {VL_PHOTOGRAPHIC, VIDEO_PHOTOGRAPHIC}:
+        default(ds, "ConversionType", "SD")
+        default(ds, "BurnedInAnnotation", "YES")
+    elif kind in VISIBLE_LIGHT:
         empty = (*OF_PHOTOGRAPHS, "PatientOrientation")
-        _default(ds, "ImageType", ["ORIGINAL", "PRIMARY"])
-        if kind == VIDEO_PHOTOGRAPHIC and not ds.get("AnatomicRegionSequence"):
+        default(ds, "ImageType", ["ORIGINAL", "PRIMARY"])
+        if kind in VIDEO_LIGHT and not ds.get("AnatomicRegionSequence"):
             ds.AnatomicRegionSequence = [code("261665006", "Unknown", "SCT")]
     elif kind == SECONDARY_CAPTURE or kind in SEVERAL_CAPTURES:
         empty = ("PatientOrientation",)
-        _default(ds, "ConversionType", "WSD")
+        default(ds, "ConversionType", "WSD")
         if kind in SEVERAL_CAPTURES:
             _of_several(ds)
     else:
@@ -165,71 +169,20 @@ def _of_class(ds: Any) -> None:
     if not any(keyword in ds for keyword in SIDES):
         ds.Laterality = ""
     for keyword in ("ContentDate", "ContentTime"):
-        _default(ds, keyword, ds.get(keyword.replace("Content", "InstanceCreation")))
+        default(ds, keyword, ds.get(keyword.replace("Content", "InstanceCreation")))
     for keyword in empty:
         if keyword not in ds:
             setattr(ds, keyword, [] if keyword in SEQUENCES else "")
 
 
 def _of_several(ds: Any) -> None:
-    """What Multi-frame Secondary Capture needs beside (PS3.3 A.8.3 to A.8.5)."""
-    _default(ds, "BurnedInAnnotation", "YES")
-    if str(ds.SOPClassUID) != TRUE_COLOUR:
-        _default(ds, "PresentationLUTShape", "IDENTITY")
-        _default(ds, "RescaleIntercept", "0")
-        _default(ds, "RescaleSlope", "1")
-        _default(ds, "RescaleType", "US")
-
-
-def describe(ds: Any, content: Content, tag: int, *, raw: bool) -> None:
-    """Have *ds* say what its pixel data or document say. Raises Mismatch where it says otherwise."""
-    if tag == DOCUMENT and content.sop_class_uid == ENCAPSULATED_PDF:
-        ds.MIMETypeOfEncapsulatedDocument = "application/pdf"
-        ds.EncapsulatedDocumentLength = content.length
-    if tag != PIXELS:
-        return
-    if content.sop_class_uid == ENCAPSULATED_PDF:
-        raise Mismatch("A PDF is given as pixel data.")
-    for keyword, value in content.says.items():
-        said = ds.get(keyword)
-        if said in (None, ""):
-            setattr(ds, keyword, value)
-        elif keyword in MUST_AGREE and said != value:
-            raise Mismatch(f"{keyword} of the metadata is not that of the bulk data.")
-    if content.frames and not ds.get("FrameIncrementPointer"):
-        timed = bool(ds.get("FrameTime"))
-        ds.FrameIncrementPointer = FRAME_TIME if timed else PAGE_NUMBERS
-        if not timed:
-            ds.PageNumberVector = list(range(1, len(content.frames) + 1))
-    if raw:
-        _check_raw(ds, content)
-    elif "NumberOfFrames" not in content.says and int(ds.get("NumberOfFrames") or 1) != 1:
-        raise Mismatch("NumberOfFrames of the metadata is not that of the bulk data.")
-    if content.lossy:
-        _default(ds, "LossyImageCompression", "01")
-        _default(ds, "LossyImageCompressionMethod", content.lossy)
-        plain = ds.Rows * ds.Columns * ds.SamplesPerPixel * ds.BitsAllocated // 8
-        ratio = plain * int(ds.get("NumberOfFrames") or 1) / max(1, content.length)
-        _default(ds, "LossyImageCompressionRatio", f"{ratio:.4g}")
-    elif str(ds.SOPClassUID) in {VL_PHOTOGRAPHIC, VIDEO_PHOTOGRAPHIC}:
-        _default(ds, "LossyImageCompression", "00")
-
-
-def _check_raw(ds: Any, content: Content) -> None:
-    missing = [keyword for keyword in NATIVE if ds.get(keyword) in (None, "")]
-    if missing:
-        raise Mismatch(f"Uncompressed pixel data need {missing[0]} in the metadata.")
-    _default(ds, "BitsStored", ds.BitsAllocated)
-    _default(ds, "HighBit", ds.BitsStored - 1)
-    _default(ds, "PixelRepresentation", 0)
-    if ds.SamplesPerPixel > 1:
-        _default(ds, "PlanarConfiguration", 0)
-    samples = ds.SamplesPerPixel
-    if str(ds.PhotometricInterpretation) == "YBR_FULL_422":
-        samples = 2
-    bits = ds.Rows * ds.Columns * samples * ds.BitsAllocated * int(ds.get("NumberOfFrames") or 1)
-    if (bits + 7) // 8 not in (content.length, content.length - content.length % 2, content.length - 1):
-        raise Mismatch("The pixel data are not as long as rows, columns, samples and bits make them.")
+    """What Multi-frame Secondary Capture needs beside (PS3.3 A.8.2 to A.8.5)."""
+    default(ds, "BurnedInAnnotation", "YES")
+    if str(ds.SOPClassUID) in {GREY_BYTES, GREY_WORDS}:
+        default(ds, "PresentationLUTShape", "IDENTITY")
+        default(ds, "RescaleIntercept", "0")
+        default(ds, "RescaleSlope", "1")
+        default(ds, "RescaleType", "US")
 
 
 def pieces(made: Described, contents: Mapping[int, Content]) -> Iterator[bytes]:
@@ -237,7 +190,7 @@ def pieces(made: Described, contents: Mapping[int, Content]) -> Iterator[bytes]:
     syntax = contents[PIXELS].syntax if PIXELS in contents else EXPLICIT_LITTLE_UID
     before = 0
     for tag in sorted(contents):
-        vr, _ = made.bulk[tag]
+        vr, _ = made.bulk.get(tag, ("OB", ""))  # what stood in the metadata themselves has none
         yield _run(made.ds, before, tag, "" if before else syntax)
         if tag == PIXELS and contents[tag].syntax != EXPLICIT_LITTLE_UID:
             yield from _encapsulated(contents[tag])

@@ -10,7 +10,8 @@ from typing import Any
 from core.dicom.from_model import Described, put
 from core.dicom.recoding import dictionary_vr
 from core.errors import Conflict, Unsupported
-from core.media.assemble import DOCUMENT, PIXELS, VL_PHOTOGRAPHIC, Content, Supply, describe, pieces
+from core.media.agreement import describe
+from core.media.assemble import DOCUMENT, PIXELS, VL_PHOTOGRAPHIC, Content, Supply, pieces
 from core.media.wrap import ENCAPSULATED_PDF, SECONDARY_CAPTURE
 
 AS_THEY_ARE = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -181,6 +182,8 @@ class Splitter:
 
     def _parsed(self, block: bytes) -> dict[str, str]:
         headers: dict[str, str] = {}
+        if b"\r\n " in block or b"\r\n\t" in block:  # a long line that was folded (RFC 2822 2.2.3)
+            block = re.sub(rb"\r\n[ \t]+", b" ", block)
         for line in block.split(b"\r\n") if block else ():
             name, colon, value = line.partition(b":")
             if not colon or not name.strip():

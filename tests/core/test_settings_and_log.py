@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydicom import config
+from pydicom.uid import UID
 
 from core import log, settings
 from core.errors import BadInput, StorageFault
@@ -100,3 +103,13 @@ def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path, caplog: pyte
     log.start(file=tmp_path / "file" / "a.log", stderr=False)
     log.stop()
     assert "cannot be written" in caplog.text
+
+
+def test_warnings_that_quote_values_are_not_printed(caplog: pytest.LogCaptureFixture) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        log.start(stderr=False)
+        try:
+            UID("1.2.CANARY", validation_mode=config.WARN)
+        finally:
+            log.stop()
+    assert not caught and "CANARY" not in caplog.text

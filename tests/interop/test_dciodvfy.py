@@ -10,9 +10,19 @@ import httpx
 import pytest
 from imagecodecs import jpeg8_encode
 
-from tests.plain_files import every_kind, jpeg, png
+from tests.plain_files import every_kind, jpeg, mp4, png
 from tests.server.conftest import STUDY, Served, serving, store
 from tests.server.test_attach import add, entry
+from tests.server.test_dicomweb_agreement import (
+    DOCUMENT_TAG,
+    OCTETS,
+    PIXELS,
+    VIDEO_ENDOSCOPIC,
+    described,
+    inline,
+    native,
+    said,
+)
 from tests.server.test_dicomweb_bulk import (
     GREY,
     JPEG,
@@ -29,6 +39,7 @@ from tests.server.test_workitems import OPTIONAL
 pytestmark = pytest.mark.interop
 
 GREY_JPEG = jpeg8_encode(GREY, level=90)
+WRONG = said(colour="MONOCHROME2", planar=1, stored=12, high=11, lossy="00")
 PHOTOGRAPH = {"00080016": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.77.1.4"]}}
 
 
@@ -50,6 +61,24 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served, None, 
         ("frames", [metadata_part(frames_meta(2)), *frame_parts([JPEG, JPEG])]),
         ("grey frames", [metadata_part(frames_meta(2)), *frame_parts([GREY_JPEG, GREY_JPEG])]),
         ("video", [metadata_part(jpeg_meta("a")), ("video/mpeg2", "a", mpeg2())]),
+        (
+            "endoscopy",
+            [metadata_part(jpeg_meta("a", **said(kind=VIDEO_ENDOSCOPIC))), ("video/mp4", "a", mp4())],
+        ),
+        (
+            "raw frames",
+            [metadata_part(jpeg_meta("a", **native(frames="3"))), (OCTETS, "a", GREY.tobytes() * 3)],
+        ),
+        (
+            "bits",
+            [
+                metadata_part(jpeg_meta("a", **native(allocated=1, frames="2"))),
+                (OCTETS, "a", bytes(2 * 48 * 64 // 8)),
+            ],
+        ),
+        ("in the metadata", described(**native(), **inline(PIXELS, GREY.tobytes()))),
+        ("document in the metadata", described(**inline(DOCUMENT_TAG, PDF))),
+        ("colours said wrong", [metadata_part(jpeg_meta("a", **WRONG)), ("image/jpeg", "a", JPEG)]),
     ],
 )
 def test_no_errors(served: Served, tmp_path: Path, name: str, parts: list[PART]) -> None:

@@ -39,6 +39,10 @@ MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
 FIRST_ORDER, NEAR_LOSSLESS = "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.81"
 J2K, J2K_LOSSLESS = "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.90"
 HT, HT_LOSSLESS = "1.2.840.10008.1.2.4.203", "1.2.840.10008.1.2.4.201"
+END_OF_CODESTREAM = b"\xff\xd9"
+SYCC, ENUMERATED = 18, 1
+"""Of the colour specification box of JP2 (ISO 15444-1 I.5.3.3)."""
+ODD_COLOURS = "The colours of this JPEG 2000 picture cannot be kept as they are.", "Save it as a PNG picture."
 
 
 def content_of(path: Path, size: int, media_type: str) -> Content:
@@ -167,7 +171,8 @@ def _jpeg(path: Path, data: Data, found: Codestream) -> Content:
         colour = "RGB"
     photometric = colour if found.components == 3 else "MONOCHROME2"
     says = _samples(found.rows, found.columns, found.components, found.bits, photometric)
-    return Content(path, 0, len(data), syntax, says=says, lossy=lossy)
+    sure = found.transform is not None
+    return Content(path, 0, len(data), syntax, says=says, lossy=lossy, colour_is_sure=sure)
 
 
 def _ends(data: Data, at: int) -> bool:
@@ -204,19 +209,32 @@ def _codestream(data: Data) -> tuple[int, int]:
 def _jpeg_2000(path: Path, data: Data, start: int, length: int, found: Codestream) -> Content:
     if length <= 0 or start + length > len(data):
         raise Mismatch("A JPEG 2000 picture is cut off.")
+    if has_odd_colours(data[:start]):
+        raise Mismatch(*ODD_COLOURS)
     at, throughput, reversible = start + 2, False, False
     while data[at] == 0xFF and data[at + 1] not in (0x90, 0xD9):
         throughput |= data[at + 1] == 0x50
         if data[at + 1] == 0x52:
             reversible = data[at + 13] == 1
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    if data.rfind(END_OF_CODESTREAM, at, start + length) < 0:  # no compressed data have it within (T.800 A.1)
+        raise Mismatch("A JPEG 2000 picture is cut off.", "Copy it again from its origin.")
     colour = ("YBR_RCT" if reversible else "YBR_ICT") if found.transform else "RGB"
     photometric = colour if found.components == 3 else "MONOCHROME2"
     says = _samples(found.rows, found.columns, found.components, found.bits, photometric)
     says["PixelRepresentation"] = int(found.signed)
     syntax = (HT_LOSSLESS if reversible else HT) if throughput else (J2K_LOSSLESS if reversible else J2K)
     method = "" if reversible else "ISO_15444_15" if throughput else "ISO_15444_1"
-    return Content(path, start, length, syntax, says=says, lossy=method)
+    sure = bool(found.transform)
+    return Content(path, start, length, syntax, says=says, lossy=method, colour_is_sure=sure)
+
+
+def has_odd_colours(boxes: bytes) -> bool:
+    """Whether the *boxes* before a codestream say that its samples are no RGB or grey (ISO 15444-1 I.5.3)."""
+    at = boxes.find(b"colr")
+    method, colour = boxes[at + 4 : at + 5], boxes[at + 7 : at + 11]
+    is_sycc = at >= 0 and method == bytes([ENUMERATED]) and int.from_bytes(colour, "big") == SYCC
+    return is_sycc or b"pclr" in boxes
 
 
 def is_raw(content: Content) -> bool:

@@ -9,16 +9,19 @@ from datetime import datetime
 from typing import Any
 
 from core.archive.nouns import StoreResult
-from core.dicom.from_model import Described, described
+from core.dicom.from_model import Described, address, described
 from core.dicom.json_model import Model
 from core.dicom.native_reader import read_xml
 from core.errors import BadInput, KnownError, NotFound, Unsupported
-from core.media.assemble import MOST_NESTED_BYTES, PIXELS, Content, Mismatch, Supply, describe, pieces
+from core.media.agreement import check_class, class_of, describe, inline
+from core.media.assemble import DOCUMENT, MOST_NESTED_BYTES, PIXELS, Content, Mismatch, Supply, pieces
+from core.media.wrap import ENCAPSULATED_PDF
 from server.web.batch import MOST_PARTS, MOST_UNDER_WAY, Batch, Sender
 from server.web.body import parse_json
 from server.web.dicomweb.bulk_kinds import (
     BULK,
     OCTETS,
+    PDF,
     PNG,
     STILLS,
     content_of,
@@ -98,7 +101,8 @@ class MixedBatch(Batch):
 
     async def _begin(self, event: PartBegins) -> None:
         kind = event.headers.get("content-type", DICOM).partition(";")[0].strip().lower()
-        location = event.headers.get("content-location", "").strip().strip('<>"')
+        said = event.headers.get("content-location")
+        location = _location(said) if said else ""
         if kind == DICOM or (kind == OCTETS and not location):
             await super()._begin(event)
         elif kind in METADATA:
@@ -166,7 +170,7 @@ class MixedBatch(Batch):
             raise Refused(TOO_LARGE, f"The body describes more than {MOST_PARTS} objects.")
         for model in models:
             try:
-                made = await self._services.run(lambda model=model: described(model))  # type: ignore[misc] # bound now
+                made = await self._services.run(lambda model=model: described(model, strict=True))  # type: ignore[misc] # bound now
             except BadInput as error:
                 self.results.append(Unmade(error.message, CANNOT_UNDERSTAND, model))
                 continue
@@ -234,23 +238,18 @@ class MixedBatch(Batch):
             return of_raster(path, head, frame)
         if len(held.ends) > 1:
             return await self._services.run(lambda: frames_of(path, held.ends))
-        return await self._services.run(lambda: content_of(path, held.file.size, held.media_type))
+        kind = PDF if held.media_type == OCTETS and _is_document(made, uri) else held.media_type
+        return await self._services.run(lambda: content_of(path, held.file.size, kind))
 
     def _stored(self, made: Described, by_uri: dict[str, Content]) -> Future[StoreResult]:
         """Written and on its way; runs on a worker thread. Raises BadInput, StorageFault."""
-        contents = {tag: by_uri[uri] for tag, (_, uri) in made.bulk.items()}
-        leading = contents.get(PIXELS) or next(iter(contents.values()), None)
-        if leading is None and not made.ds.get("SOPClassUID"):
-            raise Mismatch("The metadata name no bulk data and no SOP Class.")
+        contents = {tag: by_uri[uri] for tag, (_, uri) in made.bulk.items()} | inline(made.ds)
         for ds, tag, vr, uri in made.nested:
             if by_uri[uri].length > MOST_NESTED_BYTES:
                 raise Mismatch("Bulk data within a sequence are too long.")
             ds.add_new(tag, vr, b"".join(by_uri[uri].pieces()))
         try:
-            self._supply.adopt(made.ds, self._study or {})
-            self._supply.complete(made.ds, leading.sop_class_uid if leading else "")
-            for tag, content in contents.items():
-                describe(made.ds, content, tag, raw=is_raw(content))
+            self._complete(made.ds, contents)
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise Mismatch("What the metadata say of the bulk data makes no sense.") from error
         with self._services.archive.incoming(self._namespace) as incoming:
@@ -264,6 +263,18 @@ class MixedBatch(Batch):
                 study_uid=sender.study_uid,
                 silent=sender.silent,
             )
+
+    def _complete(self, ds: Any, contents: dict[int, Content]) -> None:
+        """Have *ds* say all that its class wants. Raises Mismatch, and what odd values provoke."""
+        leading = contents.get(PIXELS) or next(iter(contents.values()), None)
+        kind = class_of(ds, leading, raw=is_raw(leading)) if leading else ""
+        if not kind and not ds.get("SOPClassUID"):
+            raise Mismatch("The metadata name no bulk data and no SOP Class.")
+        self._supply.adopt(ds, self._study or {})
+        self._supply.complete(ds, kind)
+        check_class(ds, contents)
+        for tag, content in contents.items():
+            describe(ds, content, tag, raw=is_raw(content))
 
     def _kept(self, future: Future[StoreResult]) -> Future[StoreResult]:
         """Without the elements of the object, which no answer names: of tens of thousands they are much."""
@@ -300,6 +311,19 @@ def _parts_of(made: Described, uri: str, media_type: str) -> int:
         return 1
     said = str(made.ds.get("NumberOfFrames") or "1").strip()
     return max(1, int(said)) if said.isdigit() and len(said) < 9 else 1
+
+
+def _is_document(made: Described, uri: str) -> bool:
+    """Whether the octets at *uri* are the document of an Encapsulated PDF, or of an object of no class."""
+    kind = str(made.ds.get("SOPClassUID") or "")
+    return made.bulk.get(DOCUMENT, ("", ""))[1] == uri and kind in {"", ENCAPSULATED_PDF}
+
+
+def _location(said: str) -> str:
+    """A Content-Location as it is compared: file names come in UTF-8, which a header line is not read as."""
+    with suppress(UnicodeDecodeError):
+        said = said.encode("latin-1").decode("utf-8")
+    return address(said.strip('<>" '))
 
 
 def _uid(model: Any, tag: str) -> str:

@@ -122,13 +122,14 @@ def _form(call: Call, *, xml: bool) -> str:
 
 
 def _warnings(batch: MixedBatch) -> Headers:
-    unused = f"{batch.unused} parts with bulk data are named by no metadata" if batch.unused else ""
+    unused = f"{batch.unused} of the parts with bulk data are named by no metadata" if batch.unused else ""
     return warnings_of(batch.results, unused)
 
 
 def warnings_of(results: Sequence[Result], more: str = "") -> Headers:
     """Why objects were not stored, in words (RFC 7234 5.5), and *more*."""
-    said = [each.message for each in results if isinstance(each, KnownError)][:MOST_WARNINGS]
+    errors = [each.exception() if isinstance(each, Future) else each for each in results]
+    said = [each.message for each in errors if isinstance(each, KnownError)][:MOST_WARNINGS]
     said += [more] if more else []
     texts = (each.replace("\\", "/").replace('"', "'") for each in said)
     return [(b"warning", f'299 Filmjacket "{each}"'.encode("ascii", "replace")) for each in texts]

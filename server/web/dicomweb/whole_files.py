@@ -6,19 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.errors import BadInput, Unsupported
-from core.media.assemble import Content, Mismatch
+from core.media.assemble import Content
 from core.media.kinds import JPEG, JPEG_2000, PDF, PNG, media_type_of
-from server.web.dicomweb.bulk_kinds import JPEG_OF, content_of, of_raster
+from server.web.dicomweb.bulk_kinds import JPEG_OF, ODD_COLOURS, content_of, has_odd_colours, of_raster
 from server.web.wrapping import Wrapper
 
 LAST_BYTES = 4096
-SYCC, ENUMERATED = 18, 1
-"""Of the colour specification box of JP2 (ISO 15444-1 I.5.3.3)."""
 METHOD_OF_JPEG = "ISO_10918_1"
 BASELINE = 0xC0
 PNG_ENDS = b"IEND\xae\x42\x60\x82"
 """The last chunk with its checksum (PNG specification 11.2.5)."""
-END_OF_CODESTREAM = b"\xff\xd9"
+BOXES, CODESTREAM = 4 << 20, b"jp2c"
+"""What stands before the picture in a JP2 file is shorter, as a rule."""
 
 
 async def content_in(path: Path, size: int, wrapper: Wrapper) -> Content:
@@ -58,24 +57,10 @@ async def _picture(path: Path, size: int, kind: str, wrapper: Wrapper) -> Conten
 
 
 def _jpeg_2000(path: Path, size: int) -> Content:
-    content = content_of(path, size, JPEG_2000)
     with path.open("rb") as stream:
-        before = stream.read(content.start)
-    if b"pclr" in before or _is_sycc(before):
-        raise Unsupported(
-            "The colours of this JPEG 2000 picture cannot be kept as they are.", "Save it as a PNG picture."
-        )
-    with path.open("rb") as stream:
-        stream.seek(content.start + content.length - len(END_OF_CODESTREAM))
-        if stream.read(2) != END_OF_CODESTREAM:
-            raise Mismatch("The JPEG 2000 picture is cut off.", "Copy it again from its origin.")
-    return content
-
-
-def _is_sycc(boxes: bytes) -> bool:
-    at = boxes.find(b"colr")
-    method, colour = boxes[at + 4 : at + 5], boxes[at + 7 : at + 11]
-    return at >= 0 and method == bytes([ENUMERATED]) and int.from_bytes(colour, "big") == SYCC
+        if has_odd_colours(stream.read(BOXES).partition(CODESTREAM)[0]):
+            raise Unsupported(*ODD_COLOURS)
+    return content_of(path, size, JPEG_2000)
 
 
 def _tail(path: Path, size: int) -> bytes:
