@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 END_OF_IMAGE = b"\xff\xd9"
+SIZ_COMPONENTS = 40
+"""Where a codestream says how many components it has; the depth of each follows (ITU-T T.800 A.5.1)."""
 
 
 class CodecFailed(Exception):
@@ -130,9 +132,9 @@ def encode_png(pixels: Array) -> bytes:
     return encoded
 
 
-def encode_jpeg_lossless(samples: Array) -> bytes:
-    """JPEG Lossless (process 14) of uint16 grey or RGB samples."""
-    encoded: bytes = _codecs().jpeg8_encode(np.ascontiguousarray(samples), lossless=True, bitspersample=16)
+def encode_jpeg_lossless(samples: Array, bits: int = 16) -> bytes:
+    """JPEG Lossless (process 14, selection value 1) of unsigned grey or RGB samples."""
+    encoded: bytes = _codecs().jpeg8_encode(np.ascontiguousarray(samples), lossless=True, bitspersample=bits)
     return encoded
 
 
@@ -142,6 +144,22 @@ def encode_jpeg_2000(samples: Array, bits_stored: int, *, rgb: bool) -> bytes:
         samples, level=0, reversible=True, codecformat="j2k", bitspersample=bits_stored, mct=rgb, numthreads=1
     )
     return encoded
+
+
+def encode_htj2k(samples: Array, bits_stored: int, *, rgb: bool) -> bytes:
+    """High-Throughput JPEG 2000 lossless codestream; colours as in `encode_jpeg_2000`.
+
+    The encoder knows whole bytes only. Samples of fewer bits go in with zero in the middle of their range,
+    where the codestream has them anyway (ITU-T T.800 G.1.2); its header is told their depth afterwards.
+    """
+    signed, depth = samples.dtype.kind == "i", 8 * samples.dtype.itemsize
+    if not signed and bits_stored < depth:
+        samples = (samples.astype(np.int32) - (1 << bits_stored - 1)).astype(f"i{samples.dtype.itemsize}")
+    encoded = bytearray(_codecs().htj2k_encode(np.ascontiguousarray(samples), reversible=True, rgb=rgb))
+    (components,) = struct.unpack_from(">H", encoded, SIZ_COMPONENTS)
+    first = SIZ_COMPONENTS + 2
+    encoded[first : first + 3 * components : 3] = bytes([signed << 7 | bits_stored - 1]) * components
+    return bytes(encoded)
 
 
 def encode_jpeg_ls(samples: Array) -> bytes:

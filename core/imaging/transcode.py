@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 RLE_UID = "1.2.840.10008.1.2.5"
 JPEG_2000_UID = "1.2.840.10008.1.2.4.90"
 JPEG_LS_UID = "1.2.840.10008.1.2.4.80"
+HTJ2K_UID = "1.2.840.10008.1.2.4.201"
+JPEG_LOSSLESS_UID = "1.2.840.10008.1.2.4.70"
 JPEG_BASELINE_UID = "1.2.840.10008.1.2.4.50"
 NATIVE = (EXPLICIT_LITTLE_UID, IMPLICIT_LITTLE_UID, DEFLATED_UID)
 JPEG_QUALITY = 90
@@ -51,11 +53,24 @@ def _jpeg_2000(samples: Array, module: PixelModule) -> bytes:
     return codecs.encode_jpeg_2000(samples, module.bits_stored, rgb=module.photometric == "RGB")
 
 
+def _htj2k(samples: Array, module: PixelModule) -> bytes:
+    return codecs.encode_htj2k(samples, module.bits_stored, rgb=module.photometric == "RGB")
+
+
 def _jpeg_ls(samples: Array, module: PixelModule) -> bytes:
+    return codecs.encode_jpeg_ls(_unsigned(samples, module))
+
+
+def _jpeg_lossless(samples: Array, module: PixelModule) -> bytes:
+    return codecs.encode_jpeg_lossless(_unsigned(samples, module), module.bits_stored)
+
+
+def _unsigned(samples: Array, module: PixelModule) -> Array:
+    """The stored bits, for codecs that know no sign."""
     unsigned = samples.view(samples.dtype.str.replace("i", "u"))
     if module.bits_stored < 8 * unsigned.dtype.itemsize:
         unsigned = unsigned & ((1 << module.bits_stored) - 1)
-    return codecs.encode_jpeg_ls(unsigned)
+    return unsigned
 
 
 def _jpeg(samples: Array, module: PixelModule) -> bytes:
@@ -64,6 +79,11 @@ def _jpeg(samples: Array, module: PixelModule) -> bytes:
 
 def _small_integers(module: PixelModule) -> bool:
     return module.bits_allocated in (8, 16) and module.bits_stored >= 2
+
+
+def _for_jpeg_lossless(module: PixelModule) -> bool:
+    """Decoders turn what a JPEG stream has as YCbCr into RGB, which loses values."""
+    return _small_integers(module) and not module.photometric.startswith(("YBR_FULL", "YBR_PARTIAL"))
 
 
 def _for_baseline(module: PixelModule) -> bool:
@@ -77,6 +97,8 @@ ENCODERS = {
     ),
     JPEG_2000_UID: Encoder(_jpeg_2000, "YBR_RCT", _small_integers),
     JPEG_LS_UID: Encoder(_jpeg_ls, "RGB", _small_integers),
+    HTJ2K_UID: Encoder(_htj2k, "YBR_RCT", _small_integers),
+    JPEG_LOSSLESS_UID: Encoder(_jpeg_lossless, "RGB", _for_jpeg_lossless),
     JPEG_BASELINE_UID: Encoder(_jpeg, "YBR_FULL_422", _for_baseline),
 }
 """What can be written beside the uncompressed syntaxes."""
@@ -155,12 +177,18 @@ def _put(ds: FileDataset, frames: list[bytes], module: PixelModule, encoder: Enc
         ds.PixelData = encapsulate(frames)
         ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
         return
-    if module.bits_allocated == 1 and module.frame_bits % 8 and len(frames) > 1:
-        raise NotAcceptable("Frames that end within a byte cannot be written anew.", "Take it as stored.")
-    plain = b"".join(frames)
+    plain = _joined(frames, module.frame_bits) if module.frame_bits % 8 else b"".join(frames)
     ds.PixelData = plain + b"\0" * (len(plain) % 2)
     ds["PixelData"].VR = "OW" if module.bits_allocated > 8 else "OB"
     ds["PixelData"].is_undefined_length = False
+
+
+def _joined(frames: list[bytes], frame_bits: int) -> bytes:
+    """Frames that end within a byte, one right after the other (PS3.5 8.1.1)."""
+    bits = [
+        np.unpackbits(np.frombuffer(each, np.uint8), count=frame_bits, bitorder="little") for each in frames
+    ]
+    return np.packbits(np.concatenate(bits), bitorder="little").tobytes()
 
 
 def _say_lossy(ds: FileDataset, ratio: float) -> None:

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
 
 from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
 from core.errors import NotAcceptable
+from core.imaging.codestream import inspect
 from core.imaging.image import ImageObject
-from core.imaging.transcode import ENCODERS, JPEG_BASELINE_UID, NATIVE, RLE_UID, TARGETS, transcode
+from core.imaging.transcode import (
+    ENCODERS,
+    HTJ2K_UID,
+    JPEG_BASELINE_UID,
+    JPEG_LOSSLESS_UID,
+    NATIVE,
+    RLE_UID,
+    TARGETS,
+    transcode,
+)
 from core.media.samples import (
     SampleStudy,
     colour_photo,
@@ -141,3 +155,45 @@ def test_real_objects_keep_their_values(testdata: Path) -> None:
                 assert (samples(there) == samples(data)).all(), (path.name, target)
                 tried += 1
     assert tried > 50
+
+
+@pytest.mark.parametrize(
+    ("target", "decode"),
+    [(HTJ2K_UID, imagecodecs.htj2k_decode), (JPEG_LOSSLESS_UID, imagecodecs.jpegsof3_decode)],
+)
+@pytest.mark.parametrize("name", ["unsigned 12", "unsigned 8", "colour"])
+def test_another_decoder_reads_the_same_and_the_stream_knows_its_depth(
+    name: str, target: str, decode: Callable[[bytes], np.ndarray]
+) -> None:
+    data = part10(OBJECTS[name])
+    ds = read(transcode(data, target))
+    (frame,) = generate_frames(ds.PixelData, number_of_frames=1)
+    stream = inspect(memoryview(frame))
+    assert stream is not None and (stream.bits, stream.signed) == (ds.BitsStored, False)
+    assert (decode(frame) == samples(data)[0]).all()
+
+
+def test_htj2k_says_of_signed_samples_that_they_are() -> None:
+    (frame,) = generate_frames(
+        read(transcode(part10(OBJECTS["signed 12"]), HTJ2K_UID)).PixelData, number_of_frames=1
+    )
+    stream = inspect(memoryview(frame))
+    assert stream is not None and (stream.bits, stream.signed) == (12, True)
+
+
+def test_frames_that_end_within_a_byte() -> None:
+    bits = np.random.default_rng(5).integers(0, 2, (3, 5, 5)).astype(np.uint8)
+    ds = with_pixels(dataset(STUDY), bits)
+    ds.BitsAllocated = ds.BitsStored = 1
+    ds.HighBit = 0
+    ds.PixelData = encapsulate([_rle_of_bits(frame) for frame in bits])
+    ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
+    ds.file_meta.TransferSyntaxUID = RLE_UID
+    there = read(transcode(part10(ds), EXPLICIT_LITTLE_UID))
+    assert (there.pixel_array == bits).all(), "as another reader sees it"
+
+
+def _rle_of_bits(frame: np.ndarray) -> bytes:
+    packed = np.packbits(frame, bitorder="little").tobytes()
+    segment = bytes([len(packed) - 1]) + packed
+    return struct.pack("<16I", 1, 64, *[0] * 14) + segment + b"\0" * (len(segment) % 2)

@@ -14,11 +14,14 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    JPEGLosslessSV1,
     RLELossless,
 )
 
 from core.dicom.native_reader import read_xml
 from core.media.samples import SampleStudy, colour_photo, ct_slice, part10, ultrasound_cine
+from server.web.dicomweb.coded import OF_SYNTAX
 from tests.server.conftest import CANARY, Served, error_of
 from tests.server.test_dicomweb import TYPE, body_of, of_study, parts_of
 
@@ -234,7 +237,15 @@ def test_compressed_frames_as_stored_and_not(client: httpx.Client) -> None:
     assert len(raw) in {len(plain), len(plain) - 1}
     jls = client.get(frame, headers={"accept": "image/jls"})
     assert jls.status_code == 200 and jls.content[:2] == b"\xff\xd8"
-    for accept in ("text/html", "image/jphc", "video/mp4"):
+    for accept, syntax in (
+        ("image/jphc", HTJ2KLossless),
+        ("image/jpeg", JPEGLosslessSV1),
+        (f"image/*; transfer-syntax={HTJ2KLossless}", HTJ2KLossless),
+    ):
+        made = client.get(frame, headers={"accept": accept})
+        kind = next(media for media in ("image/jphc", "image/jpeg") if OF_SYNTAX[syntax] == media)
+        assert made.headers["content-type"] == f"{kind}; transfer-syntax={syntax}", accept
+    for accept in ("text/html", "image/jxl", "video/mp4", "image/*; transfer-syntax=1.2.3"):
         refused = client.get(frame, headers={"accept": accept})
         assert refused.status_code == 406 and error_of(refused)
 

@@ -38,6 +38,7 @@ MADE = {
     "image/jpeg": ("1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.50"),
     "image/jls": ("1.2.840.10008.1.2.4.80",),
     "image/jp2": ("1.2.840.10008.1.2.4.90",),
+    "image/jphc": ("1.2.840.10008.1.2.4.201",),
     "image/dicom-rle": ("1.2.840.10008.1.2.5",),
 }
 """What a media type without a transfer syntax means where the object has another one, tried in this order."""
@@ -81,6 +82,9 @@ def _wanted(inner: str, asked: str, stored: str, of_stored: str) -> Iterator[tup
             yield of_stored, stored
         else:
             yield OF_SYNTAX.get(asked, OCTETS), asked
+    elif inner == "image/*":
+        made = (made for each in MADE.values() for made in each) if asked in {"", ANY_SYNTAX} else (asked,)
+        yield from ((OF_SYNTAX[each], each) for each in made if each in OF_SYNTAX)
     elif inner in {OCTETS, "application/*"}:
         yield OCTETS, stored if asked == ANY_SYNTAX else asked or EXPLICIT_LITTLE_UID
     elif inner in OF_SYNTAX.values():
