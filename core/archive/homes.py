@@ -14,6 +14,7 @@ from core.archive.blobs import Blob
 from core.archive.nouns import Routing
 from core.archive.schema import namespaces, overlays, phi_sets, series, studies, words
 from core.db.prepared import Prepared
+from core.dicom.moments import current_form
 from core.dicom.refs import Header
 from core.dicom.tree import folded
 
@@ -94,10 +95,10 @@ def _new_study(connection: Connection, new: Placing, now: float) -> int:
             study_uid=header.study_instance_uid,
             patient_name=header.patient_name,
             patient_id=header.patient_id.strip(),
-            patient_birth_date=header.patient_birth_date,
+            patient_birth_date=current_form("DA", header.patient_birth_date),
             patient_sex=header.patient_sex,
-            study_date=header.study_date,
-            study_time=header.study_time,
+            study_date=current_form("DA", header.study_date),
+            study_time=current_form("TM", header.study_time),
             study_description=header.study_description,
             accession_number=header.accession_number,
             name_key=folded(header.patient_name),

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache, partial
 from typing import Any
 
-from pydicom.datadict import dictionary_VM, tag_for_keyword
+from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR, tag_for_keyword
 
 from core.archive.person_names import NamePattern, Wildcard
 from core.dicom.json_model import values_in
+from core.dicom.moments import current_form
 from core.dicom.recoding import dictionary_vr
 from core.errors import BadInput
 
@@ -94,9 +95,10 @@ class Moments:
         """Whether the moment lies between; without a date or a time it does not."""
         days: Sequence[str] = values(self.day.path)
         times: Sequence[str] = values(self.time.path)
-        if not days or not times or not _is("DA", days[0]) or not _is("TM", times[0]):
+        day, time = (current_form(vr, (found or [""])[0]) for vr, found in (("DA", days), ("TM", times)))
+        if not _is("DA", day) or not _is("TM", time):
             return False
-        moment = days[0].strip() + _padded("TM", times[0].strip(), LOWEST)
+        moment = day.strip() + _padded("TM", time.strip(), LOWEST)
         (first_day, last_day), (first, last) = _ends("DA", self.day), _ends("TM", self.time)
         begin = (first_day or "00000000") + (_padded("TM", first, LOWEST) if first else "0" * 12)
         end = (last_day or "99999999") + (_padded("TM", last, HIGHEST) if last else "9" * 12)
@@ -166,12 +168,19 @@ def shown(name: str) -> str:
     return re.sub(r"[^0-9A-Za-z_.,-]", "?", name)[:64] or "An empty name"
 
 
+def key_vr(tag: int) -> str:
+    """The VR as which an attribute is matched: that of PS3.6, a number where it is one of either sign."""
+    if dictionary_has_tag(tag) and dictionary_VR(tag) == "US or SS":
+        return "US"
+    return dictionary_vr(tag).decode("ascii")
+
+
 def key_of(name: str, path: Path, text: str, *, fuzzy: bool = False) -> Key | None:
     """The key, or None where everything matches. Raises BadInput naming it where *text* makes no sense."""
-    vr = dictionary_vr(path[-1]).decode("ascii")
+    vr = key_vr(path[-1])
     vr = "LO" if vr == "UN" else vr
     text = text.strip()
-    if not text.strip("*"):
+    if not text.strip("*^=" if vr == "PN" else "*"):
         return None
     if vr != "UI" and len(text) > (LONGEST_NAME if vr == "PN" else LONGEST):
         raise BadInput(f"The value of the key {name} is too long.", "Give the beginning, and * for the rest.")
@@ -184,7 +193,7 @@ def key_of(name: str, path: Path, text: str, *, fuzzy: bool = False) -> Key | No
 
 def keys_of(name: str, path: Path, text: str, *, fuzzy: bool = False, every: bool = False) -> list[Key]:
     """The same; with *every* one for each value, where an attribute may have several. Raises BadInput."""
-    vr = dictionary_vr(path[-1]).decode("ascii")
+    vr = key_vr(path[-1])
     parts = _split(vr, text) if every and vr in SEVERAL_VRS and dictionary_VM(path[-1]) != "1" else [text]
     found = [key_of(name, path, part, fuzzy=fuzzy) for part in parts]
     return [key for key in found if key is not None]
@@ -242,7 +251,7 @@ def _between(vr: str, name: str, text: str) -> Callable[[str], bool]:
     high = _moment(vr, ends[1], HIGHEST) if ends[1] else None
 
     def inside(value: str) -> bool:
-        value = value.strip(" \0")
+        value = current_form(vr, value.strip(" \0"))
         if not _is(vr, value):
             return False
         there = _moment(vr, value, LOWEST)

@@ -23,6 +23,7 @@ from core.archive.homes import file_again
 from core.archive.schema import averages, instances, series, series_cache, series_models, studies
 from core.archive.studies import counted_average, in_order
 from core.db.database import Database
+from core.dicom.moments import current_form
 from core.dicom.ports import Modeller, Thumbnailer
 from core.dicom.stored_object import read_object
 from core.dicom.tree import folded
@@ -44,6 +45,8 @@ COLUMNS = {
     "(0008,0050)": "accession_number",
 }
 """Columns of the study list that follow the average; the Patient ID is identity and stays."""
+MOMENTS = {"(0008,0020)": "DA", "(0008,0030)": "TM", "(0010,0030)": "DA"}
+"""The dates and times among them, which are compared as they are written today."""
 
 
 _MODELS_OF_CACHED = series_models.c.series_id == series_cache.c.series_id
@@ -260,7 +263,11 @@ def _keep_cache(connection: Connection, row: dict[str, Any]) -> None:
 
 def _keep_average(connection: Connection, study: Row[Any], average: dict[str, str]) -> None:
     """Write the average and let the study's row follow it, unless the study has changed since it was read."""
-    values = {column: average[tag] for tag, column in COLUMNS.items() if tag in average}
+    values = {
+        column: current_form(MOMENTS.get(tag, ""), average[tag])
+        for tag, column in COLUMNS.items()
+        if tag in average
+    }
     name = values.get("patient_name", study.patient_name)
     accession = values.get("accession_number", study.accession_number)
     done = connection.execute(

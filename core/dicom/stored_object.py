@@ -36,6 +36,8 @@ from core.errors import NotDicom
 
 GROUPS = frozenset((0x0008, 0x0010, 0x0018, 0x0020, 0x0028, 0x0032, 0x0040))
 PIXEL_GROUP = 0x7FE0
+UNSAID = frozenset((b"", b"UN"))
+"""Implicit VR, and what a writer did not know: the dictionary may (PS3.5 6.2.2)."""
 MAX_BYTES = 4096
 MAX_CHARACTERS = 1024
 CHARSET = 0x00080005
@@ -152,7 +154,7 @@ def _collect(view: View, position: int, dialect: Dialect, found: Raw) -> int:
         if position > view.size:
             raise cut_or_damaged(tag, vr, dialect)
         if tag >> 16 in GROUPS and length <= MAX_BYTES:
-            found[tag] = vr or _known_vr(tag), view.take(start, length)
+            found[tag] = _known_vr(tag) if vr in UNSAID else vr, view.take(start, length)
 
 
 def _collect_short(view: View, position: int, dialect: Dialect, found: Raw) -> int:

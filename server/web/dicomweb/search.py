@@ -7,7 +7,18 @@ from dataclasses import dataclass, field
 
 from core.access.rights import Right
 from core.archive.level_rows import Level
-from core.archive.matching_keys import EMPTY, NO_KEY_VRS, Key, Path, Test, keys_of, path_of, shown, tests_of
+from core.archive.matching_keys import (
+    EMPTY,
+    NO_KEY_VRS,
+    Key,
+    Path,
+    Test,
+    key_vr,
+    keys_of,
+    path_of,
+    shown,
+    tests_of,
+)
 from core.archive.query import Query
 from core.archive.returned import Answers, Fields
 from core.dicom.json_model import Model
@@ -192,7 +203,7 @@ def asked_of(call: Call) -> Asked:
 
 def _can_be_key(path: Path, text: str) -> bool:
     """Whether it is searched for; a sequence without a value is only to be returned (C.2.2.2.6)."""
-    *outer, last = (dictionary_vr(tag).decode("ascii") for tag in path)
+    *outer, last = map(key_vr, path)
     if path[0] in COMPUTED or path == (TIMEZONE,) or not set(outer) <= {"SQ"}:
         return False
     return last not in NO_KEY_VRS or bool(path[-1] >> 16 & 1) or (last == "SQ" and not text)
