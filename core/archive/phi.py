@@ -26,6 +26,7 @@ ATTRIBUTES = (
     "(0008,0060)",  # Modality
     "(0008,0070)",  # Manufacturer
     "(0008,0080)",  # InstitutionName
+    "(0008,0201)",  # TimezoneOffsetFromUTC
     "(0008,1010)",  # StationName
     "(0008,1040)",  # InstitutionalDepartmentName
     "(0008,1090)",  # ManufacturerModelName

@@ -26,8 +26,12 @@ from core.dicom.elements import tag_text
 from core.dicom.json_model import CHARSET, UTF_8, WHOLE_VRS, Model, element_of
 from core.dicom.recoding import dictionary_vr
 
-COMMON_OF_STUDY = (0x00080090, 0x00200010)
-"""Referring physician and Study ID, which the catalog keeps for each image."""
+COMMON_OF_STUDY = (0x00080090, 0x00080201, 0x00200010)
+"""Referring physician, time zone and Study ID, which the catalog keeps for each image."""
+IF_KNOWN = frozenset({0x00080201})
+"""Left out where it has no value."""
+REQUESTS = 0x00400275
+"""Request Attributes Sequence: of a series that is asked for; a sequence costs more than a row."""
 COMMON_OF_SERIES = (0x00080201, 0x00400244, 0x00400245)
 COMMON_OF_IMAGE = (0x00080201, 0x00280008, 0x00280010, 0x00280011, 0x00280100)
 TEXT_VRS = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "LT", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
@@ -194,6 +198,8 @@ class _Writer:
         self._images: dict[int, int] = {}
         self._plan: list[tuple[str, Make]] = []
         self._known = set(COMMON_OF_SERIES if Level.SERIES in self._levels else ())
+        if query.level is Level.SERIES:
+            self._known.add(REQUESTS)
         if query.level is Level.IMAGE:
             self._known.update(COMMON_OF_IMAGE)
         if fields.only:
@@ -222,9 +228,8 @@ class _Writer:
         elements = sorted(self._elements(list(rows[0]._fields)), key=lambda each: each[0])
         self._plan = [(f"{tag:08X}", make) for tag, make in elements if self._fields.wants(tag)]
         planned = {name for name, _ in self._plan}
-        self._wanted = {
-            tag for tag in self._fields.tags if f"{tag:08X}" not in planned and tag not in OF_ALL_IMAGES
-        }
+        said_already = {tag for tag in self._fields.tags if f"{tag:08X}" in planned} - IF_KNOWN
+        self._wanted = set(self._fields.tags - said_already - OF_ALL_IMAGES.keys())
         self._texts = [(tag, tag_text(tag), f"{tag:08X}") for tag in self._wanted | self._known]
         if len(rows) > MOST_KEPT or not self._says_all():
             yield from map(self._model, rows)
@@ -284,7 +289,12 @@ class _Writer:
 
     def _of_common(self, tag: int) -> Make:
         name = tag_text(tag)
-        return lambda row: _of_text(tag, _in_common(self._studies[row.s_id][1]).get(name, ""))
+
+        def make(row: Row) -> Model | None:
+            text = _in_common(self._studies[row.s_id][1]).get(name, "")
+            return _of_text(tag, text) if text or tag not in IF_KNOWN else None
+
+        return make
 
     def _load_studies(self, rows: Sequence[Row]) -> None:
         """Modalities of studies, and what their images have in common."""
@@ -313,7 +323,7 @@ class _Writer:
         image = self._search.first_image(row)
         if image is None:
             return
-        if self._fields.everything or not all(map(plain, wanted)):
+        if self._fields.everything or not all(map(plain, wanted | known)):
             self._merge(found, self._search.headers.model(image), wanted | known)
             return
         texts = self._search.headers.texts(image, settled=self._query.level is Level.IMAGE)

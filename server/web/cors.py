@@ -19,11 +19,15 @@ PLACES = (
     "/studies",
     "/series",
     "/instances",
+    "/conformance",
     "/wado",
 )
-METHODS = b"GET, HEAD, POST, DELETE, OPTIONS"
+METHODS = b"GET, HEAD, POST, PUT, DELETE, OPTIONS"
 TAKEN = b"Accept, Authorization, Content-Type, If-None-Match, If-Modified-Since, If-Range, Range"
-SHOWN = b"Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Last-Modified, Warning"
+SHOWN = (
+    b"Accept-Ranges, Content-Disposition, Content-Length, Content-Location, Content-Range, ETag, "
+    b"Last-Modified, Location, Warning"
+)
 PREFLIGHT = b"access-control-request-method"
 ONE_HOUR = b"3600"
 VARY = (b"vary", b"Origin")

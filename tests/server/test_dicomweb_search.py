@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydicom.dataset import Dataset
 
 from core.media.samples import SamplePatient, SampleStudy, ct_slice, part10, ultrasound_cine
 from server.web.call import Call
@@ -184,6 +185,21 @@ def test_a_private_element_comes_with_its_creator() -> None:
     for query in (b"includefield=00091001", b"00091001=x", b"00091001="):
         assert asked_of(Call("GET", False, {}, query)).fields == {0x00091001, 0x00090010}
     assert asked_of(Call("GET", False, {}, b"includefield=00090010")).fields == {0x00090010}
+
+
+def test_requests_and_time_zone_come_if_they_are_known(client: httpx.Client) -> None:
+    base = "/api/v3/storage/dicomweb/known"
+    with_both = ct_slice(SampleStudy("search 5", CANARY, "20140102"), size=16)
+    item = Dataset()
+    item.ScheduledProcedureStepID, item.RequestedProcedureID = "S1", "R1"
+    with_both.RequestAttributesSequence, with_both.TimezoneOffsetFromUTC = [item], "+0100"
+    files = [part10(with_both), part10(ct_slice(SampleStudy("search 6", CANARY, "20140101"), size=16))]
+    assert client.post(f"{base}/studies", content=body_of(files), headers=TYPE).status_code == 200
+    for level in ("studies", "series", "instances"):
+        known, unknown = found(client.get(f"{base}/{level}?orderby=-StudyDate"))
+        assert value(known, "00080201") == "+0100" and "00080201" not in unknown
+        if level == "series":
+            assert value(known, "00400275")["00401001"]["Value"] == ["R1"] and "00400275" not in unknown
 
 
 def test_an_unknown_namespace_is_refused(client: httpx.Client) -> None:

@@ -166,7 +166,7 @@ def test_pages_of_a_named_origin_may_use_dicomweb(shared: Served) -> None:
             assert (stored.status_code, answer.status_code) == (200, 200)
             assert answer.headers["access-control-allow-origin"] == VIEWER
             assert "Origin" in answer.headers["vary"]
-            assert "Warning" in answer.headers["access-control-expose-headers"]
+            assert {"Warning", "Location"} <= set(answer.headers["access-control-expose-headers"].split(", "))
         missing = client.get("/dicom-web/studies/1.2.3")
         assert missing.status_code == 404 and missing.headers["access-control-allow-origin"] == VIEWER
         for path in ("/api/v3/storage/namespace/default/image", "/metrics", "/studiesx", "/openapi.json"):
@@ -183,7 +183,8 @@ def test_a_browser_may_ask_before(shared: Served) -> None:
         assert answer.status_code == 204 and not answer.content
         assert answer.headers["access-control-allow-origin"] == VIEWER
         assert "Authorization" in answer.headers["access-control-allow-headers"]
-        assert "DELETE" in answer.headers["access-control-allow-methods"]
+        assert {"DELETE", "PUT"} <= set(answer.headers["access-control-allow-methods"].split(", "))
+        assert nobody.options("/conformance", headers={"origin": VIEWER, **asked}).status_code == 204
         assert nobody.options("/dicom-web/studies", headers={"origin": VIEWER}).status_code == 401
         for origin in ("https://elsewhere.example", f"{VIEWER}:8443", "http://viewer.example", "null"):
             answer = nobody.options("/dicom-web/studies", headers={"origin": origin, **asked})
