@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from email.parser import BytesParser
+from email.policy import HTTP
 from typing import Any
 
 import httpx
@@ -250,12 +252,91 @@ def test_compressed_frames_as_stored_and_not(client: httpx.Client) -> None:
         assert refused.status_code == 406 and error_of(refused)
 
 
+def located(answer: httpx.Response) -> list[tuple[str, str, bytes]]:
+    """Content-Location, Content-Type and content of each part, by a parser that is not ours."""
+    assert answer.status_code == 200, answer.text
+    head = f"Content-Type: {answer.headers['content-type']}\r\n\r\n".encode()
+    message = BytesParser(policy=HTTP).parsebytes(head + answer.content)
+    return [
+        (part["content-location"], part["content-type"].replace('"', ""), part.get_payload(decode=True))
+        for part in message.iter_parts()
+    ]
+
+
+def test_compressed_pixel_data_are_one_value_too(client: httpx.Client) -> None:
+    ds = ultrasound_cine(SampleStudy(seed="bulk as one", patient=CANARY), frames=3, size=16)
+    plain = ds.PixelData
+    ds.compress(RLELossless)
+    (place,) = put(client, ds)
+    bulk = f"/dicom-web{place}/bulkdata/7FE00010"
+    for accept in (OCTETS, f"{OCTETS}; transfer-syntax=*", f"text/html, {OCTETS};q=0.5"):
+        whole = client.get(bulk, headers={"accept": accept})
+        assert whole.headers["content-type"] == OCTETS and whole.content == plain
+    piece = client.get(bulk, headers={"accept": OCTETS, "range": "bytes=-5"})
+    assert piece.status_code == 206 and piece.content == plain[-5:]
+    (uri,) = [each["7FE00010"]["BulkDataURI"] for each in client.get(f"/dicom-web{place}/metadata").json()]
+    for accept, syntax in (("*/*", RLELossless), (PARTS, ExplicitVRLittleEndian)):
+        parts = located(client.get(uri, headers={"accept": accept}))
+        assert len(parts) == 3 and {where for where, _, _ in parts} == {uri}
+        assert all(kind.endswith(f"transfer-syntax={syntax}") for _, kind, _ in parts)
+    frames = located(client.get(f"/dicom-web{place}/frames/3,1"))
+    assert [where.rpartition(place)[2] for where, _, _ in frames] == ["/frames/3", "/frames/1"]
+    ((where, _, _),) = located(client.get(f"/dicom-web{place}/frames/2", headers={"accept": "*/*"}))
+    assert where.endswith(f"{place}/frames/2")
+
+
+def test_a_transfer_syntax_asked_for_of_bulk_data_is_had_or_refused(client: httpx.Client) -> None:
+    (place,) = put(client, ct_slice(SampleStudy(seed="bulk syntax", patient=CANARY), size=16))
+    bulk = f"/dicom-web{place}/bulkdata/7FE00010"
+    ((where, kind, _),) = located(client.get(bulk, headers={"accept": 'multipart/related; type="image/jls"'}))
+    assert where.endswith(bulk) and kind.startswith("image/jls; transfer-syntax=")
+    for accept in (f"{OCTETS}; transfer-syntax=1.2.3", f"{OCTETS}; transfer-syntax={ExplicitVRBigEndian}"):
+        assert client.get(bulk, headers={"accept": accept}).status_code == 406
+
+
+def test_all_bulk_data_and_all_pixel_data(served: Served, client: httpx.Client) -> None:
+    study = SampleStudy(seed="bulk of all", patient=CANARY)
+    ct, loop = with_binaries(ct_slice(study, size=16)), ultrasound_cine(study, frames=2, size=16)
+    pixels = loop.PixelData
+    loop.compress(RLELossless)
+    one, other = put(client, ct, loop)
+    values = {
+        f"{served.url}/dicom-web{one}/bulkdata/00880200/1/7FE00010": b"\1\2\3\4",
+        f"{served.url}/dicom-web{one}/bulkdata/00991001": bytes(range(100)),
+        f"{served.url}/dicom-web{one}/bulkdata/7FE00010": ct.PixelData,
+    }
+    of_loop = f"{served.url}/dicom-web{other}/bulkdata/7FE00010"
+    halves = [(of_loop, pixels[: len(pixels) // 2]), (of_loop, pixels[len(pixels) // 2 :])]
+
+    def found(path: str, accept: str = PARTS) -> list[tuple[str, bytes]]:
+        answer = client.get(f"/dicom-web{path}", headers={"accept": accept})
+        return sorted((where, data) for where, _, data in located(answer))
+
+    assert found(f"{one}/bulkdata") == found(one) == sorted(values.items())
+    everything = sorted([*values.items(), *halves])
+    assert found(f"{study_of(one)}/bulkdata", "multipart/*") == found(study_of(one)) == everything
+    assert found(f"{study_of(one)}/pixeldata") == sorted([[*values.items()][2], *halves])
+    assert found(f"{other.partition('/instances')[0]}/pixeldata") == sorted(halves)
+    for accept in (f"{PARTS}; transfer-syntax=*", "*/*"):
+        stored = located(client.get(f"/dicom-web{other}/pixeldata", headers={"accept": accept}))
+        assert {kind for _, kind, _ in stored} == {f"{OCTETS}; transfer-syntax={RLELossless}"}
+    assert client.head(f"/dicom-web{one}/bulkdata").status_code == 200
+    for path, accept, status in (
+        (f"{one}/bulkdata", "text/html", 406),
+        (f"{one}/pixeldata", OCTETS, 406),
+        (f"{one}9/bulkdata", PARTS, 404),
+        ("/studies/1.2.3/pixeldata", PARTS, 404),
+    ):
+        assert client.get(f"/dicom-web{path}", headers={"accept": accept}).status_code == status
+
+
 def test_what_is_no_image_has_no_frames(client: httpx.Client) -> None:
     ds: Any = ct_slice(SampleStudy(seed="frames none", patient=CANARY), size=32)
     for keyword in ("PixelData", "Rows", "Columns", "BitsAllocated"):
         delattr(ds, keyword)
     (place,) = put(client, ds)
-    assert client.get(f"/dicom-web{place}/frames/1").status_code == 404
+    for path in ("frames/1", "pixeldata", "bulkdata"):
+        assert client.get(f"/dicom-web{place}/{path}").status_code == 404
     (model,) = client.get(f"/dicom-web{place}/metadata").json()
     assert "7FE00010" not in model
 

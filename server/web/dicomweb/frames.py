@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.archive.nouns import StoredImage
@@ -11,9 +11,9 @@ from core.dicom.syntaxes import EXPLICIT_LITTLE_UID, IMPLICIT_LITTLE_UID, transf
 from core.errors import NotAcceptable, NotFound, NotRenderable
 from server.web.call import Call, Receive, Scope, Send, answer, call_of
 from server.web.dicomweb.coded import OCTETS, Coding, codings
-from server.web.dicomweb.media import RELATED, accepted
+from server.web.dicomweb.media import RELATED, MediaRange, accepted
 from server.web.dicomweb.parts import Parts
-from server.web.dicomweb.places import INSTANCE, at_each, images_at
+from server.web.dicomweb.places import INSTANCE, at_each, here, images_at
 from server.web.errors import BAD_REQUEST, Refused
 from server.web.services import Services
 from server.web.streaming import Operation
@@ -31,6 +31,10 @@ WOULD_DO = (
 )
 
 
+Location = Callable[[int], str]
+"""The Content-Location of a frame, counted from 1."""
+
+
 class Whole(NamedTuple):
     """An answer that is complete."""
 
@@ -45,24 +49,31 @@ class FrameSender:
         self._services = services
 
     async def send(
-        self, call: Call, receive: Receive, send: Send, image: StoredImage, frames: Sequence[int]
+        self,
+        call: Call,
+        receive: Receive,
+        send: Send,
+        image: StoredImage,
+        frames: Sequence[int],
+        *,
+        location: Location,
     ) -> None:
         """Answer with *frames*, counted from 1; none means all of them.
 
         Raises NotFound, NotRenderable, NotAcceptable.
         """
         numbers = _chosen(image, frames)
-        coding, opened = await self._opened(call, image, single=len(numbers) == 1)
+        coding, opened = await self.opened(accepted(call), image, single=len(numbers) == 1)
         _check(opened.frame_count, numbers)
         if not coding.multipart:
             body = await self._services.run(lambda: opened.coded(numbers[0] - 1))
             await answer(send, 200, body, [(b"content-type", coding.content_type.encode("latin-1"))])
             return
         parts = Parts(coding.media_type)
-        await parts.send(call, receive, send, self._pieces(parts, coding, opened, numbers))
+        await parts.send(call, receive, send, self.pieces(parts, coding, opened, numbers, location))
 
     @staticmethod
-    def at_hand(call: Call, image: StoredImage, frames: Sequence[int]) -> Whole | None:
+    def at_hand(call: Call, image: StoredImage, frames: Sequence[int], location: Location) -> Whole | None:
         """The whole answer where one frame is wanted as it is stored; None where more is to be done. Blocks.
 
         Raises as `send`.
@@ -80,27 +91,32 @@ class FrameSender:
             return Whole(coding.content_type, data)
         parts = Parts(coding.media_type)
         return Whole(
-            parts.content_type, b"".join((parts.head(coding.content_type, len(data)), data, parts.end))
+            parts.content_type,
+            b"".join((parts.head(coding.content_type, len(data), location(numbers[0])), data, parts.end)),
         )
 
-    async def _pieces(
-        self, parts: Parts, coding: Coding, opened: ImageObject, numbers: Sequence[int]
+    async def pieces(
+        self, parts: Parts, coding: Coding, opened: ImageObject, numbers: Sequence[int], location: Location
     ) -> AsyncGenerator[bytes, None]:
+        """Frames as parts with their heads."""
         for number in numbers:
             data = await self._services.run(lambda number=number: opened.coded(number - 1))  # type: ignore[misc] # bound now
-            yield parts.head(coding.content_type, len(data)) + data
+            yield parts.head(coding.content_type, len(data), location(number)) + data
 
-    async def _opened(self, call: Call, image: StoredImage, *, single: bool) -> tuple[Coding, ImageObject]:
-        """The best coding that can be made, and the object in it."""
-        for coding in codings(accepted(call), image.transfer_syntax_uid, single=single):
+    async def opened(
+        self, accepts: Sequence[MediaRange], image: StoredImage, *, single: bool
+    ) -> tuple[Coding, ImageObject]:
+        """The best coding that can be made, and the object in it. Raises NotAcceptable."""
+        for coding in codings(accepts, image.transfer_syntax_uid, single=single):
             try:
-                found = await self._in_syntax(image, coding.transfer_syntax)
+                found = await self.in_syntax(image, coding.transfer_syntax)
             except (NotAcceptable, NotRenderable):
                 continue
             return coding, await self._services.run(lambda found=found: _open(found))  # type: ignore[misc] # bound now
         raise NotAcceptable("The frames cannot be had in any of the accepted media types.", WOULD_DO)
 
-    async def _in_syntax(self, image: StoredImage, wanted: str) -> StoredImage:
+    async def in_syntax(self, image: StoredImage, wanted: str) -> StoredImage:
+        """The object with its frames as they are wanted. Raises NotAcceptable, NotRenderable."""
         if _as_it_is(image, wanted):
             return image
         return await self._services.transcoder.image(image, wanted)
@@ -129,14 +145,18 @@ class FrameRoutes:
         image/jls, image/jp2 and so on where they are stored so, or can be made so.
         """
         call, numbers = call_of(scope), numbers_of(scope["path_params"]["frames"])
+        before = here(scope).rpartition("/")[0]
+
+        def location(number: int) -> str:
+            return f"{before}/{number}"
 
         def find() -> tuple[StoredImage, Whole | None]:
             (image,) = images_at(self._services, scope)
-            return image, self._sender.at_hand(call, image, numbers)
+            return image, self._sender.at_hand(call, image, numbers, location)
 
         image, whole = await self._services.run(find)
         if whole is None:
-            await self._sender.send(call, receive, send, image, numbers)
+            await self._sender.send(call, receive, send, image, numbers, location=location)
             return
         await answer(send, 200, whole.body, [(b"content-type", whole.content_type.encode("latin-1"))])
 

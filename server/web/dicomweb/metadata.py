@@ -72,7 +72,7 @@ class MetadataRoutes:
             scope["path_params"]["study_uid"],
         )
 
-        described = _Described(self._archive, base)
+        described = Described(self._archive, base)
 
         def find() -> tuple[Sequence[Listed], str]:
             state, known = self._state(namespace, study_uid), call.header(b"if-none-match")
@@ -120,7 +120,7 @@ class MetadataRoutes:
             return ""
 
 
-class _Described:
+class Described:
     """The models of objects: as they have settled, else from the objects; *values* lie over them."""
 
     def __init__(self, archive: Archive, base: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from urllib.parse import quote
 
 from core.access.rights import Right
 from core.archive.ae_titles import DEFAULT_NAMESPACE
@@ -135,6 +136,11 @@ def _no_image() -> NotFound:
 def base_url(scope: Scope) -> str:
     """The address under which the caller has reached this family, for the URLs an answer names."""
     return url_of(scope, next(base for base in BASES if _fits(base, scope["path"])))
+
+
+def here(scope: Scope) -> str:
+    """The address that has been asked for, without its query."""
+    return origin_of(scope) + quote(scope["path"])
 
 
 def url_of(scope: Scope, base: str) -> str:

@@ -12,6 +12,7 @@ from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
 from core.errors import NotAcceptable, NotRenderable
 from server.web.body import ClientGone
 from server.web.call import Call, Receive, Scope, Send, answer, answer_head, call_of
+from server.web.dicomweb.all_bulk import AllBulkRoutes, is_octets
 from server.web.dicomweb.looks import KINDS, picture_form, view_asked
 from server.web.dicomweb.media import ANY_SYNTAX, DICOM, EVERYTHING, RELATED, MediaRange, accepted
 from server.web.dicomweb.objects import PIECE_BYTES, ObjectParts, check_stored
@@ -73,14 +74,18 @@ class RetrieveRoutes:
         As multipart/related; type="application/dicom" or application/zip, one instance also as
         application/dicom. Without a `transfer-syntax` compressed objects come in Explicit VR Little Endian
         where they can be decoded, with `*` everything comes as it was stored, byte for byte. As
-        multipart/related; type="image/jpeg" there is a picture of each frame instead.
+        multipart/related; type="image/jpeg" there is a picture of each frame instead, as
+        multipart/related; type="application/octet-stream" every binary value (see bulkdata).
         """
         call, params = call_of(scope), scope["path_params"]
         try:
             forms = chosen(accepted(call), single="image_uid" in params)
         except NotAcceptable:
-            if not await self._send_pictures(scope, receive, send):
+            if await self._send_pictures(scope, receive, send):
+                return
+            if not any(each.type == RELATED and is_octets(each) for each in accepted(call)):
                 raise
+            await AllBulkRoutes(self._services).bulk_data(scope, receive, send)
             return
         found = await self._services.run(lambda: self._found(scope, forms[0]))
         if found.body:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server.web.dicomweb.all_bulk import AllBulkRoutes
 from server.web.dicomweb.attach import AttachRoutes
 from server.web.dicomweb.bulk import BulkRoutes
 from server.web.dicomweb.capabilities import CapabilityRoutes
@@ -29,6 +30,7 @@ def operations(services: Services) -> list[Operation]:
         *MetadataRoutes(services).operations(),
         *FrameRoutes(services).operations(),
         *BulkRoutes(services).operations(),
+        *AllBulkRoutes(services).operations(),
         *RenderedRoutes(services).operations(),
         *UriRoutes(services).operations(),
         *RemoveRoutes(services).operations(),
