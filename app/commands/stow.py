@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from app.stow_sending import Failure, Report, Sender
 from app.usage import Usage
+from core.dicom.model_values import text
 from core.dicom.native_xml import as_xml
-from core.errors import BadInput, KnownError, Unreachable
+from core.errors import BadInput, KnownError, Unsupported
 from core.media.described import MEDIA_TYPES, Describer
-from core.net.dicomweb_client import DICOM, DICOM_JSON, DICOM_XML, DicomWebClient, held, service_root
-from core.net.related import Part, RelatedBody
-from core.net.store_answer import StoreAnswer
-from core.upload.backoff import Outage, Pace
+from core.media.kinds import media_type_of
+from core.net.dicomweb_client import DICOM, DICOM_JSON, DICOM_XML, SOP_UID, DicomWebClient, held, service_root
+from core.net.related import Part
+from core.upload.backoff import Pace
 from core.upload.destinations import from_environment
 
 DONE, IN_PART = 0, 1
@@ -29,6 +32,8 @@ MOST_FILES, MOST_BYTES = 100, 256 << 20
 DICOM_NAMES = frozenset({".dcm", ".dicom", ".ima"})
 PREAMBLE = 128
 MOST_SHOWN = 20
+WARNING = re.compile(r'\d{3} \S+ "([^"]*)"')
+"""Several may stand in one header (RFC 7234 5.5); the words of each."""
 PACE = Pace()
 
 
@@ -44,25 +49,6 @@ class Options:
     as_json: bool = False
 
 
-@dataclass(slots=True)
-class Report:
-    """What the archive said of each object."""
-
-    url: str
-    sent: int = 0
-    stored: dict[str, str] = field(default_factory=dict)  # addresses by SOP Instance UID
-    failed: list[dict[str, str]] = field(default_factory=list)
-    studies: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    held: int | None = None  # of those stored, listed when asked afterwards; None = it cannot be asked
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything that was sent is stored, as far as the archive says."""
-        stored = bool(self.sent) and not self.failed and len(self.stored) >= self.sent
-        return stored and self.held in (None, len(self.stored))
-
-
 def run(options: Options) -> int:
     """Send and return the exit code. Raises KnownError, OSError."""
     _, resource = service_root(options.url)
@@ -73,15 +59,15 @@ def run(options: Options) -> int:
         raise Usage("Attributes are for pictures, documents and videos: DICOM files are sent as they are.")
     if not files:
         raise Usage("There is nothing to send here.", f"It sends DICOM files and {' '.join(MEDIA_TYPES)}.")
-    bulk = _described(options, others, resource.partition("/studies/")[2]) if others else ([], "")
+    bulk = _described(options, others, resource.partition("/studies/")[2]) if others else None
     report, started = Report(options.url), time.monotonic()
     with closing(DicomWebClient(options.url, from_environment(os.environ))) as client:
-        sender = _Sender(client, resource, options.form, report)
+        sender = Sender(client, resource, report, xml=options.form == "xml", pace=PACE)
         try:
             for some in _requests(whole):
-                sender.send([Part(DICOM, each) for each in some], DICOM, len(some))
-            if others:
-                sender.send(*bulk, len(others))
+                sender.files(some)
+            if bulk is not None:
+                sender.described(*bulk)
         except KnownError:
             if report.sent or report.stored:
                 _tell(report, options, time.monotonic() - started)
@@ -112,6 +98,10 @@ def _kind(path: Path) -> str:
         head = stream.read(PREAMBLE + 4)
     if head[PREAMBLE:] == b"DICM" or (not known and path.suffix.lower() in DICOM_NAMES):
         return DICOM
+    if not known:
+        return ""
+    with suppress(Unsupported):  # whoever takes it looks closer
+        return media_type_of(path)
     return known
 
 
@@ -129,8 +119,10 @@ def _requests(files: Sequence[Path]) -> Iterator[list[Path]]:
         yield some
 
 
-def _described(options: Options, files: Sequence[tuple[Path, str]], study_uid: str) -> tuple[list[Part], str]:
-    """Parts with metadata and bulk data, and the media type of the former. Raises Usage.
+def _described(
+    options: Options, files: Sequence[tuple[Path, str]], study_uid: str
+) -> tuple[list[Part], str, list[tuple[Path, str]]]:
+    """Parts with metadata and bulk data, the media type of the former, the files' UIDs. Raises Usage.
 
     *study_uid* is that of the address, "" if it names no study.
     """
@@ -140,46 +132,12 @@ def _described(options: Options, files: Sequence[tuple[Path, str]], study_uid: s
     except BadInput as error:
         raise Usage(error.message, error.remedy) from error
     bulk = [Part(kind, path, f"bulk{number}") for number, (path, kind) in enumerate(files, 1)]
+    uids = [(path, text(model, SOP_UID)) for (path, _), model in zip(files, models, strict=True)]
     if options.form == "json":
-        text = json.dumps(models, ensure_ascii=False).encode("utf-8")
-        return [Part(DICOM_JSON, text), *bulk], DICOM_JSON
+        document = json.dumps(models, ensure_ascii=False).encode("utf-8")
+        return [Part(DICOM_JSON, document), *bulk], DICOM_JSON, uids
     pairs = zip(models, bulk, strict=True)
-    return [part for model, data in pairs for part in (Part(DICOM_XML, as_xml(model)), data)], DICOM_XML
-
-
-class _Sender:
-    """Sends requests and writes down what is answered."""
-
-    def __init__(self, client: DicomWebClient, resource: str, form: str, report: Report) -> None:
-        self._client = client
-        self._resource = resource
-        self._accept = DICOM_XML if form == "xml" else DICOM_JSON
-        self._report = report
-
-    def send(self, parts: Sequence[Part], inner: str, count: int) -> None:
-        """One request of *count* objects. Raises KnownError where it is refused as a whole."""
-        answer = self._patiently(parts, inner)
-        report = self._report
-        report.sent += count
-        report.warnings += [each for each in [answer.warning] if each]
-        report.stored |= answer.stored
-        report.studies += [each for each in [answer.study_url] if each]
-        report.failed += [{"sop_uid": each.sop_uid, "reason": each.code} for each in answer.failed]
-
-    def _patiently(self, parts: Sequence[Part], inner: str) -> StoreAnswer:
-        """Try again for a while when the archive is away or silent; what it had then is not stored twice."""
-        outage: Outage | None = None
-        while True:
-            try:
-                with closing(RelatedBody(parts)) as body:
-                    return self._client.store(body, inner, self._resource, accept=self._accept)
-            except Unreachable as error:
-                now = time.monotonic()
-                outage = outage or Outage(error, now)
-                outage.again(error, now, PACE)
-                if outage.hopeless(now, PACE):
-                    raise
-                time.sleep(max(0.0, outage.retry_at - now))
+    return [part for model, data in pairs for part in (Part(DICOM_XML, as_xml(model)), data)], DICOM_XML, uids
 
 
 def _ask(client: DicomWebClient, report: Report) -> None:
@@ -200,6 +158,10 @@ def _study_of(url: str) -> str:
     return parts[parts.index("studies") + 1] if "studies" in parts[:-1] else ""
 
 
+def _failure(failure: Failure) -> dict[str, str]:
+    return {"sop_uid": failure.sop_uid, "path": failure.path, "reason": failure.reason}
+
+
 def _tell(report: Report, options: Options, seconds: float) -> None:
     if options.as_json:
         document: dict[str, Any] = {
@@ -207,18 +169,25 @@ def _tell(report: Report, options: Options, seconds: float) -> None:
             "sent": report.sent,
             "stored": list(report.stored),
             "held": report.held,
-            "failed": report.failed,
+            "failed": [_failure(each) for each in report.failed],
             "studies": sorted(set(report.studies)),
             "complete": report.complete,
             "seconds": round(seconds, 3),
         }
         print(json.dumps(document, ensure_ascii=False, indent=1))
         return
-    print(f"{len(report.stored)} of {report.sent} objects stored at {report.url} in {seconds:.1f} s.")
+    print(f"{report.kept} of {report.sent} objects stored at {report.url} in {seconds:.1f} s.")
     if report.held is not None:
         print(f"  {report.held} of them are listed there (not compared byte for byte).")
+    if report.kept > len(report.stored):
+        print("  Some files hold the same object: it is stored once.")
     for failure in report.failed[:MOST_SHOWN]:
-        print(f"  not stored: {failure['sop_uid'] or 'an object without a UID'}: reason {failure['reason']}")
+        print(
+            f"  not stored: {failure.path or failure.sop_uid or 'an object without a UID'}: {failure.words}"
+        )
+    if len(report.failed) > MOST_SHOWN:
+        print(f"  and {len(report.failed) - MOST_SHOWN} more.")
     if not report.complete and sys.stderr is not None:
         for warning in report.warnings:
-            sys.stderr.write(f"  {''.join(c if c.isprintable() else ' ' for c in warning)[:400]}\n")
+            for words in WARNING.findall(warning) or [warning]:
+                sys.stderr.write(f"  {''.join(c if c.isprintable() else ' ' for c in words)[:400]}\n")

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.dicom.json_model import Model, element_of
 from core.dicom.recoding import dictionary_vr
+from core.dicom.spelling import spelled
 from core.errors import BadInput
 from core.media.assemble import DOCUMENT, EMPTY, MODALITIES, PIXELS, VL_PHOTOGRAPHIC
 from core.media.wrap import ENCAPSULATED_PDF, SECONDARY_CAPTURE, VIDEO_PHOTOGRAPHIC, fresh_uid
@@ -90,7 +91,7 @@ def _tag(key: str) -> int:
     plain = key.strip("()").replace(",", "")
     if re.fullmatch("[0-9A-Fa-f]{8}", plain):
         return int(plain, 16)
-    tag = tag_for_keyword(key)
+    tag = tag_for_keyword(key) if key else None  # "" is that of elements without one
     if tag is None:
         raise BadInput(f"There is no attribute {key[:60]!r}.", NO_KEY)
     return int(tag)
@@ -106,10 +107,16 @@ def _name(keyword: str) -> str:
 
 
 def _put(model: Model, path: tuple[int, ...], value: str) -> None:
+    from pydicom.datadict import keyword_for_tag
+
     *outer, last = path
     place: dict[str, Any] = model
     for tag in outer:
         place = place.setdefault(f"{tag:08X}", {"vr": "SQ", "Value": [{}]})["Value"][0]
     vr = _vr(last)
     texts = [value] if vr in {"LT", "ST", "UT", "UR"} else value.split("\\")
+    try:
+        texts = [spelled(vr, each) for each in texts]
+    except ValueError as error:
+        raise BadInput(f"{value[:60]!r} is no value for {keyword_for_tag(last) or f'{last:08X}'}.") from error
     place[f"{last:08X}"] = element_of(vr, list(texts) if value else [])

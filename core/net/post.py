@@ -141,7 +141,9 @@ class Poster:
         if len(content) > LARGEST_ANSWER:
             raise KnownError(f"{self._address.peer} sent an answer larger than can be taken.")
         reusable = complete and not response.will_close and response.isclosed()
-        answer_headers = {k.lower(): v for k, v in response.getheaders()}
+        answer_headers = {
+            name.lower(): ", ".join(response.headers.get_all(name, ())) for name in response.headers
+        }
         response.close()
         return Answer(response.status, answer_headers, content), reusable
 

@@ -15,6 +15,8 @@ from core.net.answers import Answer, known_error
 TOLD = frozenset({200, 202, 409})
 """Statuses whose body says what became of each object."""
 STUDY_URL, FAILED, REFERENCED, REASON, SOP_UID = "00081190", "00081198", "00081199", "00081197", "00081155"
+OTHER_FAILURES = "0008119A"
+"""Of objects whose UIDs are not known."""
 DUPLICATE = 0x0111
 FAILURES: tuple[tuple[range, type[KnownError], str], ...] = (
     (range(0x0111, 0x0112), Conflict, "it holds another object under this SOP Instance UID"),
@@ -67,7 +69,8 @@ def read_answer(answer: Answer, peer: str) -> StoreAnswer:
     model = _model(answer, peer)
     stored = {text(each, SOP_UID): text(each, STUDY_URL) for each in items(model, REFERENCED)}
     stored.pop("", None)
-    failed = tuple(NotStored(text(each, SOP_UID), number(each, REASON)) for each in items(model, FAILED))
+    told = (*items(model, FAILED), *items(model, OTHER_FAILURES))
+    failed = tuple(NotStored(text(each, SOP_UID), number(each, REASON)) for each in told)
     return StoreAnswer(stored, failed, text(model, STUDY_URL), answer.headers.get("warning", ""))
 
 

@@ -18,6 +18,7 @@ from core.upload.backoff import Pace
 from tests.app.archive_process import ArchiveProcess
 from tests.core.stub_stow import StowStub
 from tests.core.stub_v3 import Handler, serving
+from tests.plain_files import png
 
 STUDY = SampleStudy("stow", SamplePatient("CANARY^STOW", "CANARY-3"))
 JPEG = jpeg8_encode(np.arange(64 * 48, dtype=np.uint8).reshape(48, 64))
@@ -117,6 +118,51 @@ def test_some_stored_and_some_not(url: str, folder: Path, capsys: pytest.Capture
     document = told(capsys)
     assert not document["complete"] and len(document["stored"]) == 1
     assert document["failed"][0]["reason"] == "0xA900" and document["failed"][0]["sop_uid"]
+    assert document["failed"][0]["path"] == "broken.jpg"
+
+
+def test_every_file_that_is_not_stored_is_named(
+    url: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "no.dcm").write_bytes(b"no DICOM")
+    (folder / "cut.dcm").write_bytes((folder / "object1.dcm").read_bytes()[:-9])
+    assert cli.main(["stow", "-u", url, "object2.dcm", "no.dcm", "cut.dcm"]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("1 of 3 objects stored") and said.out.count("not stored: ") == 2
+    assert "not stored: no.dcm: " in said.out and "not stored: cut.dcm: " in said.out
+    assert "This is no DICOM file." in said.err and "ends before" in said.err
+
+
+def test_files_that_hold_the_same_object(url: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "copy.dcm").write_bytes((folder / "object1.dcm").read_bytes())
+    assert cli.main(["stow", "-u", url, "object1.dcm", "copy.dcm"]) == 0
+    assert "2 of 2" in (said := capsys.readouterr().out) and "stored once" in said
+
+
+def test_a_picture_is_what_it_holds_whatever_its_name_says(
+    url: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "img.jpeg").write_bytes(png())
+    assert cli.main(["stow", "-u", url, "img.jpeg", "--json"]) == 0
+    assert told(capsys)["complete"]
+
+
+def test_what_an_archive_refuses_together_goes_in_parts(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = [folder / f"object{number}.dcm" for number in (1, 2)]
+    (folder / "huge.dcm").write_bytes(part10(ct_slice(STUDY, instance=3, size=256)))
+    with serving(StowStub()) as stub:
+        assert isinstance(stub, StowStub)
+        stub.largest = good[0].stat().st_size + 1000
+        line = ["stow", "-u", stub.url, "object1.dcm", "huge.dcm", "object2.dcm", "--json"]
+        assert cli.main(line) == 1
+        assert sorted(stub.images.values()) == sorted(path.read_bytes() for path in good)
+        document = told(capsys)
+        assert (document["sent"], document["held"]) == (3, 2) and not document["complete"]
+        assert [each["path"] for each in document["failed"]] == ["huge.dcm"]
+        assert cli.main(["stow", "-u", stub.url, "huge.dcm", "huge.dcm"]) == 1
+    assert "413" in capsys.readouterr().err
 
 
 def test_an_archive_that_is_away_is_tried_again(
@@ -161,6 +207,9 @@ def test_an_object_that_is_not_there_afterwards_is_told(
         (2, ["-u", "URL", "-m", "NoSuchThing=1", "img.jpeg"]),
         (2, ["-u", "URL", "-m", "PatientName", "img.jpeg"]),
         (2, ["-u", "URL", "-m", "PixelData=1", "img.jpeg"]),
+        (2, ["-u", "URL", "-m", "=1", "img.jpeg"]),
+        (2, ["-u", "URL", "-m", "StudyDate=yesterday", "img.jpeg"]),
+        (2, ["-u", "URL", "-m", "InstanceNumber=first", "img.jpeg"]),
         (2, ["-u", "URL", "-m", "PatientID=1", "object1.dcm"]),
         (1, ["-u", "user:secret", "img.jpeg"]),
         (3, ["-u", "http://127.0.0.1:1/rs/studies", "img.jpeg"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,8 +14,10 @@ from pydicom import dcmread
 
 from core.errors import BadInput, NotFound, Unauthenticated
 from core.media.attached import encapsulate
+from core.net.answers import Answer
 from core.net.credentials import Access, Credentials
 from core.net.http import Timeouts
+from core.net.store_answer import NotStored, read_answer
 from core.upload.backoff import Pace
 from core.upload.control import Control
 from core.upload.nouns import UploadReceipt
@@ -298,3 +301,9 @@ def test_a_cancelled_upload_goes_on_where_it_was(desk: StowDesk, stub: StowStub)
     again = finish(run(job, StowDestination(stub.url, None, encapsulate), opener=desk.open, pace=QUICK))
     (study,) = again.studies
     assert again.complete and study.verified == 12 and study.already_there == before
+
+
+def test_failures_of_objects_without_uids_are_heard() -> None:
+    told = {"0008119A": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0xC000]}}]}}
+    answer = Answer(409, {"content-type": "application/dicom+json"}, json.dumps([told]).encode())
+    assert read_answer(answer, "there").failed == (NotStored("", 0xC000),)

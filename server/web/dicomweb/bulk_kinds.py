@@ -139,7 +139,9 @@ def _readable(path: Path, data: Data) -> Content:
 def _still(path: Path, data: Data) -> Content:
     with memoryview(data) as view:
         found = inspect(view)
-    if found is None or found.components not in (1, 3) or not 2 <= found.bits <= 16:
+    if found is None:
+        raise Mismatch("A part is called a JPEG or JPEG 2000 picture and is none.")
+    if found.components not in (1, 3) or not 2 <= found.bits <= 16:
         raise Mismatch("A picture has colours or bits that no DICOM object holds.")
     if found.kind is Kind.JPEG_2000:
         start, length = _codestream(data)
