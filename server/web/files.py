@@ -17,7 +17,7 @@ from core.dicom.inside import Pieces
 from core.errors import StorageFault
 from server.web.body import ClientGone
 from server.web.call import Call, Headers, Receive, Send, answer
-from server.web.errors import BAD_RANGE, Refused
+from server.web.errors import BAD_RANGE, CHANGED, Refused
 
 WHOLE_BYTES = 2 << 20
 """Up to this size one read and one send are fastest (four times over a framework's file answer)."""
@@ -114,6 +114,7 @@ def _open(call: Call, find: Callable[[], Stored]) -> _Opened:
     keep = False
     try:
         opened = _Opened(stored, os.fstat(file.fileno()).st_mtime)
+        check_match(call, stored.version)
         if _unchanged(call, stored, opened.modified):
             opened.unchanged = True
             return opened
@@ -169,6 +170,13 @@ def _unchanged(call: Call, stored: Stored, modified: float) -> bool:
     return bool(since) and since == formatdate(modified, usegmt=True)
 
 
+def check_match(call: Call, tag: str) -> None:
+    """Raises Refused (412) where If-Match names other entity tags than *tag* (RFC 9110 13.1.1)."""
+    wanted = call.header(b"if-match").strip()
+    if wanted and wanted != "*" and f'"{tag}"' not in wanted:
+        raise Refused(CHANGED, "What is there is not what If-Match names any more.")
+
+
 def _range_holds(call: Call, stored: Stored) -> bool:
     condition = call.header(b"if-range")
     return not condition or condition == f'"{stored.version}"'
@@ -179,7 +187,7 @@ def parse_range(value: str, size: int) -> tuple[int, int] | None:
 
     Raises Refused (416) when it lies outside. Several ranges, or another unit, are answered with everything.
     """
-    match = re.fullmatch(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})", value.strip())
+    match = re.fullmatch(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})", value.strip(), re.IGNORECASE)
     if not match or not (match[1] or match[2]):
         return None
     if match[1]:

@@ -22,7 +22,7 @@ from core.archive.thumbnails import Thumbnails
 from core.errors import NotFound, StorageFault
 from server.web.call import Call, Headers, Send, answer
 from server.web.errors import BAD_REQUEST, Refused
-from server.web.files import ASK_AGAIN, FOREVER
+from server.web.files import ASK_AGAIN, FOREVER, check_match
 from server.web.waiting import outcome
 
 MAX_EDGE = 16384
@@ -129,6 +129,7 @@ class Pictures:
             ready: Future[_Ready] = Future()
             self._lookers.submit(self._prepare, place, wanted, known, ready)
             name, body = await outcome(ready)
+        check_match(call, name)
         headers: Headers = [
             (b"etag", f'"{name}"'.encode()),
             (b"cache-control", FOREVER if pinned else ASK_AGAIN),

@@ -158,6 +158,9 @@ def test_an_answer_without_a_body_says_nothing_wrong_of_its_length(client: httpx
         if "etag" in got.headers:
             known = client.get(path, headers={**wanted, "if-none-match": got.headers["etag"]})
             assert known.status_code == 304 and "content-length" not in known.headers
+            for tag, status in (('"other"', 412), ("*", 200), (f'"other", {got.headers["etag"]}', 200)):
+                matched = client.get(path, headers={**wanted, "if-match": tag})
+                assert matched.status_code == status, (path, tag)
 
 
 @pytest.mark.parametrize("way", ["00100010", "00990099", "xyz", "00880200/9/7FE00010", "7FE00010/1", "0/0"])
@@ -386,3 +389,10 @@ def test_metadata_and_searches_as_xml_say_what_json_says(client: httpx.Client) -
         assert [read_xml(document) for _, document in parts] == client.get(
             f"/dicom-web/studies/{path}"
         ).json()
+    instance = client.get(f"/dicom-web/studies/{study.uid}/instances").json()[0]["00081190"]["Value"][0]
+    alone = {"accept": "application/dicom+xml"}
+    answer = client.get(f"{instance}/metadata", headers=alone)
+    assert answer.headers["content-type"] == "application/dicom+xml"
+    assert [read_xml(answer.content)] == client.get(f"{instance}/metadata").json()
+    assert answer.headers["etag"] != client.get(f"{instance}/metadata", headers=accept).headers["etag"]
+    assert client.get(f"/dicom-web/studies/{study.uid}/metadata", headers=alone).status_code == 406

@@ -72,6 +72,27 @@ def test_objects_and_pictures(client: httpx.Client, queries: list[dict[str, str]
 
 
 @pytest.mark.parametrize(
+    ("content_type", "accept", "had"),
+    [
+        ("image/jpeg;q=0.5,image/png", "*/*", "image/png"),
+        ("image/jp2, image/jpeg;q=0.5", "*/*", "image/jpeg"),
+        ("application/dicom;transfer-syntax=1.2.840.10008.1.2.5", "*/*", "1.2.840.10008.1.2.5"),
+        ("image/png", "application/dicom", "image/png"),
+        (None, "application/dicom", "application/dicom"),
+        (None, "image/png,*/*;q=0.1", "image/png"),
+        (None, "text/html,application/xhtml+xml,*/*;q=0.8", "image/jpeg"),
+        (None, "text/html", "image/jpeg"),
+    ],
+)
+def test_the_best_of_what_is_taken(
+    client: httpx.Client, queries: list[dict[str, str]], content_type: str | None, accept: str, had: str
+) -> None:
+    more = {} if content_type is None else {"contentType": content_type}
+    answer = client.get("/wado", params={**queries[0], **more}, headers={"accept": accept})
+    assert answer.status_code == 200 and had in answer.headers["content-type"]
+
+
+@pytest.mark.parametrize(
     ("status", "changed"),
     [
         (400, {"requestType": "OTHER"}),
@@ -86,6 +107,8 @@ def test_objects_and_pictures(client: httpx.Client, queries: list[dict[str, str]
         (400, {"windowCenter": "5"}),
         (400, {"imageQuality": "0"}),
         (406, {"contentType": "application/pdf"}),
+        (406, {"contentType": "nonsense"}),
+        (406, {"contentType": "image/jpeg;q=0"}),
         (406, {"contentType": "application/dicom", "transferSyntax": "1.2.3"}),
         (400, {"anonymize": "perhaps"}),
         (406, {"anonymize": "yes", "contentType": "image/jpeg"}),

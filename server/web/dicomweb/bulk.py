@@ -17,7 +17,7 @@ from server.web.dicomweb.frames import FrameSender
 from server.web.dicomweb.media import ANY_SYNTAX, EVERYTHING, RELATED, MediaRange, accepted
 from server.web.dicomweb.parts import Parts
 from server.web.dicomweb.places import INSTANCE, at_each, here, images_at
-from server.web.files import ASK_AGAIN, Stored, parse_range, send_stored
+from server.web.files import ASK_AGAIN, Stored, check_match, parse_range, send_stored
 from server.web.services import Services
 from server.web.streaming import Operation
 
@@ -145,7 +145,8 @@ class Found:
         """The pieces of the file under *media_type*."""
         if self.stored is None:
             raise ValueError("the value is in memory")
-        return replace(self.stored, content_type=media_type)
+        version = self.version if media_type == self.own_type else f"{self.version}-octets"
+        return replace(self.stored, content_type=media_type, version=version)
 
 
 def found_at(image: StoredImage, way: Sequence[int]) -> Found:
@@ -183,6 +184,7 @@ def form_of(accepts: Sequence[MediaRange], own_type: str) -> tuple[str, bool]:
 
 async def _send_value(call: Call, send: Send, found: Found, media_type: str) -> None:
     """Bytes in memory, or a range of them."""
+    check_match(call, found.version)
     span = parse_range(call.header(b"range"), found.size)
     headers = [
         (b"content-type", media_type.encode("latin-1")),

@@ -45,8 +45,13 @@ def accepted(call: Call) -> list[MediaRange]:
 @lru_cache(maxsize=256)
 def _in_order(text: str) -> tuple[MediaRange, ...]:
     """Clients say the same with every request."""
-    found = [each for each in _ranges(text) if each.quality > 0]
-    return tuple(sorted(found, key=lambda each: -each.quality)) or (MediaRange(EVERYTHING),)
+    return tuple(ranges_of(text)) or (MediaRange(EVERYTHING),)
+
+
+def ranges_of(text: str) -> list[MediaRange]:
+    """What *text* takes, the best first; none if nothing of it can be read."""
+    found = [each for each in _ranges(text[:LONGEST]) if each.quality > 0]
+    return sorted(found, key=lambda each: -each.quality)
 
 
 def _ranges(text: str) -> Iterable[MediaRange]:

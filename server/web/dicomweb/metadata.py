@@ -15,11 +15,20 @@ from core.archive.listing import Listed
 from core.archive.models import Models, model_here
 from core.archive.views import seen
 from core.dicom.json_model import Model
+from core.dicom.native_xml import as_xml
 from core.errors import NotAcceptable, NotFound
 from server.web.arrays import send_array
 from server.web.call import Call, Headers, Receive, Scope, Send, answer, call_of
 from server.web.dicomweb.media import RELATED
-from server.web.dicomweb.model_forms import DICOM_JSON, DICOM_XML, JSON, WOULD_DO, model_form, send_xml
+from server.web.dicomweb.model_forms import (
+    DICOM_JSON,
+    DICOM_XML,
+    JSON,
+    WOULD_DO,
+    in_parts,
+    model_form,
+    send_xml,
+)
 from server.web.dicomweb.places import (
     INSTANCE,
     SERIES,
@@ -31,7 +40,7 @@ from server.web.dicomweb.places import (
     view_of,
 )
 from server.web.errors import encode
-from server.web.files import ASK_AGAIN
+from server.web.files import ASK_AGAIN, check_match
 from server.web.services import Services
 from server.web.streaming import Operation
 
@@ -63,10 +72,12 @@ class MetadataRoutes:
     async def retrieve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The elements of every object of a study, a series, or an instance: a JSON array or XML parts.
 
+        Those of an instance are also one XML document.
         Binary values are addresses (BulkDataURI), pixel data among them. `ETag` names what the study holds.
         """
         call, base = call_of(scope), base_url(scope)
-        media_type, packed = _media_type(call), takes_gzip(call)
+        media_type, packed = _media_type(call, alone="image_uid" in scope["path_params"]), takes_gzip(call)
+        parts = in_parts(call)
         namespace, study_uid = (
             namespace_of(self._services, scope, Right.VIEW),
             scope["path_params"]["study_uid"],
@@ -80,8 +91,9 @@ class MetadataRoutes:
                 view = view_of(self._services, scope)
                 described.values = self._services.views.values(namespace, study_uid, view)
             over = sorted(described.values.items())
-            what = f"{state}\0{base}\0{scope['path']}\0{media_type}\0{packed}\0{over}"
+            what = f"{state}\0{base}\0{scope['path']}\0{media_type}\0{parts}\0{packed}\0{over}"
             version = hashlib.sha256(what.encode()).hexdigest()[:40]
+            check_match(call, version)
             if version in known:
                 return [], version  # named by an earlier answer: all of it is still there
             images = listed_at(self._services, scope, namespace)
@@ -95,6 +107,10 @@ class MetadataRoutes:
         ]
         if not images:
             await answer(send, 304, b"", headers)
+            return
+        if media_type == DICOM_XML and not parts:
+            document = await self._services.run(lambda: as_xml(described.model(images[0])))
+            await answer(send, 200, document, [(b"content-type", DICOM_XML.encode()), *headers])
             return
         if media_type == DICOM_XML:
             models = (await self._services.run(lambda each=each: described.model(each)) for each in images)  # type: ignore[misc] # bound now
@@ -165,9 +181,9 @@ def takes_gzip(call: Call) -> bool:
     return False
 
 
-def _media_type(call: Call) -> str:
+def _media_type(call: Call, *, alone: bool) -> str:
     """The form that is asked for. Raises NotAcceptable."""
-    form = model_form(call)
+    form = model_form(call, alone=alone)
     if form is None:
         raise NotAcceptable("Metadata cannot be had in any of the accepted media types.", WOULD_DO)
     return form

@@ -14,16 +14,24 @@ DICOM_JSON, DICOM_XML, JSON = "application/dicom+json", "application/dicom+xml",
 WOULD_DO = f'Ask for {DICOM_JSON}, or for {RELATED}; type="{DICOM_XML}".'
 
 
-def model_form(call: Call) -> str | None:
-    """The form the caller likes best of one answer or more; XML comes in parts only. None if none will do."""
+def model_form(call: Call, *, alone: bool = False) -> str | None:
+    """The form the caller likes best of one answer or more, None if none will do.
+
+    XML comes in parts; one that stands *alone* may be a document by itself.
+    """
     for each in accepted(call):
         if each.type in {DICOM_JSON, EVERYTHING, "application/*"}:
             return DICOM_JSON
         if each.type == JSON:
             return JSON
-        if each.type == RELATED and each.inner == DICOM_XML:
+        if each.inner == DICOM_XML and (alone or each.type == RELATED):
             return DICOM_XML
     return None
+
+
+def in_parts(call: Call) -> bool:
+    """Whether XML is wanted in parts rather than as one document."""
+    return next((each.type for each in accepted(call) if each.inner == DICOM_XML), RELATED) == RELATED
 
 
 async def send_xml(

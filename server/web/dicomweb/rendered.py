@@ -19,7 +19,7 @@ from server.web.dicomweb.moving import MovingSender, moving_form
 from server.web.dicomweb.objects import check_stored
 from server.web.dicomweb.parts import Parts
 from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, found_at, images_at
-from server.web.files import ASK_AGAIN, Stored, send_stored
+from server.web.files import ASK_AGAIN, Stored, check_match, send_stored
 from server.web.frames import tag_of
 from server.web.pictures import THUMBNAIL
 from server.web.services import Services
@@ -174,6 +174,7 @@ class RenderedRoutes:
     async def send_one(self, call: Call, send: Send, picture: Picture, view: View) -> None:
         """Answer with one of *picture*."""
         name = view.of(*picture).name(picture[0].version)
+        check_match(call, tag_of(name))
         known = f'"{tag_of(name)}"' in call.header(b"if-none-match")
         body = b"" if known else await self._picture(picture, view)
         await self._answer_one(send, name, body, view.media_type)

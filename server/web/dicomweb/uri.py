@@ -8,7 +8,7 @@ from core.archive.nouns import StoredImage
 from core.errors import NotAcceptable, NotFound
 from server.web.call import Call, Receive, Scope, Send, answer, call_of
 from server.web.dicomweb.looks import KINDS, QUALITY, View, numbers, windowed
-from server.web.dicomweb.media import DICOM
+from server.web.dicomweb.media import DICOM, EVERYTHING, accepted, ranges_of
 from server.web.dicomweb.places import images_at, objects_at
 from server.web.dicomweb.rendered import RenderedRoutes, own_type, shows
 from server.web.dicomweb.retrieve import RetrieveRoutes
@@ -60,19 +60,21 @@ class UriRoutes:
     async def retrieve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One object, named by studyUID, seriesUID and objectUID: a JPEG, a PNG, or the object itself.
 
-        Without a contentType an image is a JPEG, a PDF a PDF, a video a video, all else the object itself.
+        Without a contentType the header Accept counts; if it leaves the choice, an image is a JPEG, a PDF a
+        PDF, a video a video, all else the object itself.
         """
         call = call_of(scope)
         place = _place(scope, call)
         (image,) = await self._services.run(lambda: images_at(self._services, place))
         anonymize = call.flag("anonymize")
-        wanted = DICOM if anonymize and not call.query("contentType") else _media_type(call, image)
+        wanted, syntax = (DICOM, "") if anonymize and not call.query("contentType") else _wanted(call, image)
+        syntax = call.query("transferSyntax") or syntax
         if wanted == DICOM:
             (image,) = await self._services.run(lambda: objects_at(self._services, place))
         if anonymize:
-            await self._send_anonymous(call, send, image, wanted)
+            await self._send_anonymous(send, image, wanted, syntax)
         elif wanted == DICOM:
-            await self._objects.send_object(call, receive, send, image, call.query("transferSyntax"))
+            await self._objects.send_object(call, receive, send, image, syntax)
         elif wanted in KINDS:
             frame = call.number("frameNumber", 1, lowest=1)
             if frame > image.frame_count:
@@ -81,14 +83,14 @@ class UriRoutes:
         else:
             await self._pictures.send_document(call, receive, send, image)
 
-    async def _send_anonymous(self, call: Call, send: Send, image: StoredImage, wanted: str) -> None:
+    async def _send_anonymous(self, send: Send, image: StoredImage, wanted: str, syntax: str) -> None:
         """The object without what identifies its patient. Raises NotAcceptable."""
         if wanted != DICOM:
             raise NotAcceptable(
                 "Only application/dicom can be anonymized: of pictures nobody knows what they show.",
                 "Ask for application/dicom, or leave anonymize out.",
             )
-        image = await self._objects.in_syntax(image, call.query("transferSyntax"))
+        image = await self._objects.in_syntax(image, syntax)
         body = await self._services.run(lambda: self._services.pseudonyms.deidentified(image))
         kind = f"{DICOM}; transfer-syntax={image.transfer_syntax_uid}"
         await answer(send, 200, body, [(b"content-type", kind.encode("latin-1"))])
@@ -106,21 +108,37 @@ def _place(scope: Scope, call: Call) -> dict[str, Any]:
     return {**scope, "path_params": {**scope["path_params"], **uids}}
 
 
-def _media_type(call: Call, image: StoredImage) -> str:
-    """What to answer with. Raises NotAcceptable."""
-    own = own_type(image)
-    asked = ",".join(call.queries("contentType")).lower().split(",")
-    for each in (part.partition(";")[0].strip() for part in asked):
-        if each in {"", "*/*"}:
-            return own or ("image/jpeg" if shows(image) else DICOM)
-        if each == DICOM or (each in {*KINDS, "image/*", "image/jpg"} and shows(image) and not own):
-            return each if each in {DICOM, *KINDS} else "image/jpeg"
-        if own and each.partition("/")[0] == own.partition("/")[0]:
-            return own
+def _wanted(call: Call, image: StoredImage) -> tuple[str, str]:
+    """The media type to answer with, and the transfer syntax named with it. Raises NotAcceptable."""
+    text = ",".join(call.queries("contentType"))
+    for each in ranges_of(text) if text else accepted(call):
+        if media_type := _had(each.type, image):
+            return media_type, each.transfer_syntax
+    if not text:
+        return _usual(image), ""
     raise NotAcceptable(
         "This object cannot be had in that contentType.",
-        f"Ask for {DICOM}" + (", image/jpeg or image/png." if shows(image) and not own else "."),
+        f"Ask for {DICOM}" + (", image/jpeg or image/png." if shows(image) and not own_type(image) else "."),
     )
+
+
+def _usual(image: StoredImage) -> str:
+    """What an object comes as to who does not mind."""
+    return own_type(image) or ("image/jpeg" if shows(image) else DICOM)
+
+
+def _had(asked: str, image: StoredImage) -> str:
+    """What *asked* gives of *image*, "" for nothing."""
+    own = own_type(image)
+    if asked == EVERYTHING:
+        return _usual(image)
+    if own and asked.partition("/")[0] == own.partition("/")[0] and asked != DICOM:
+        return own
+    if asked in {DICOM, "application/*"}:
+        return DICOM
+    if own or not shows(image) or asked not in {*KINDS, "image/*", "image/jpg"}:
+        return ""
+    return asked if asked in KINDS else "image/jpeg"
 
 
 def _view(call: Call, image: StoredImage, kind: str) -> View:
