@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
 from rapidfuzz.distance import OSA
 
-from core.dicom.tree import folded
+from core.dicom.tree import folded, unaccented
 
 SHORT, LONG = 4, 8
 """Words of so many letters may have one, and two, typing errors."""
@@ -46,8 +45,7 @@ class Wildcard:
 @lru_cache(maxsize=512)
 def plain(name: str) -> str:
     """A name without case, accents, and spaces around its components."""
-    letters = unicodedata.normalize("NFKD", name)
-    text = "".join(c for c in letters if not unicodedata.combining(c)).casefold()
+    text = unaccented(name)
     groups = ("^".join(c.strip() for c in group.split("^")).rstrip("^") for group in text.split("="))
     return "=".join(groups).rstrip("=")
 

@@ -18,8 +18,12 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    func,
     literal_column,
+    or_,
+    select,
     text,
+    update,
 )
 
 from core.db.database import Part
@@ -227,4 +231,17 @@ def _with_models(connection: Connection) -> None:
     series_by_uid.create(connection)
 
 
-CATALOG = Part("catalog", catalog, version=2, migrations={1: _with_models})
+def _without_strokes(connection: Connection) -> None:
+    """Names with letters that are compared without their strokes by now are filed as these."""
+    from core.archive.homes import file_again  # which builds on these tables
+    from core.dicom.tree import STROKES, folded
+
+    stroked = or_(*(func.instr(words.c.word, letter) > 0 for letter in STROKES))
+    for study_id in connection.execute(select(words.c.study_id).where(stroked).distinct()).scalars().all():
+        mine = studies.c.id == study_id
+        name = connection.execute(select(studies.c.patient_name).where(mine)).scalar_one()
+        connection.execute(update(studies).where(mine).values(name_key=folded(name)))
+        file_again(connection, study_id)
+
+
+CATALOG = Part("catalog", catalog, version=3, migrations={1: _with_models, 2: _without_strokes})

@@ -64,11 +64,26 @@ class Patient:
     warning: str = ""
 
 
+STROKES = {
+    **{"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "ı": "i"},
+    **{"æ": "ae", "œ": "oe", "þ": "th"},
+}
+"""Letters that Unicode does not take apart, as they are written where keyboards lack them."""
+_STROKES = str.maketrans(STROKES)
+
+
+def unaccented(text: str) -> str:
+    """A text for comparing: without case and accents, strokes among them."""
+    if text.isascii():
+        return text.casefold()
+    letters = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in letters if not unicodedata.combining(c)).casefold().translate(_STROKES)
+
+
 def folded(name: str) -> str:
     """A person name for comparing: without case, accents, punctuation and doubled spaces."""
-    plain = unicodedata.normalize("NFKD", name.split("=", maxsplit=1)[0])
-    letters = "".join(c if c.isalnum() else " " for c in plain if not unicodedata.combining(c))
-    return " ".join(letters.casefold().split())
+    plain = unaccented(name.split("=", maxsplit=1)[0])
+    return " ".join("".join(c if c.isalnum() else " " for c in plain).split())
 
 
 def patient_key(header: Header) -> tuple[str, str, str, str]:

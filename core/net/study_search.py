@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from core.dicom.tree import unaccented
 from core.net.records import StudyRow
 
 MOST = 500
@@ -102,8 +102,7 @@ def _spelled(word: str) -> str:
 
 def _folded(text: str) -> str:
     """Without case and accents."""
-    plain = unicodedata.normalize("NFKD", text.strip().casefold())
-    return "".join(sign for sign in plain if not unicodedata.combining(sign))
+    return unaccented(text.strip())
 
 
 def _key(row: StudyRow, order: str) -> tuple[str, ...]:

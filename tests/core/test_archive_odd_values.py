@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from pydicom import config
 from pydicom.dataelem import DataElement
+from sqlalchemy import select
 
 from core.archive.archive import Archive
 from core.archive.blobs import LocalBlobs
@@ -15,6 +19,7 @@ from core.archive.level_rows import Level
 from core.archive.matching_keys import keys_of, path_of
 from core.archive.query import Query
 from core.archive.returned import Fields, Searcher
+from core.archive.schema import studies
 from core.dicom.moments import current_form
 from core.media.samples import SamplePatient, SampleStudy
 from tests.core.archive_help import NS, store, tiny
@@ -63,6 +68,34 @@ def test_odd_values_are_found(searcher: Searcher, wanted: dict[str, str], patien
         models = [model for _, model in searcher.answers(Query(level, NS, keys=keys), Fields()).models]
         assert {model["00100020"]["Value"][0] for model in models} == patients
         assert {model["00080020"]["Value"][0] for model in models} <= {"19970424", "19970425"}
+
+
+STROKED = SampleStudy("stroked", SamplePatient("Łukasz^Żółć", "STROKED"))
+LIKE_STROKED = ("lukasz", "LUKASZ^zolc", "Łukasz^Żółć", "łuk*^*olc", "^?ółć")
+
+
+def _found(archive: Archive, data: Path, wanted: str, *, fuzzy: bool = False) -> int:
+    keys = keys_of("PatientName", (0x00100010,), wanted, fuzzy=fuzzy)
+    searcher = Searcher(archive.db, LocalBlobs(data / "archive"))
+    return searcher.count(Query(Level.STUDY, NS, keys=keys))
+
+
+def test_a_stroke_is_an_accent_in_old_archives_too(tmp_path: Path) -> None:
+    archive = Archive.open(tmp_path, settle_after_s=600)
+    store(archive, tiny(STROKED))
+    assert all(_found(archive, tmp_path, wanted) == 1 for wanted in LIKE_STROKED)
+    assert _found(archive, tmp_path, "luksz", fuzzy=True) == 1 and not _found(archive, tmp_path, "lukas")
+    archive.close()
+    with closing(sqlite3.connect(tmp_path / "archive" / "archive.db")) as old, old:
+        old.execute("UPDATE study_words SET word = 'łukasz' WHERE word = 'lukasz'")
+        old.execute("UPDATE study_words SET word = 'zołc' WHERE word = 'zolc'")
+        old.execute("UPDATE studies SET name_key = 'łukasz zołc'")
+        old.execute("UPDATE meta SET version = 2 WHERE part = 'catalog'")
+    archive = Archive.open(tmp_path, settle_after_s=600)
+    assert all(_found(archive, tmp_path, wanted) == 1 for wanted in LIKE_STROKED)
+    with archive.db.read() as connection:
+        assert connection.execute(select(studies.c.name_key)).scalar_one() == "lukasz zolc"
+    archive.close()
 
 
 def test_the_form_of_today() -> None:
