@@ -198,7 +198,7 @@ class SavedDestinations:
         target = parse(destination.spec)
         local = target.kind is TargetKind.ARCHIVE
         found = Found(destination.name, target, None if local else self._access(destination, secret))
-        with closing(connect(found, DEFAULT_NAMESPACE, self._archive.means)) as opened:
+        with closing(connect(found, DEFAULT_NAMESPACE, self._archive.means, timeouts=LOOKING)) as opened:
             return opened.test()
 
     def _access(self, destination: ports.DestinationText, secret: str | None) -> Access:

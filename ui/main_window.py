@@ -275,7 +275,7 @@ class MainWindow(QMainWindow):
         from ui.viewer.viewers import Viewers
 
         if self.viewers is None:
-            self.viewers = Viewers(self.services.tasks, self.services.state, self)
+            self.viewers = Viewers(self.services.tasks, self.services.state, self, far=self.services.jobs)
         try:
             self.viewers.open(study, series_uid)
         except KnownError as error:

@@ -55,6 +55,11 @@ class Message:
     remedy: str = ""
     details: str = ""
 
+    @property
+    def words(self) -> str:
+        """The sentence and what to do."""
+        return " ".join(filter(None, (self.sentence, self.remedy)))
+
 
 def of_error(error: Exception) -> Message:
     """The message of an error; one that is our bug is also written to the log, frames only."""

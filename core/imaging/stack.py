@@ -21,6 +21,7 @@ BUDGET = 512 << 20
 OPEN_OBJECTS = 8
 UNREADABLE = "This file could not be read from where it lies."
 CLOSED = "This series has been closed."
+NO_ORDER = "The archive did not say how the slices lie: they are in the order of their numbers."
 
 
 class Slot(NamedTuple):
@@ -154,7 +155,14 @@ class Stack:
 
         Takes as long as opening each file takes: call it off the user interface's thread. Indices change.
         """
-        pictures = [self._attributes(slot) for slot in self._slots]
+        pictures: list[ImageAttributes] = []
+        for slot in self._slots:
+            if self._closed:
+                return Order(tuple(range(len(self._slots))), False)
+            try:
+                pictures.append(self._attributes(slot))
+            except Unreachable:
+                return Order(tuple(range(len(self._slots))), False, (NO_ORDER,))
         order = slice_order(pictures)
         if order.by_geometry:
             with self._changed:
@@ -192,17 +200,24 @@ class Stack:
         try:
             with self._objects.use(slot.found) as image:
                 return image.frame_attributes(slot.frame0)
-        except (KnownError, OSError):
+        except (KnownError, OSError) as error:
+            if isinstance(error, Unreachable) and isinstance(self._source, HeaderSource):
+                raise  # it is a whole archive that is away
             return ImageAttributes(instance_number=slot.found.header.instance_number)
 
     def _header(self, found: Found) -> ImageObject | None:
-        """The object without its pixel data, None where the file itself must be read for its place."""
+        """The object without its pixel data, None where the file itself must be read for its place.
+
+        Raises Unreachable where nobody answers.
+        """
         if not isinstance(self._source, HeaderSource):
             return None
         if self._latest is None or self._latest[0] is not found:
             try:
                 with self._source.open_header(found.ref) as stream:
                     self._latest = found, open_image(stream)
+            except Unreachable:
+                raise
             except (KnownError, OSError):
                 self._latest = found, None
         return self._latest[1]

@@ -117,7 +117,7 @@ def known_error(answer: Answer, peer: str) -> KnownError:
         kind = TookTooLong if status in TOO_SLOW else Unreachable
         return kind(
             f"{peer} is busy or out of service (HTTP {status}).",
-            "Wait a little and go on; what was sent is kept.",
+            "Wait a little, then try again.",
             retry_after_s=_retry_after_s(answer),
         )
     if status in {404, 405, 410}:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from ssl import SSLContext
 from typing import BinaryIO
 from urllib.parse import quote, urlencode
 
@@ -28,6 +29,7 @@ OBJECTS = 'multipart/related; type="application/dicom"'
 FRAMES = 'multipart/related; type="application/octet-stream"'
 STUDIES = "/studies"
 SOP_UID = "00080018"
+WRONG_PLACE = "Check the address; it often ends in /dicom-web or /rs."
 PAGE = 1000
 """Matches asked for at once; whoever gives fewer, or all, is understood as well."""
 
@@ -47,11 +49,27 @@ def service_root(url: str) -> tuple[Address, str]:
 class DicomWebClient:
     """One archive as one account sees it, from any number of threads; whoever made it closes it."""
 
-    def __init__(self, base_url: str, access: Access = None, timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        access: Access = None,
+        timeouts: Timeouts | None = None,
+        context: SSLContext | None = None,
+    ) -> None:
         self.address, _ = service_root(base_url)
-        self._transport = Transport(self.address, timeouts)
+        self._made_of = (base_url, access, timeouts)
+        self._transport = Transport(self.address, timeouts, context=context)
         self._poster = Poster(self.address, timeouts)
         self._headers = authorization(access)
+        self._others: set[DicomWebClient] = set()
+        self._of: DicomWebClient | None = None
+
+    def another(self) -> DicomWebClient:
+        """One with connections of its own, to be closed apart; it is closed with this one at the latest."""
+        made = type(self)(*self._made_of, self._transport.context)
+        made._of = self
+        self._others.add(made)
+        return made
 
     @property
     def base_url(self) -> str:
@@ -65,6 +83,10 @@ class DicomWebClient:
 
     def close(self) -> None:
         """Close all connections, and cut what is under way."""
+        for each in list(self._others):
+            each.close()
+        if self._of is not None:
+            self._of._others.discard(self)
         self._poster.close()
         self._transport.close()
 
@@ -82,12 +104,22 @@ class DicomWebClient:
     def search(self, resource: str, params: Params, *, limit: int = PAGE, offset: int = 0) -> list[Model]:
         """One page of matches of QIDO-RS (PS3.18 10.6). Raises KnownError."""
         paging: Params = [("limit", limit), *([("offset", offset)] if offset else [])]
-        return self._models(resource, [*params, *paging])
+        try:
+            return self._models(resource, [*params, *paging])
+        except (BadInput, NotFound) as error:
+            if resource != STUDIES:
+                raise
+            if isinstance(error, NotFound):
+                raise no_service(self.peer) from error
+            raise BadInput(error.message, WRONG_PLACE) from error
 
-    def search_all(self, resource: str, params: Params, key: str, *, limit: int = PAGE) -> Iterator[Model]:
+    def search_all(
+        self, resource: str, params: Params, key: str, *, limit: int = PAGE, count: int = 0
+    ) -> Iterator[Model]:
         """Every match once, told apart by the UID of *key*: pages are asked for until one brings nothing new.
 
-        Some give less than was asked for, some all at once, some do not know pages. Raises KnownError.
+        Some give less than was asked for, some all at once, some do not know pages. *count*: how many there
+        are, if that is known: then nobody is asked for more than these. Raises KnownError.
         """
         seen: set[str] = set()
         offset = 0
@@ -99,6 +131,8 @@ class DicomWebClient:
                 return
             seen |= set(fresh)
             yield from fresh.values()
+            if len(seen) == count and len(page) < limit:
+                return
 
     def metadata(self, resource: str) -> list[Model]:
         """The elements of every object of *resource*, bulk data as addresses. Raises KnownError."""
@@ -158,9 +192,14 @@ class DicomWebClient:
         if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
             raise KnownError(
                 f"{self.peer} answers, but not as a DICOMweb archive does.",
-                "Check the address; it often ends in /dicom-web or /rs.",
+                WRONG_PLACE,
             )
         return found
+
+
+def no_service(peer: str) -> NotFound:
+    """The error for an address with something else behind it."""
+    return NotFound("storage", f"{peer} answers, but has no DICOMweb service there.", WRONG_PLACE)
 
 
 def _query(params: Params) -> str:

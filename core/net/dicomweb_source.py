@@ -14,7 +14,7 @@ from core.dicom.ports import Coded
 from core.dicom.refs import FileRef, Found, Skipped
 from core.dicom.syntaxes import transfer_syntax
 from core.errors import KnownError, NotFound, NotRenderable, Unreachable
-from core.net.dicomweb_client import FRAMES, SOP_UID
+from core.net.dicomweb_client import FRAMES, SOP_UID, DicomWebClient
 from core.net.dicomweb_study import DicomWebStudy
 from core.net.file_cache import DEFAULT_CACHE_BYTES, FileCache
 from core.net.header_file import header_file
@@ -26,15 +26,23 @@ LARGEST_BULK = 64 << 20
 class DicomWebSource:
     """Images of *study*. Close it to drop what was fetched; any thread may open files.
 
+    *client* is its own to fetch them over, and to be closed; without it that of the study is used.
+
     An image of one frame is fetched as a file and kept, of one of many frames only what is looked at. Headers
     of a series come in one request.
     """
 
     def __init__(
-        self, study: DicomWebStudy, *, cache_bytes: int = DEFAULT_CACHE_BYTES, name: str = "DICOMweb"
+        self,
+        study: DicomWebStudy,
+        *,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+        name: str = "DICOMweb",
+        client: DicomWebClient | None = None,
     ) -> None:
         self._study = study
-        self._client = study.client
+        self._client = client or study.client
+        self._own = client
         self._name = name
         self._cache = FileCache(cache_bytes)
         self._metadata: dict[str, dict[str, Model]] = {}  # by series, then image
@@ -73,12 +81,21 @@ class DicomWebSource:
         _, series_uid, image_uid = self._study.image(ref)
         with self._reading:
             if series_uid not in self._metadata:
-                models = self._client.metadata(self._study.series(series_uid))
-                self._metadata[series_uid] = {text(each, SOP_UID): each for each in models}
+                self._metadata[series_uid] = self._headers_of(series_uid)
             model = self._metadata[series_uid].get(image_uid)
         if model is None:
             raise NotFound("image")
         return io.BytesIO(header_file(model, self._bulk))
+
+    def _headers_of(self, series_uid: str) -> dict[str, Model]:
+        """By image, as far as the archive gives them. Raises Unreachable."""
+        try:
+            models = self._client.metadata(self._study.series(series_uid))
+        except Unreachable:
+            raise
+        except KnownError:  # it will not give them the next time either
+            return {}
+        return {text(each, SOP_UID): each for each in models}
 
     def open_one_header(self, ref: FileRef) -> BinaryIO:
         """The same of this image alone. Raises KnownError."""
@@ -94,8 +111,14 @@ class DicomWebSource:
         resource, _, _ = self._study.image(ref)
         return self._client.frame(resource, index0 + 1)
 
+    def cut(self) -> None:
+        """End what is under way over a client of its own, at once; nothing can be fetched any more."""
+        if self._own is not None:
+            self._own.close()
+
     def close(self) -> None:
-        """Drop what was fetched; the client stays open."""
+        """Drop what was fetched; the client of the study stays open."""
+        self.cut()
         self._cache.close()
 
     def __enter__(self) -> DicomWebSource:

@@ -32,26 +32,33 @@ class DicomWebStudy:
         self.client = client
         self.study_uid = study_uid
         self._lock = threading.Lock()
+        self._turns: dict[str, threading.Lock] = {}  # by series: whoever comes second waits for the answer
         self._detail: StudyDetail | None = None
         self._counts: dict[str, int] = {}
         self._found: dict[str, list[Found]] = {}  # by series
 
-    def detail(self) -> StudyDetail:
-        """The study and its series, without their images. Raises KnownError."""
-        with self._lock:
-            if self._detail is not None:
-                return self._detail
+    def detail(self, client: DicomWebClient | None = None) -> StudyDetail:
+        """The study and its series, without their images; asked for over *client*. Raises KnownError."""
+        with self._turn(""):
+            if self._detail is None:
+                self._detail = self._asked(client or self.client)
+            return self._detail
+
+    def _asked(self, client: DicomWebClient) -> StudyDetail:
         params: Params = [("StudyInstanceUID", self.study_uid), ("includefield", STUDY_FIELDS)]
-        studies = self.client.search(STUDIES, params, limit=1)
+        studies = client.search(STUDIES, params, limit=1)
         if not studies or text(studies[0], STUDY_UID) != self.study_uid:
             raise NotFound("study", "The archive does not have this study any more.")
         resource = f"{STUDIES}/{self.study_uid}/series"
-        models = list(self.client.search_all(resource, [("includefield", SERIES_FIELDS)], SERIES_UID))
-        detail = StudyDetail(study_row(studies[0]), tuple(map(series_row, models)))
+        fields: Params = [("includefield", SERIES_FIELDS)]
+        study = study_row(studies[0])
+        models = list(client.search_all(resource, fields, SERIES_UID, count=study.series))
+        self._counts = {text(each, SERIES_UID): number(each, "00201209") or 0 for each in models}
+        return StudyDetail(study, tuple(map(series_row, models)))
+
+    def _turn(self, series_uid: str) -> threading.Lock:
         with self._lock:
-            self._detail = detail
-            self._counts = {text(each, SERIES_UID): number(each, "00201209") or 0 for each in models}
-        return detail
+            return self._turns.setdefault(series_uid, threading.Lock())
 
     def count(self, series_uid: str) -> int:
         """How many images a series has, 0 if the archive does not say."""
@@ -67,19 +74,17 @@ class DicomWebStudy:
 
     def listed(self, series_uid: str) -> list[Found]:
         """What the archive lists of one series, which may be nothing. Raises KnownError."""
-        with self._lock:
-            if series_uid in self._found:
-                return self._found[series_uid]
         detail = self.detail()
         series = next((each for each in detail.series if each.series_uid == series_uid), None)
         if series is None:
             raise NotFound("series", "The archive does not have this series any more.")
-        resource = f"{self.series(series_uid)}/instances"
-        models = self.client.search_all(resource, [("includefield", IMAGE_FIELDS)], SOP_UID)
-        found = [self._image(detail, series, model) for model in models]
-        with self._lock:
-            self._found[series_uid] = found
-        return found
+        with self._turn(series_uid):
+            if series_uid not in self._found:
+                resource, fields = f"{self.series(series_uid)}/instances", [("includefield", IMAGE_FIELDS)]
+                count = self._counts.get(series_uid, 0)
+                models = self.client.search_all(resource, [*fields], SOP_UID, count=count)
+                self._found[series_uid] = [self._image(detail, series, model) for model in models]
+            return self._found[series_uid]
 
     def series(self, series_uid: str) -> str:
         """The resource of a series."""

@@ -48,16 +48,26 @@ class Upload:
 
 OPENED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
 """Events of the extension "trace" of httpcore after which a connection is there."""
+SAFE = frozenset({"GET", "HEAD"})
+"""Methods that change nothing at the peer (RFC 9110 9.2.1): they may be repeated."""
 
 
 class Transport:
     """Requests to one peer from any number of threads; whoever made it closes it."""
 
-    def __init__(self, address: Address, timeouts: Timeouts | None = None, *, connections: int = 8) -> None:
+    def __init__(
+        self,
+        address: Address,
+        timeouts: Timeouts | None = None,
+        *,
+        connections: int = 8,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         import httpx
 
         times = timeouts or Timeouts()
         self.address = address
+        self.context = context or _certificates(address)
         self._lock = threading.Lock()
         self._closed = False
         self._streams: WeakSet[Any] = WeakSet()
@@ -67,7 +77,7 @@ class Transport:
                 connect=times.connect_s, read=times.answer_s, write=times.idle_s, pool=times.answer_s
             ),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-            verify=_certificates(address),
+            verify=self.context,
             follow_redirects=False,
             trust_env=False,
         )
@@ -85,19 +95,9 @@ class Transport:
     ) -> Answer:
         """One exchange, whatever its status; *body* is sent as JSON. Raises Unreachable, KnownError."""
         files = {upload.field: (upload.name, upload.data, upload.content_type)} if upload else None
-        with (
-            self._mapped(),
-            self._client.stream(
-                method,
-                path,
-                params=params or None,
-                json=body,
-                data=form,
-                files=files,
-                headers=headers,
-                extensions={"trace": self._watch},
-            ) as response,
-        ):
+        with self._answer(
+            method, path, params=params or None, json=body, data=form, files=files, headers=headers
+        ) as response:
             return _whole(response, self.address.peer)
 
     @contextmanager
@@ -105,15 +105,40 @@ class Transport:
         self, path: str, *, headers: Mapping[str, str] | None = None
     ) -> Iterator[Answer | Iterator[bytes]]:
         """GET *path*: an iterator over the body of a 2xx answer as it comes in, else the whole answer."""
-        extensions = {"trace": self._watch}
-        with (
-            self._mapped(),
-            self._client.stream("GET", path, headers=headers, extensions=extensions) as response,
-        ):
+        with self._answer("GET", path, headers=headers) as response:
             if response.is_success:
                 yield response.iter_bytes(256 * 1024)
             else:
                 yield _whole(response, self.address.peer)
+
+    @contextmanager
+    def _answer(self, method: str, path: str, **given: Any) -> Iterator[httpx.Response]:
+        """The answer as it begins. Raises KnownError."""
+        with self._mapped():
+            response = self._send(self._client.build_request(method, path, **given))
+            try:
+                yield response
+            finally:
+                response.close()
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
+        """A kept connection that was just being closed says nothing of the peer: then it is asked again."""
+        import httpx
+
+        while True:
+            opened: list[str] = []
+
+            def trace(event: str, info: Mapping[str, Any], opened: list[str] = opened) -> None:
+                if event in OPENED:
+                    opened.append(event)
+                    self._watch(info)
+
+            request.extensions["trace"] = trace
+            try:
+                return self._client.send(request, stream=True)
+            except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+                if opened or self._closed or request.method not in SAFE:
+                    raise
 
     def close(self) -> None:
         """Close every connection; who waits for an answer hears Unreachable at once."""
@@ -124,10 +149,8 @@ class Transport:
             cut(stream.get_extra_info("socket"))
         self._client.close()
 
-    def _watch(self, event: str, info: Mapping[str, Any]) -> None:
+    def _watch(self, info: Mapping[str, Any]) -> None:
         """Know every connection, so that it can be cut."""
-        if event not in OPENED:
-            return
         stream = info["return_value"]
         with self._lock:
             self._streams.add(stream)
@@ -140,11 +163,11 @@ class Transport:
         with mapped(self.address.peer):
             try:
                 if self._closed:
-                    raise Unreachable(*unreachable(self.address.peer))
+                    raise unreachable(self.address.peer)
                 yield
             except RuntimeError as error:  # the library's own, of a client that was just closed
                 if self._closed:
-                    raise Unreachable(*unreachable(self.address.peer)) from error
+                    raise unreachable(self.address.peer) from error
                 raise
 
 
@@ -166,24 +189,34 @@ def mapped(peer: str) -> Iterator[None]:
         root = _root(error)
         if isinstance(root, ssl.SSLError) and not is_cut(root):
             raise untrusted(root, peer) from error
-        raise Unreachable(*unreachable(peer)) from error
+        raise unreachable(peer, root) from error
     except httpx.InvalidURL as error:
         raise BadInput("The address is no valid URL.", "Write it as http://HOST:PORT.") from error
     except httpx.HTTPError as error:
         raise KnownError(f"{peer} gave an answer that is no proper HTTP.") from error
 
 
-def unreachable(peer: str) -> tuple[str, str]:
-    """Message and remedy for a peer that refused or dropped the connection."""
-    return (
+def unreachable(peer: str, error: BaseException | None = None) -> Unreachable:
+    """The error for a peer that refused or dropped the connection, or whose name nobody knows."""
+    if isinstance(error, socket.gaierror):
+        return Unreachable(
+            f"{peer} cannot be reached: the network does not know this name.",
+            "Check the address, and that this computer is in the network.",
+        )
+    if isinstance(error, ConnectionRefusedError):
+        return Unreachable(
+            f"{peer} cannot be reached: nothing answers at this port.",
+            "Check the address, and that it is running.",
+        )
+    return Unreachable(
         f"{peer} cannot be reached, or it dropped the connection.",
-        "Check the address, that it is running and that the network is up; what was sent is kept.",
+        "Check the address, that it is running and that the network is up.",
     )
 
 
 def too_slow(peer: str) -> tuple[str, str]:
     """Message and remedy for a peer that did not answer in time."""
-    return f"{peer} took too long to answer.", "Check that it is running, then go on; what was sent is kept."
+    return f"{peer} took too long to answer.", "Check that it is running, then try again."
 
 
 def untrusted(error: ssl.SSLError, peer: str) -> Untrusted:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-from core.errors import KnownError, SourceFault, TookTooLong, Unreachable
+from core.errors import KnownError, SourceFault, TookTooLong
 from core.net.address import Address
 from core.net.answers import Answer
 from core.net.http import Timeouts, cut, is_cut, too_slow, unreachable, untrusted
@@ -90,10 +90,10 @@ class Poster:
             raise TookTooLong(*too_slow(self._address.peer)) from error
         except ssl.SSLError as error:
             if is_cut(error):
-                raise Unreachable(*unreachable(self._address.peer)) from error
+                raise unreachable(self._address.peer) from error
             raise untrusted(error, self._address.peer) from error
         except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(*unreachable(self._address.peer)) from error
+            raise unreachable(self._address.peer, error) from error
 
     def close(self) -> None:
         """Close the kept connections and cut those at work, whose senders hear Unreachable."""

@@ -9,6 +9,7 @@ from core.errors import KnownError
 from core.net.credentials import Access, Credentials
 from core.net.dimse.node import parse_node
 from core.net.dimse.sending import Recode
+from core.net.http import Timeouts
 from core.upload.destination import Destination
 from core.upload.dimse import DimseDestination
 from core.upload.documents import Encapsulate
@@ -81,16 +82,24 @@ class Means:
     ae_title: str = "FILMJACKET"
 
 
-def connect(found: Found, namespace: str, means: Means, whose: Whose = lambda _study_uid: "") -> Destination:
+def connect(
+    found: Found,
+    namespace: str,
+    means: Means,
+    whose: Whose = lambda _study_uid: "",
+    timeouts: Timeouts | None = None,
+) -> Destination:
     """An open destination; whoever asked closes it. *whose* tells of a study. Raises KnownError."""
     url, access = found.target.address, found.access
     if found.target.kind is TargetKind.DIMSE:
         peer = parse_node(url).peer(means.ae_title)
         return DimseDestination(peer, means.encapsulate, means.recode, name=found.label)
     if found.target.kind is TargetKind.STOW:
-        return StowDestination(url, access, means.encapsulate, name=found.label)
+        return StowDestination(url, access, means.encapsulate, name=found.label, timeouts=timeouts)
     if found.target.kind is TargetKind.EXAMS:
-        return ExamsDestination(url, access, means.encapsulate, whose=whose, name=found.label)
+        return ExamsDestination(
+            url, access, means.encapsulate, whose=whose, name=found.label, timeouts=timeouts
+        )
     if found.target.kind is TargetKind.ARCHIVE:
         url, access = means.local_archive()
-    return V3Destination(url, access, namespace, name=found.label)
+    return V3Destination(url, access, namespace, name=found.label, timeouts=timeouts)

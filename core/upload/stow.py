@@ -18,7 +18,7 @@ from core.dicom.ports import Outcome, Sent
 from core.dicom.refs import Header
 from core.errors import KnownError, NotFound, SourceFault, TookTooLong, TooLarge
 from core.net.credentials import Access
-from core.net.dicomweb_client import DICOM, STUDIES, DicomWebClient, held
+from core.net.dicomweb_client import DICOM, STUDIES, DicomWebClient, held, no_service
 from core.net.http import Params, Timeouts
 from core.net.related import Measured, Part, RelatedBody
 from core.net.store_answer import DUPLICATE, StoreAnswer
@@ -118,10 +118,7 @@ class StowDestination:
 
     def test(self) -> str:
         """Prove address and login; returns a sentence for a person."""
-        try:
-            self._client.search(STUDIES, [], limit=1)
-        except NotFound as error:
-            raise _no_dicomweb(self._client.peer) from error
+        self._client.search(STUDIES, [], limit=1)
         return f"The DICOMweb archive at {self._client.peer} answers."
 
     def close(self) -> None:
@@ -134,7 +131,7 @@ class StowDestination:
             try:
                 return self._client.store(body, DICOM)
             except NotFound as error:
-                raise _no_dicomweb(self._client.peer) from error
+                raise no_service(self._client.peer) from error
             except (TooLarge, TookTooLong):
                 with self._lock:
                     self._ceiling = max(LEAST_BYTES, min(self._ceiling, body.size) // 2)
@@ -192,12 +189,4 @@ def _another() -> SourceFault:
         "The file holds another image than when the source was read.",
         "Read the source again, then go on with the upload.",
         lasting=True,
-    )
-
-
-def _no_dicomweb(peer: str) -> NotFound:
-    return NotFound(
-        "storage",
-        f"{peer} answers, but has no DICOMweb service there.",
-        "Check the address; it often ends in /dicom-web or /rs.",
     )

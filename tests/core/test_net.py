@@ -329,6 +329,38 @@ def test_closing_wakes_a_transfer_that_waits(stub: Stub) -> None:
     assert caught and not thread.is_alive()
 
 
+def test_a_question_over_a_kept_connection_that_was_just_closed_is_asked_again(stub: Stub) -> None:
+    seen: dict[Handler, int] = {}
+
+    def once(handler: Handler) -> bool:
+        seen[handler] = seen.get(handler, 0) + 1
+        if seen[handler] > 1:
+            handler.close_connection = True
+        return seen[handler] > 1
+
+    stub.fault = once
+    with V3Client(stub.url) as client:
+        for _ in range(3):
+            client.status()
+        assert stub.connections == 3
+        stub.fault = lambda handler: setattr(handler, "close_connection", True) is None
+        with pytest.raises(Unreachable):
+            client.status()
+
+
+def test_why_nobody_is_reached_is_told_apart() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    for url, why in (
+        (f"http://127.0.0.1:{port}", "nothing answers at this port"),
+        ("http://no-such-host.invalid", "the network does not know this name"),
+    ):
+        with V3Client(url) as client:
+            for send in (client.status, lambda client=client: store(client)):
+                with pytest.raises(Unreachable, match=why):
+                    send()
+
+
 def test_encryption_that_cannot_be_trusted_is_the_fault_of_the_environment(stub: Stub) -> None:
     with V3Client(stub.url.replace("http:", "https:")) as client:
         for send in (client.status, lambda: store(client)):

@@ -8,7 +8,7 @@ import numpy as np
 from PySide6.QtWidgets import QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
 
-from core.errors import NotRenderable
+from core.errors import NotRenderable, Unreachable
 from core.imaging.render import jpeg
 from ui.models.study_view import SeriesView
 from ui.tasks import Tasks
@@ -73,6 +73,21 @@ def test_a_failure_is_a_sentence_and_does_not_stop_the_others(qtbot: QtBot, task
     other, good = thumbnails.get(series("bug", bug)), thumbnails.get(series("ok"))
     assert other is not None and other.image is None
     assert good is not None and good.image is not None
+
+
+def test_what_could_not_be_reached_is_tried_again_with_the_next_study(qtbot: QtBot, tasks: Tasks) -> None:
+    def away() -> bytes:
+        raise Unreachable("Nobody is there.")
+
+    def broken() -> bytes:
+        raise NotRenderable("This is a structured report.")
+
+    thumbnails = Thumbnails(tasks)
+    thumbnails.get(series("away", away))
+    thumbnails.get(series("broken", broken))
+    qtbot.waitUntil(lambda: len(thumbnails._have) == 2)
+    thumbnails.forget()
+    assert set(thumbnails._have) == {"broken"}
 
 
 def test_bytes_that_are_no_picture_are_no_picture() -> None:

@@ -9,6 +9,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
+from core.errors import Unreachable
 from core.media.samples import SampleStudy, ct_slice
 from tests.ui.viewer_tools import drag, reading_threads, shot, shown, source, wheel, window
 from tests.ui.viewing import MemorySource, mixed_study, view_of
@@ -73,6 +74,23 @@ def test_a_slow_disc_never_holds_the_window(qtbot: QtBot, window: ViewerWindow, 
     assert window.active.picture is None
     window.close()  # while a file is still being read
     source.gate.set()
+
+
+def test_a_picture_that_could_not_be_reached_comes_when_it_can_be(
+    qtbot: QtBot, window: ViewerWindow, source: MemorySource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = window.active
+    port.go_to(0)
+    qtbot.waitUntil(lambda: not port.waiting)
+    assert port.frames is not None
+    stack = port.frames._stack  # type: ignore[attr-defined]  # that of the real frames
+    with monkeypatch.context() as away:
+        away.setattr(stack, "peek", lambda _index: None)
+        away.setattr(stack, "failure", lambda _index: Unreachable("Nobody is there."))
+        port.go_to(1)
+    assert port.picture is not None and port.picture.reason == "Nobody is there."
+    qtbot.waitUntil(lambda: port.picture is not None and port.picture.source is not None)
+    assert port.picture.index == 1
 
 
 def test_colour_has_no_window_and_shows_its_colours(qtbot: QtBot, window: ViewerWindow) -> None:

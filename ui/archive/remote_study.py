@@ -32,6 +32,8 @@ class RemoteStudy:
         self._name = name
         self._lock = threading.Lock()
         self._source: DicomWebSource | None = None
+        self._going: list[DicomWebSource] = []
+        self._thumbnails: dict[str, bytes] = {}  # by series: panel and viewer show the same ones
 
     def view(self) -> StudyView:
         """The study. Raises KnownError."""
@@ -48,6 +50,7 @@ class RemoteStudy:
             details=self.details,
             stack=self.stack,
             release=self.release,
+            hang_up=self.hang_up,
             origin=self._name,
         )
 
@@ -57,11 +60,20 @@ class RemoteStudy:
 
         return Stack(self._opened(), self.listed.images(series_uid), threads=READERS)
 
-    def release(self) -> None:
-        """Drop what was fetched; it is fetched again if needed again."""
+    def hang_up(self) -> None:
+        """End what is being fetched for a viewer that closes; the next one begins anew. Quick."""
         with self._lock:
             source, self._source = self._source, None
+            if source is not None:
+                self._going.append(source)
         if source is not None:
+            source.cut()
+
+    def release(self) -> None:
+        """Drop what was fetched for viewers that have closed; it is fetched again if needed again."""
+        with self._lock:
+            going, self._going = self._going, []
+        for source in going:
             source.close()
 
     def details(self) -> Sequence[ElementLike]:
@@ -77,6 +89,11 @@ class RemoteStudy:
 
     def thumbnail(self, series_uid: str) -> bytes:
         """A small JPEG: the archive's, or made here of the image in the middle. Raises KnownError."""
+        if series_uid not in self._thumbnails:
+            self._thumbnails[series_uid] = self._thumbnail(series_uid)
+        return self._thumbnails[series_uid]
+
+    def _thumbnail(self, series_uid: str) -> bytes:
         try:
             return self.listed.thumbnail(series_uid)
         except Unreachable:
@@ -119,14 +136,14 @@ class RemoteStudy:
     def _opened(self) -> DicomWebSource:
         with self._lock:
             if self._source is None:
-                self._source = self._passing()
+                self._source = self._passing(self.listed.client.another())
             return self._source
 
-    def _passing(self) -> DicomWebSource:
+    def _passing(self, client: DicomWebClient | None = None) -> DicomWebSource:
         """One that whoever asked closes."""
         from core.net.dicomweb_source import DicomWebSource
 
-        return DicomWebSource(self.listed, name=self._name)
+        return DicomWebSource(self.listed, name=self._name, client=client)
 
 
 def _order(series: SeriesRow) -> tuple[bool, int, str]:

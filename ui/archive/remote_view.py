@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSplitter, QVBoxLayout, QWidget
 
+from ui.archive.line import Line
 from ui.archive.remote_sending import RemoteSending
 from ui.archive.remote_study import RemoteStudy
 from ui.archive.search_line import Search, SearchLine
@@ -38,7 +39,8 @@ class RemoteView(QWidget):
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._services = services
-        self._tasks = services.tasks
+        self._jobs = services.jobs  # another machine may take its time, short work must not wait for it
+        self._searching, self._reading = Line(services.destinations), Line(services.destinations)
         self._asked = 0
         self._asked_study = 0
         self._chosen: StudyRowLike | None = None
@@ -49,7 +51,7 @@ class RemoteView(QWidget):
         self.search = SearchLine(self)
         self.asking = MessageBar(self)
         self.list = StudyList(self.model, self, many=True)
-        self.panel = StudyPanel(services.tasks, self)
+        self.panel = StudyPanel(services.jobs, self)
         self.count = QLabel(self)
         self.splitter = QSplitter(Qt.Orientation.Horizontal, self)
         self.send_button = QPushButton(icon("ph.paper-plane-tilt", before_text=True), "", self)
@@ -115,23 +117,23 @@ class RemoteView(QWidget):
 
     def look(self) -> None:
         """Ask the archive."""
-        self._asked += 1
+        self._asked = self._searching.take_turn()
         self.messages.put_away()
         if not self.model.rowCount():
             self.count.clear()
             self.list.say(self.tr("Looking…"))
-        self._tasks.call(
-            partial(self._search, self.name, self.search.search, self.model.order),
+        self._jobs.call(
+            partial(self._search, self.name, self._asked, self.search.search, self.model.order),
             done=partial(self._found, self._asked),
             failed=partial(self._not_found, self._asked),
         )
 
-    def _search(self, name: str, wanted: Search, order: str) -> Matches:
+    def _search(self, name: str, turn: int, wanted: Search, order: str) -> Matches:
         from core.net.dicomweb_search import Wanted, search
 
-        client = self._services.destinations.remote(name)
         asked = Wanted(wanted.text, wanted.date_from, wanted.date_to, wanted.modalities)
-        return search(client, asked, order)
+        with self._searching.client(name, turn) as client:
+            return search(client, asked, order)
 
     def _found(self, asked: int, matches: Matches) -> None:
         if asked != self._asked:
@@ -177,7 +179,7 @@ class RemoteView(QWidget):
         before, self._chosen = self._chosen, self.model.row(row) if row >= 0 else None
         self.open_button.setEnabled(self._chosen is not None)
         if self._chosen is None:
-            self._asked_study += 1
+            self._asked_study = self._reading.take_turn()
             self.panel.show_study(None)
         elif before is None or self._chosen.study_uid != before.study_uid or self.panel.study is None:
             self._read_study()
@@ -186,15 +188,18 @@ class RemoteView(QWidget):
         row = self._chosen
         if row is None:
             return
-        self._asked_study += 1
-        self._tasks.call(
-            partial(self._study, self.name, row.study_uid),
+        self._asked_study = self._reading.take_turn()
+        self._jobs.call(
+            partial(self._study, self.name, self._asked_study, row.study_uid),
             done=partial(self._show_study, self._asked_study),
             failed=partial(self._no_study, self._asked_study),
         )
 
-    def _study(self, name: str, study_uid: str) -> StudyView:
-        return RemoteStudy(self._services.destinations.remote(name), study_uid, name).view()
+    def _study(self, name: str, turn: int, study_uid: str) -> StudyView:
+        study = RemoteStudy(self._services.destinations.remote(name), study_uid, name)
+        with self._reading.client(name, turn) as client:
+            study.listed.detail(client)
+        return study.view()
 
     def _show_study(self, asked: int, view: StudyView) -> None:
         if asked != self._asked_study:

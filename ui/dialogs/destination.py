@@ -193,7 +193,7 @@ class DestinationDialog(QDialog):
         self.messages.put_away()
         self.test_button.setEnabled(False)
         self.answer.setText(self.tr("Asking…"))
-        self._services.tasks.call(
+        self._services.jobs.call(
             lambda: self._services.destinations.test(subject, secret),
             done=self._answered,
             failed=self._failed,

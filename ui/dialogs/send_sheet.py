@@ -25,7 +25,7 @@ from core.dicom.tree import Patient
 from ui.dialogs.comparison import Comparison
 from ui.icons import icon
 from ui.importing.words import sum_text
-from ui.messages import Kind, Message, MessageBar
+from ui.messages import Kind, Message, MessageBar, of_error
 from ui.models.people import banner_text, images_text, iso_date, said, size_text
 from ui.models.study_view import patient_text
 from ui.services import LOCAL_ARCHIVE, Archived, DestinationText, Elsewhere, Order, Picked, Services
@@ -251,10 +251,10 @@ class SendSheet(QDialog):
         subject = known.get(name, DestinationText(name, name))
         self.test_button.setEnabled(False)
         self._answer(self.tr("Asking…"), "muted")
-        self._services.tasks.call(
+        self._services.jobs.call(
             lambda: self._services.destinations.test(subject, None),
             done=lambda words: self._tested(words, "good"),
-            failed=lambda error: self._tested(said(getattr(error, "message", str(error))), "bad"),
+            failed=lambda error: self._tested(of_error(error).words, "bad"),
         )
 
     def _tested(self, words: str, role: str) -> None:

@@ -111,7 +111,8 @@ class AttachmentView:
 class StudyView:
     """A study with what its panel and the viewer show; *details* and *stack* may be slow.
 
-    *release* lets go of what *stack* keeps open or cached, once no viewer shows the study any more.
+    *release* lets go of what *stack* keeps open or cached, once no viewer shows the study any more; *hang_up*
+    ends before that what is being fetched for it, at once.
     """
 
     uid: str
@@ -125,6 +126,7 @@ class StudyView:
     details: Callable[[], Sequence[ElementLike]] = field(default=lambda: ())
     stack: Callable[[str], Stack] | None = None
     release: Callable[[], None] | None = None
+    hang_up: Callable[[], None] | None = None
     attachments: Sequence[AttachmentView] = ()
     skipped: Sequence[Skipped] | None = None
     origin: str = ""  # what the archive elsewhere is called, "" for what is here

@@ -122,7 +122,7 @@ class DestinationList(QWidget):
             return
         self.test_button.setEnabled(False)
         self._say(self.tr("Asking {name}…").format(name=subject.name), "muted")
-        self._services.tasks.call(
+        self._services.jobs.call(
             lambda: self._services.destinations.test(subject, None),
             done=lambda words: self._tested(words, "good"),
             failed=self._not_tested,
@@ -133,8 +133,7 @@ class DestinationList(QWidget):
         self._say(words, role)
 
     def _not_tested(self, error: Exception) -> None:
-        why = of_error(error)
-        self._tested(" ".join(filter(None, (why.sentence, why.remedy))), "bad")
+        self._tested(of_error(error).words, "bad")
 
     def _say(self, words: str, role: str) -> None:
         self.answer.setProperty("role", role)

@@ -15,9 +15,17 @@ from ui.viewer.window import ViewerWindow
 class Viewers(QObject):
     """Opens viewers and closes them all at the end."""
 
-    def __init__(self, tasks: Tasks, state: WindowState | None = None, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        tasks: Tasks,
+        state: WindowState | None = None,
+        parent: QObject | None = None,
+        *,
+        far: Tasks | None = None,
+    ) -> None:
         super().__init__(parent)
         self._tasks = tasks
+        self._far = far or tasks  # for what another machine is asked
         self._state = state
         self.budget = Budget()
         self.windows: dict[str, ViewerWindow] = {}
@@ -47,9 +55,10 @@ class Viewers(QObject):
         window = ViewerWindow(
             study,
             study.stack,
-            self._tasks,
+            self._far if study.origin else self._tasks,
             state=self._state,
             budget=self.budget,
+            on_closing=study.hang_up,
             on_closed=study.release,
         )
         window.closed.connect(lambda: self.windows.pop(_key(study), None))

@@ -139,6 +139,11 @@ class Viewport(QWidget):
         """Whether the wanted picture is not there yet."""
         return self.frames is not None and (self.picture is None or self.picture.index != self.wanted)
 
+    @property
+    def _without_pixels(self) -> bool:
+        """Whether the picture only says why there is none; what could not be reached is tried again."""
+        return self.picture is not None and self.picture.source is None
+
     def go_to(self, index: int) -> None:
         """Show picture *index* as soon as it is decoded; until then the one before stays with its text."""
         if self.frames is None:
@@ -157,7 +162,7 @@ class Viewport(QWidget):
         self.go_to(self.wanted + by)
 
     def _arrived(self, index: int) -> None:
-        if self.frames is None or not self.waiting:
+        if self.frames is None or not (self.waiting or (index == self.wanted and self._without_pixels)):
             return
         nearer = self.picture is None or abs(index - self.wanted) < abs(self.picture.index - self.wanted)
         if index == self.wanted or nearer:

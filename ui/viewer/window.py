@@ -56,6 +56,7 @@ class ViewerWindow(QWidget):
         state: WindowState | None = None,
         opener: Opener | None = None,
         budget: Budget | None = None,
+        on_closing: Callable[[], None] | None = None,
         on_closed: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(parent, Qt.WindowType.Window)
@@ -65,6 +66,7 @@ class ViewerWindow(QWidget):
         self._state = state
         self._opener = opener or Opener()
         self._budget = budget
+        self._on_closing = on_closing
         self._on_closed = on_closed
         self._loading: dict[Viewport, str] = {}
         self._gone = False
@@ -324,6 +326,8 @@ class ViewerWindow(QWidget):
             self.thumbnails.forget()
             for port in self.tiles.ports:
                 port.release()
+            if self._on_closing is not None:
+                self._on_closing()
             Thread(target=_finish, args=(self._frames, self._on_closed), name="viewer-close").start()
             self.closed.emit()
         super().closeEvent(event)

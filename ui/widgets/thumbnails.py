@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QImage
 from shiboken6 import isValid
 
-from core.errors import KnownError
+from core.errors import KnownError, Unreachable
 from ui.models.people import said
 from ui.models.study_view import SeriesView
 from ui.tasks import Tasks
@@ -20,10 +20,11 @@ KEPT = 400  # pictures of 256 x 256: about 100 MB at most
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A picture, or the sentence why there is none."""
+    """A picture, or the sentence why there is none; not *lasting*: it may be there the next time."""
 
     image: QImage | None
     reason: str = ""
+    lasting: bool = True
 
 
 class Thumbnails(QObject):
@@ -58,7 +59,8 @@ class Thumbnails(QObject):
     def forget(self, keys: list[str] | None = None) -> None:
         """Drop what is waiting, and the pictures of *keys* (a series that grew gets a new one)."""
         self._wanted.clear()
-        for key in keys or ():
+        passing = [key for key, each in self._have.items() if not each.lasting]
+        for key in (*passing, *(keys or ())):
             self._have.pop(key, None)
 
     def _start(self) -> None:
@@ -97,7 +99,7 @@ def load(make: Callable[[], bytes]) -> Thumbnail:
     try:
         data = make()
     except KnownError as error:
-        return Thumbnail(None, said(error.message))
+        return Thumbnail(None, said(error.message), lasting=not isinstance(error, Unreachable))
     except Exception as error:  # whatever a damaged file provokes costs its own picture only
         return Thumbnail(None, type(error).__name__)
     image = QImage.fromData(data)
