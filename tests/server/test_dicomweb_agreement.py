@@ -13,6 +13,8 @@ import pytest
 from imagecodecs import jpeg2k_encode, jpeg8_encode
 from PIL import Image
 
+from core.archive.incoming import Incoming
+from core.errors import StorageFault
 from tests.plain_files import mp4
 from tests.server.conftest import Served
 from tests.server.test_dicomweb_bulk import (
@@ -269,3 +271,25 @@ def test_why_whole_objects_were_refused_is_said(client: httpx.Client) -> None:
     ds.save_as(kept)
     answer = send(client, [("application/dicom", "", kept.getvalue())], path="/dicom-web/studies/1.2.3")
     assert answer.status_code == 409 and "study" in answer.headers["warning"].lower()
+
+
+def test_bulk_data_that_cannot_be_kept_fail_their_object_alone(
+    served: Served, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Incoming.write
+
+    def full(incoming: Incoming, chunk: bytes) -> None:
+        if bytes(chunk).endswith(b"too much"):
+            incoming.abort()
+            raise StorageFault("The disk of the archive is full; nothing was kept.")
+        write(incoming, chunk)
+
+    monkeypatch.setattr(Incoming, "write", full)
+    long = JPEG + bytes(1 << 20) + b"too much"
+    parts = [metadata_part(jpeg_meta("a"), jpeg_meta("b"), jpeg_meta("c"))]
+    parts += [("image/jpeg", "a", JPEG), ("image/jpeg", "b", long), ("image/jpeg", "c", JPEG)]
+    answer = send(client, parts)
+    assert answer.status_code == 202 and len(answer.json()["00081199"]["Value"]) == 2
+    assert [item["00081197"]["Value"] for item in answer.json()["00081198"]["Value"]] == [[0xA700]]
+    assert "full" in answer.headers["warning"]
+    assert not list((served.data / "archive" / "incoming").glob("*"))

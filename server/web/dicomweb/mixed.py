@@ -66,10 +66,14 @@ class _Awaited:
 
 @dataclass(slots=True)
 class _Held:
-    """Bulk data that have come whole, of *uses* objects to be made; parts end at *ends*, one a frame."""
+    """Bulk data that have come whole, of *uses* objects to be made; parts end at *ends*, one a frame.
+
+    *lost*: why they could not be kept.
+    """
 
     file: HeldFile
     media_type: str
+    lost: KnownError | None = None
     ends: list[int] = field(default_factory=list)
     uses: int = 0
 
@@ -81,6 +85,7 @@ class _Part:
     media_type: str
     location: str = ""
     file: HeldFile | None = None
+    lost: KnownError | None = None
     text: bytearray = field(default_factory=bytearray)
 
 
@@ -117,7 +122,7 @@ class MixedBatch(Batch):
             raise Refused(BAD_REQUEST, "A part with bulk data has no Content-Location.")
         held = self._held.get(location)
         if held is not None and kind == held.media_type and kind in STILLS:
-            self._part = _Part(kind, location, held.file)  # one more frame
+            self._part = _Part(kind, location, held.file, held.lost)  # one more frame
             return
         if location in self._seen:
             raise Refused(BAD_REQUEST, "Two parts with bulk data have the same Content-Location.")
@@ -132,8 +137,14 @@ class MixedBatch(Batch):
         part = self._part
         if part is None:
             await super()._write(data)
+        elif part.lost is not None:
+            return  # read past
         elif part.file is not None:
-            await part.file.write(data)
+            try:
+                await part.file.write(data)
+            except KnownError as error:
+                part.lost = error
+                await part.file.abort()
         else:
             part.text += data
             if len(part.text) + self._waiting_bytes > MOST_METADATA_BYTES:
@@ -146,6 +157,7 @@ class MixedBatch(Batch):
         elif part.file is not None:
             held = self._held.setdefault(part.location, _Held(part.file, part.media_type))
             held.ends.append(part.file.size)
+            held.lost = part.lost
             held.uses = len(self._awaited.get(part.location, ()))
             await self._arrived(part.location)
         else:
@@ -227,6 +239,8 @@ class MixedBatch(Batch):
 
     async def _content(self, made: Described, uri: str) -> Content:
         held = self._held[uri]
+        if held.lost is not None:
+            raise held.lost
         if len(held.ends) != _parts_of(made, uri, held.media_type):
             raise Mismatch("There are more parts with bulk data than frames.")
         path = await held.file.settle()
