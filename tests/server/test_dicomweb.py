@@ -195,8 +195,19 @@ def test_an_object_that_is_not_on_the_disk_is_told_before_the_first_byte(
             answer = client.get(f"/studies/{study.uid}", headers={"accept": accept})
             assert answer.status_code == 507, accept
             assert "1 of the 3 objects" in error_of(answer)["message"]
-        one = client.get(addresses[1], headers={"accept": "application/dicom; transfer-syntax=*"})
-        assert one.status_code == 507 and "read from the disk" in one.text
+        for path, accept in (
+            ("", "application/dicom; transfer-syntax=*"),
+            ("/frames/1", "*/*"),
+            ("/frames/1", 'multipart/related; type="image/jls"'),
+            ("/rendered", "image/png"),
+            ("/rendered", "image/gif"),
+            ("/thumbnail", "image/jpeg"),
+            ("/thumbnail?window=40,400", "image/png"),
+            ("/bulkdata/7FE00010", "application/octet-stream"),
+            ("/pixeldata", "*/*"),
+        ):
+            one = client.get(addresses[1] + path, headers={"accept": accept})
+            assert one.status_code == 507 and "read from the disk" in one.text, (path, accept)
     there = client.get(addresses[2], headers={"accept": f"{RELATED}; transfer-syntax=*"})
     assert [data for _, data in parts_of(there)] == [files[2]]
 
@@ -207,6 +218,16 @@ def test_what_cannot_be_had_is_said(client: httpx.Client) -> None:
     for accept in ("text/html", "application/dicom", f"{RELATED}; q=0"):
         answer = client.get(f"/dicom-web/studies/{study.uid}", headers={"accept": accept})
         assert (answer.status_code == 406) == (accept != f"{RELATED}; q=0")
+
+
+def test_a_plus_sign_that_is_not_escaped(client: httpx.Client) -> None:
+    study, files = of_study("dicomweb plus", 1)
+    client.post("/dicom-web/studies", content=body_of(files), headers=TYPE)
+    (found,) = client.get(f"/dicom-web/instances?0020000D={study.uid}").json()
+    (address,) = found["00081190"]["Value"]
+    for plus in ("+", "%2B"):
+        answer = client.get(f"{address}/metadata?accept=application/dicom{plus}xml")
+        assert answer.headers["content-type"] == "application/dicom+xml"
 
 
 def call(accept: str) -> Call:

@@ -15,6 +15,7 @@ from server.web.call import Call, Receive, Scope, Send, answer, call_of
 from server.web.dicomweb.coded import OCTETS, codings
 from server.web.dicomweb.frames import FrameSender
 from server.web.dicomweb.media import ANY_SYNTAX, EVERYTHING, RELATED, MediaRange, accepted
+from server.web.dicomweb.objects import check_stored
 from server.web.dicomweb.parts import Parts
 from server.web.dicomweb.places import INSTANCE, at_each, here, images_at
 from server.web.files import ASK_AGAIN, Stored, check_match, parse_range, send_stored
@@ -51,7 +52,13 @@ class BulkRoutes:
         Compressed pixel data come as their frames do, a video and a PDF as what they are.
         """
         call, way = call_of(scope), way_of(scope["path_params"]["way"])
-        (image,) = await self._services.run(lambda: images_at(self._services, scope))
+
+        def find() -> StoredImage:
+            (image,) = images_at(self._services, scope)
+            check_stored([image])  # of one that is cut off a value would be cut off, too
+            return image
+
+        image = await self._services.run(find)
         location = here(scope)
         if way == (PIXEL_DATA,) and not transfer_syntax(image.transfer_syntax_uid).video:
             if not await self._is_one_value(call, image):

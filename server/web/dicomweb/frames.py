@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from core.archive.nouns import StoredImage
 from core.dicom.syntaxes import EXPLICIT_LITTLE_UID, IMPLICIT_LITTLE_UID, transfer_syntax
-from core.errors import NotAcceptable, NotFound, NotRenderable
+from core.errors import NotAcceptable, NotFound, NotRenderable, StorageFault
 from server.web.call import Call, Receive, Scope, Send, answer, call_of
 from server.web.dicomweb.coded import OCTETS, Coding, codings
 from server.web.dicomweb.media import RELATED, MediaRange, accepted
+from server.web.dicomweb.objects import check_stored
 from server.web.dicomweb.parts import Parts
 from server.web.dicomweb.places import INSTANCE, at_each, here, images_at
 from server.web.errors import BAD_REQUEST, Refused
@@ -106,7 +107,8 @@ class FrameSender:
     async def opened(
         self, accepts: Sequence[MediaRange], image: StoredImage, *, single: bool
     ) -> tuple[Coding, ImageObject]:
-        """The best coding that can be made, and the object in it. Raises NotAcceptable."""
+        """The best coding that can be made, and the object in it. Raises NotAcceptable, StorageFault."""
+        await self._services.run(lambda: check_stored([image]))
         for coding in codings(accepts, image.transfer_syntax_uid, single=single):
             try:
                 found = await self.in_syntax(image, coding.transfer_syntax)
@@ -194,4 +196,8 @@ def _as_it_is(image: StoredImage, wanted: str) -> bool:
 def _open(image: StoredImage) -> ImageObject:
     from core.imaging.image import ImageObject  # numpy comes with it: not before it is needed
 
-    return ImageObject.open(image.path)
+    check_stored([image])
+    try:
+        return ImageObject.open(image.path)
+    except OSError as error:
+        raise StorageFault("A stored object cannot be read.", "Run filmjacket check.") from error

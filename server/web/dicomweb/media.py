@@ -11,6 +11,7 @@ from server.web.call import Call
 
 PARAMETER = re.compile(r"""\s*;\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;,\s]*))""")
 RANGE = re.compile(r"\s*([!#$&^_.+*0-9A-Za-z-]+/[!#$&^_.+*0-9A-Za-z-]+)")
+UNESCAPED = re.compile(r"(?<=\w) (?=(?:json|xml)\b)")
 LONGEST = 4096
 ANY_SYNTAX = "*"
 DICOM = "application/dicom"
@@ -38,8 +39,12 @@ class MediaRange:
 
 
 def accepted(call: Call) -> list[MediaRange]:
-    """The query parameter `accept` and the header Accept, the best first; what cannot be read is left out."""
-    return list(_in_order(",".join([*call.queries("accept"), call.header(b"accept")])[:LONGEST]))
+    """The query parameter `accept` and the header Accept, the best first; what cannot be read is left out.
+
+    A plus sign in a query is read as a space where it is not escaped, and seldom is.
+    """
+    asked = [UNESCAPED.sub("+", each) for each in call.queries("accept")]
+    return list(_in_order(",".join([*asked, call.header(b"accept")])[:LONGEST]))
 
 
 @lru_cache(maxsize=256)

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from core.archive.nouns import CURRENT, StoredImage
 from core.dicom.inside import ENCAPSULATED_PDF, pdf_in, video_in
 from core.dicom.syntaxes import transfer_syntax
-from core.errors import NotAcceptable, NotFound, StorageFault
+from core.errors import KnownError, NotAcceptable, NotFound, StorageFault
 from server.web.call import Call, Receive, Scope, Send, answer, call_of
 from server.web.dicomweb.frames import FRAMES, numbers_of
 from server.web.dicomweb.looks import KINDS, QUERY, View, picture_form, view_asked
@@ -119,7 +119,11 @@ class RenderedRoutes:
             raise NotFound("frame", f"The image has {image.frame_count} frame(s), counted from 1.")
         if form[0] == "image/jpeg" and view == View("jpeg"):
             place = (image.namespace, image.study_uid, image.sop_instance_uid, CURRENT)
-            await self._services.pictures.send(call, send, place, THUMBNAIL.at(frame), pinned=False)
+            try:
+                await self._services.pictures.send(call, send, place, THUMBNAIL.at(frame), pinned=False)
+            except KnownError:
+                await self._services.run(lambda: check_stored([image]))
+                raise
             return
         size = view.size or THUMBNAIL.size
         small = View(view.kind, view.window, size, view.part, call.number("quality", THUMBNAIL_QUALITY))
@@ -169,7 +173,11 @@ class RenderedRoutes:
 
     async def _picture(self, picture: Picture, view: View) -> bytes:
         image, frame0 = picture
-        return await self._services.frames.picture(image, view.of(image, frame0))
+        try:
+            return await self._services.frames.picture(image, view.of(image, frame0))
+        except KnownError:
+            await self._services.run(lambda: check_stored([image]))  # that its file is harmed says more
+            raise
 
     async def send_one(self, call: Call, send: Send, picture: Picture, view: View) -> None:
         """Answer with one of *picture*."""
