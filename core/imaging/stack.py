@@ -170,6 +170,10 @@ class Stack:
                 self._places = {slot: n for n, slot in enumerate(self._slots)}
         return order
 
+    def file(self, slot: Slot) -> BinaryIO:
+        """The object of a slot, for what is no picture; the caller closes it. Raises OSError, KnownError."""
+        return self._source.open(slot.found.ref)
+
     def close(self) -> None:
         """End the threads and forget the frames."""
         if self._shared is not None:

@@ -10,7 +10,7 @@ from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
 from core.errors import Unreachable
-from core.media.samples import SampleStudy, ct_slice
+from core.media.samples import SampleStudy, ct_slice, encapsulated_pdf, pdf_report
 from tests.ui.viewer_tools import drag, reading_threads, shot, shown, source, wheel, window
 from tests.ui.viewing import MemorySource, mixed_study, view_of
 from ui.tasks import Tasks
@@ -151,6 +151,33 @@ def test_a_document_says_so_and_can_be_opened(
     qtbot.mouseClick(port.document_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: bool(opened))
     assert opened[0][1].startswith(b"%PDF-")
+
+
+def test_the_document_that_is_shown_is_the_one_that_is_opened(
+    qtbot: QtBot, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = SampleStudy("two documents")
+    reports = [pdf_report([words]) for words in ("First", "Second", "Third")]
+    documents = [encapsulated_pdf(study, report) for report in reports]
+    for number, ds in enumerate(documents):
+        ds.SOPInstanceUID, ds.InstanceNumber, ds.Modality = f"1.2.{number}", number, "OT"
+        ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    source = MemorySource(documents)
+    view = view_of(source)
+    opened: list[bytes] = []
+    window = ViewerWindow(view, source.stack, tasks)
+    monkeypatch.setattr(window._opener, "open", lambda _parent, _name, _type, data: opened.append(data))
+    window.show()
+    window.open_series(view.series[0].uid)
+    for index, report in enumerate(reports):
+        qtbot.waitUntil(lambda: window.active.total == 3)
+        window.active.go_to(index)
+        qtbot.waitUntil(lambda: not window.active.waiting and window.active.picture is not None)
+        window.active.document_button.click()
+        qtbot.waitUntil(lambda index=index: len(opened) == index + 1)
+        assert opened[index].startswith(report)
+    window.close()
+    qtbot.waitUntil(lambda: not reading_threads(), timeout=5000)
 
 
 def test_layouts_fill_with_the_series_that_follow(qtbot: QtBot, window: ViewerWindow) -> None:

@@ -108,7 +108,6 @@ def view_of(source: MemorySource) -> StudyView:
     series = []
     for uid, files in source.series().items():
         first, middle = files[0].header, files[len(files) // 2]
-        is_pdf = first.sop_class_uid.endswith("104.1")
         data = source.files[middle.ref]
         series.append(
             SeriesView(
@@ -118,7 +117,7 @@ def view_of(source: MemorySource) -> StudyView:
                 first.series_description,
                 len(files),
                 lambda data=data: thumbnail(data, 0, 256),
-                (lambda: pdf_report(["Report"])) if is_pdf else None,
+                first.sop_class_uid.endswith("104.1"),
             )
         )
     header = source.found[0].header

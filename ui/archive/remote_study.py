@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -106,17 +106,7 @@ class RemoteStudy:
         with self._passing() as source, source.open(middle.ref) as file:
             return thumbnail(file, middle.header.number_of_frames // 2, THUMBNAIL_BOX)
 
-    def document(self, series_uid: str) -> bytes:
-        """The document inside an object. Raises KnownError."""
-        from core.dicom.encapsulated import encapsulated_document
-
-        with self._passing() as source, source.whole(self._middle(series_uid).ref) as file:
-            return encapsulated_document(file)
-
     def _series(self, row: SeriesRow) -> SeriesView:
-        document: Callable[[], bytes] | None = None
-        if row.modality == DOCUMENT:
-            document = partial(self.document, row.series_uid)
         return SeriesView(
             row.series_uid,
             row.number,
@@ -124,7 +114,7 @@ class RemoteStudy:
             row.description,
             self.listed.count(row.series_uid),
             partial(self.thumbnail, row.series_uid),
-            document,
+            row.modality == DOCUMENT,
         )
 
     def _middle(self, series_uid: str) -> Found:

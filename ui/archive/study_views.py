@@ -62,15 +62,6 @@ class ArchiveStudy:
         """A small JPEG, made by the archive."""
         return self._client().thumbnail(self.namespace, self.study_uid, image_uid, version, frame)
 
-    def document(self, image_uid: str, version: str) -> bytes:
-        """The document inside an object."""
-        import io
-
-        from core.dicom.encapsulated import encapsulated_document
-
-        with self._client().payload(self.namespace, self.study_uid, image_uid, version) as pieces:
-            return encapsulated_document(io.BytesIO(b"".join(pieces)))
-
     def details(self) -> Sequence[ElementText]:
         """The identifying elements, as the archive lists them."""
         found = self._client().details(self.namespace, self.study_uid)
@@ -104,12 +95,11 @@ def _order(series: SeriesRow) -> tuple[bool, int, str]:
 def _series_view(study: ArchiveStudy, series: SeriesRow) -> SeriesView:
     middle = series.images[len(series.images) // 2] if series.images else None
     thumbnail: Callable[[], bytes] = _nothing
-    document = None
+    document = False
     if middle is not None:
         frame = max(0, middle.frame_count // 2) if middle.frame_count > 1 else 0
         thumbnail = partial(study.thumbnail, middle.image_uid, middle.version, frame)
-        if middle.sop_class_uid == ENCAPSULATED_PDF:
-            document = partial(study.document, middle.image_uid, middle.version)
+        document = middle.sop_class_uid == ENCAPSULATED_PDF
     return SeriesView(
         series.series_uid,
         series.number,

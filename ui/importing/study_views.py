@@ -60,7 +60,6 @@ def _series_order(series: Series) -> tuple[bool, int, str]:
 
 def _series_view(scan: Scan, series: Series) -> SeriesView:
     header = series.header
-    is_pdf = header.sop_class_uid == ENCAPSULATED_PDF
     middle = series.instances[len(series.instances) // 2]
     return SeriesView(
         series.series_instance_uid,
@@ -69,7 +68,7 @@ def _series_view(scan: Scan, series: Series) -> SeriesView:
         header.series_description,
         len(series.instances),
         partial(_thumbnail, scan, middle),
-        partial(_document, scan, middle) if is_pdf else None,
+        header.sop_class_uid == ENCAPSULATED_PDF,
         sum(max(1, found.header.number_of_frames) for found in series.instances),
     )
 
@@ -95,13 +94,6 @@ def _thumbnail(scan: Scan, found: Found) -> bytes:
 
     with scan.open(found.ref) as file:
         return thumbnail(file, max(0, found.header.number_of_frames // 2), THUMBNAIL_BOX)
-
-
-def _document(scan: Scan, found: Found) -> bytes:
-    from core.dicom.encapsulated import encapsulated_document
-
-    with scan.open(found.ref) as file:
-        return encapsulated_document(file)
 
 
 def _details(scan: Scan, found: Found | None) -> Sequence[ElementLike]:

@@ -72,7 +72,7 @@ def patient_text(patient: Patient) -> PatientText:
 
 @dataclass(frozen=True, slots=True)
 class SeriesView:
-    """One series; *thumbnail* gives JPEG bytes and *document* a PDF, both slow: never on the Qt thread."""
+    """One series; *thumbnail* gives JPEG bytes and is slow: never on the Qt thread."""
 
     uid: str
     number: int | None
@@ -80,7 +80,7 @@ class SeriesView:
     description: str
     count: int
     thumbnail: Callable[[], bytes]
-    document: Callable[[], bytes] | None = None
+    document: bool = False  # it has documents instead of pictures
     frames: int = 0  # of all its images together, 0 = not known
 
     @property

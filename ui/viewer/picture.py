@@ -147,6 +147,9 @@ class Frames(Protocol):
     def index_of(self, picture: Picture) -> int:
         """Where a picture stands now."""
 
+    def document(self, picture: Picture) -> bytes:
+        """The document that stands in place of *picture*; slow. Raises OSError, KnownError."""
+
     def close(self) -> None:
         """Stop decoding and let go of files; returns at once."""
 

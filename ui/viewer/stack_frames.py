@@ -136,6 +136,13 @@ class StackFrames:
             unit = "HU"  # what CT means where the file names no Rescale Type (PS3.3 C.8.2.1)
         return f"{value:.6g} {unit}".strip()
 
+    def document(self, picture: Picture) -> bytes:
+        """The document that stands in place of *picture*. Raises OSError, KnownError."""
+        from core.dicom.encapsulated import encapsulated_document
+
+        with self._stack.file(picture.slot) as file:
+            return encapsulated_document(file)
+
     def close(self) -> None:
         """Ask the threads to end; the last one closes the stack. Returns at once."""
         with self._changed:

@@ -293,11 +293,11 @@ class ViewerWindow(QWidget):
     # Documents
 
     def _open_document(self, port: Viewport) -> None:
-        series = self.study.find(port.series_uid)
-        if series is None or series.document is None:
+        picture, frames, series = port.picture, port.frames, self.study.find(port.series_uid)
+        if picture is None or frames is None or series is None:
             return
         self._tasks.call(
-            series.document,
+            partial(frames.document, picture),
             done=partial(self._document_read, series.description or series.modality),
             failed=self._document_failed,
         )
