@@ -146,6 +146,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
     uids = UidMaker(site.uid_root)
     worklist, orders = Worklist(archive.db, archive.audit, uids), ScheduledOrders(archive.db)
     overview = Overview(worklist, orders, archive.db)
+    scheduled = Joined(worklist, orders, finished=worklist.study_uids)
     filing = Filing(Overlays(archive.db, archive.audit))
     ae_titles = AeTitles(site.ae_title, site.ae_titles)
     door = Door(site.ae_title)
@@ -195,6 +196,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             steps=Steps(worklist, archive.db, uids),
             watching=Watching(archive.db),
             overview=overview,
+            scheduled=scheduled,
             desk=Desk(worklist, overview, filing, uids, site.ae_title),
             uids=uids,
             notifying=told,
@@ -207,7 +209,7 @@ def web(open_archive: Open, site: Site) -> Generator[Web, None, None]:
             build_internal(services, Guard("127.0.0.1")),
             services.transcoder.image_here,
             services.views.images,
-            Joined(worklist, orders, finished=worklist.study_uids),
+            services.scheduled,
             services.worklist,
             services.metrics,
             door,

@@ -10,6 +10,14 @@ from dataclasses import dataclass
 
 from core.archive.level_rows import Level
 from core.archive.matching_keys import NO_KEY_VRS, Key, key_of
+from core.archive.patients import (
+    BIRTH_DATE,
+    PATIENT_COUNTS,
+    PATIENT_ID,
+    PATIENT_NAME,
+    STUDY_COUNTS,
+    patients_of,
+)
 from core.archive.query import Query
 from core.archive.returned import Fields, Searcher
 from core.dicom.answer_rows import AnswerRows, writable
@@ -34,11 +42,7 @@ PATIENT = "PATIENT"
 LEVELS = {PATIENT: Level.STUDY, "STUDY": Level.STUDY, "SERIES": Level.SERIES, "IMAGE": Level.IMAGE}
 QUERY_LEVEL, RETRIEVE_AE, AVAILABILITY = 0x00080052, 0x00080054, 0x00080056
 STUDY_UID, SERIES_UID, SOP_UID = 0x0020000D, 0x0020000E, 0x00080018
-PATIENT_ID, PATIENT_NAME, BIRTH_DATE = 0x00100020, 0x00100010, 0x00100030
 NO_KEYS = frozenset({CHARSET, QUERY_LEVEL, RETRIEVE_AE, AVAILABILITY, 0x00080201})
-PATIENT_COUNTS = (0x00201200, 0x00201202, 0x00201204)
-"""Number of Patient Related Studies, Series, Instances; the last two sum the studies' own numbers."""
-STUDY_COUNTS = (0x00201206, 0x00201208)
 EVERY = 1 << 40
 AT_ONCE, WAIT_S = 24, 30.0
 """So many searches at a time, for each holds a snapshot of the index until its peer has read the answers."""
@@ -119,7 +123,7 @@ class Finding:
 
     def _models(self, wanted: Wanted) -> Iterator[Model]:
         found = (model for _, model in self._searcher.each(wanted.query, wanted.fields))
-        return _patients(found) if wanted.level == PATIENT else found
+        return patients_of(found) if wanted.level == PATIENT else found
 
 
 def _told(association: Association, message: Message, pending: Status, answers: Iterator[bytes]) -> Status:
@@ -188,22 +192,3 @@ def _one(identifier: Identifier, tag: int) -> str:
     """A UID, if exactly one is given."""
     text = identifier.text(tag).strip()
     return "" if any(letter in text for letter in '\\*?,"') else text
-
-
-def _patients(studies: Iterator[Model]) -> Iterator[Model]:
-    """One model a patient, studies counted: of the same ID, or without one the same name and birth date."""
-    found: dict[tuple[str, ...], tuple[Model, list[int]]] = {}
-    for model in studies:
-        patient_id = _value(model, PATIENT_ID)
-        who = (patient_id,) if patient_id else ("", _value(model, PATIENT_NAME), _value(model, BIRTH_DATE))
-        _, counts = found.setdefault(who, (model, [0, 0, 0]))
-        counts[0] += 1
-        for at, name in enumerate(STUDY_COUNTS, 1):
-            counts[at] += int((model.get(f"{name:08X}", {}).get("Value") or [0])[0])
-    for model, counts in found.values():
-        counted = zip(PATIENT_COUNTS, counts, strict=True)
-        yield {**model, **{f"{tag:08X}": element_of("IS", [number]) for tag, number in counted}}
-
-
-def _value(model: Model, tag: int) -> str:
-    return str((model.get(f"{tag:08X}", {}).get("Value") or [""])[0])

@@ -9,6 +9,7 @@ from core.archive.archive import Archive
 from core.archive.level_rows import Level
 from core.archive.matching_keys import Key, key_of
 from core.archive.nouns import StoredImage
+from core.archive.patients import PATIENT_ID
 from core.archive.query import Query
 from core.archive.returned import Searcher
 from core.audit.log import Event, Note
@@ -21,7 +22,7 @@ from core.net.dimse.requestor import Peer, associate
 from core.net.dimse.store_scu import Originator, batches, wishes_of
 from core.net.tls import of_peer
 from server.dimse.admission import Admission, Caller
-from server.dimse.finding import EVERY, PATIENT_ID, QUERY_LEVEL, SERIES_UID, SOP_UID, STUDY_UID
+from server.dimse.finding import EVERY, QUERY_LEVEL, SERIES_UID, SOP_UID, STUDY_UID
 from server.dimse.session import MOST_IDENTIFIER_BYTES
 from server.dimse.statuses import Status, comment_of
 from server.dimse.suboperations import Converter, DestinationGone, Sight, Suboperations, outgoing

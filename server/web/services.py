@@ -14,6 +14,7 @@ from core.archive.parts import Parts
 from core.archive.pseudonyms import Pseudonyms
 from core.archive.removals import Removals
 from core.archive.returned import Searcher
+from core.dicom import ports
 from core.dicom.uids import UidMaker
 from core.worklist.desk import Desk
 from core.worklist.overview import Overview
@@ -76,6 +77,8 @@ class Services:
     steps: Steps
     watching: Watching
     overview: Overview
+    scheduled: ports.Worklist
+    """What a modality is shown: workitems, and orders that are none yet."""
     desk: Desk
     uids: UidMaker
     grants: Grants = field(default_factory=Grants)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
+from core.archive.patients import patients_of
 from core.media.samples import SamplePatient, SampleStudy, dataset
 from core.net.dimse.command import DATA_SET, NO_DATA_SET, Element, Field
 from core.net.dimse.requestor import Peer, Wish, associate
-from server.dimse.finding import _patients
 from tests.core.archive_help import send, store
 from tests.dimse.gateways import AET, CT, EXPLICIT, IMPLICIT, Running, gateway
 
@@ -106,7 +106,7 @@ def test_patients_are_counted_beside_what_their_studies_say() -> None:
     """Models of studies are kept for the next question."""
     model = {"00100020": {"vr": "LO", "Value": ["P1"]}, "00201206": {"vr": "IS", "Value": [2]}}
     before = json.dumps(model)
-    (patient,) = _patients(iter([model, model]))
+    (patient,) = patients_of(iter([model, model]))
     assert patient["00201200"] == {"vr": "IS", "Value": [2]} and json.dumps(model) == before
 
 

@@ -212,6 +212,21 @@ def test_search(served: Served) -> None:
         assert client.get(ITEMS, params={"ScheduledProcedureStepStartDateTime": "x"}).status_code == 400
 
 
+def test_a_modality_may_read_its_worklist_over_the_web(served: Served) -> None:
+    with served.client() as client:
+        asked = NEEDED | {"PatientID": "MWL", "StudyInstanceUID": "1.2.77.9"}
+        assert client.post("/workitems", json=asked).status_code == 200
+        for base in ("/dicom-web", "/dcm4chee-arc/aets/FILMJACKET/rs"):
+            step = {"ScheduledProcedureStepSequence.ScheduledProcedureStepStartDate": "20000101-20000101"}
+            (model,) = client.get(f"{base}/mwlitems", params={"PatientID": "MWL"} | step).json()
+            assert model["0020000D"]["Value"] == ["1.2.77.9"] and model["00400100"]["Value"]
+            assert client.get(f"{base}/mwlitems/count?PatientID=MWL").json() == {"count": 1}
+            step = {"00400100.00400002": "20000102-"}
+            assert client.get(f"{base}/mwlitems", params={"PatientID": "MWL"} | step).status_code == 204
+        assert client.get("/dicom-web/mwlitems?Nonsense=1&strict=true").status_code == 400
+        assert client.get("/dcm4chee-arc/aets/NOBODY/rs/mwlitems").status_code == 404
+
+
 def test_the_items_are_those_of_the_dicom_service(served: Served) -> None:
     with served.client() as client:
         posted = client.post(

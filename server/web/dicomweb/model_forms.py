@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 
 from core.dicom.json_model import Model
 from core.dicom.native_xml import as_xml
-from server.web.call import Call, Headers, Receive, Send
+from server.web.call import Call, Headers, Receive, Send, answer
 from server.web.dicomweb.media import EVERYTHING, RELATED, accepted
 from server.web.dicomweb.parts import Parts
+from server.web.errors import encode
 
 DICOM_JSON, DICOM_XML, JSON = "application/dicom+json", "application/dicom+xml", "application/json"
 WOULD_DO = f'Ask for {DICOM_JSON}, or for {RELATED}; type="{DICOM_XML}".'
@@ -52,3 +53,15 @@ async def each_of(models: Iterable[Model]) -> AsyncIterator[Model]:
     """What is there already, as what comes bit by bit."""
     for model in models:
         yield model
+
+
+async def send_models(
+    call: Call, receive: Receive, send: Send, models: Sequence[Model], headers: Headers, *, form: str
+) -> None:
+    """Answer with *models* in the *form* that was asked for; 204 where there are none."""
+    if not models:
+        await answer(send, 204, b"", headers)
+    elif form == DICOM_XML:
+        await send_xml(call, receive, send, each_of(models), headers)
+    else:
+        await answer(send, 200, encode(models), [(b"content-type", form.encode("ascii")), *headers])

@@ -8,9 +8,11 @@ from server.web.dicomweb.bulk import BulkRoutes
 from server.web.dicomweb.capabilities import CapabilityRoutes
 from server.web.dicomweb.frames import FrameRoutes
 from server.web.dicomweb.metadata import MetadataRoutes
+from server.web.dicomweb.patients import PatientRoutes
 from server.web.dicomweb.remove import RemoveRoutes
 from server.web.dicomweb.rendered import RenderedRoutes
 from server.web.dicomweb.retrieve import RetrieveRoutes
+from server.web.dicomweb.scheduled import ScheduledRoutes
 from server.web.dicomweb.search import SearchRoutes
 from server.web.dicomweb.store import StoreRoutes
 from server.web.dicomweb.subscribers import SubscriptionRoutes
@@ -26,6 +28,7 @@ def operations(services: Services) -> list[Operation]:
         *StoreRoutes(services).operations(),
         *AttachRoutes(services).operations(),
         *SearchRoutes(services).operations(),
+        *PatientRoutes(services).operations(),
         *RetrieveRoutes(services).operations(),
         *MetadataRoutes(services).operations(),
         *FrameRoutes(services).operations(),
@@ -35,6 +38,7 @@ def operations(services: Services) -> list[Operation]:
         *UriRoutes(services).operations(),
         *RemoveRoutes(services).operations(),
         *WorkitemRoutes(services).operations(),
+        *ScheduledRoutes(services).operations(),
         *SubscriptionRoutes(services).operations(),
     ]
     return [*found, *CapabilityRoutes(services, found).operations()]

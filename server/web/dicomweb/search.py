@@ -113,8 +113,8 @@ class SearchRoutes:
         A key is a keyword or tag, of sequences with dots between; its value one value, a list, a range of
         dates or times, with `*` and `?`, empty for anything, or `""` for absent. 204 when nothing matches.
         """
-        media_type = _media_type(call_of(scope))
-        query, asked = self._asked(scope)
+        media_type = media_type_of(call_of(scope))
+        query, asked = self.understood(scope, _level_of(scope["path"]))
         base = base_url(scope)
 
         def work() -> tuple[bytes, Answers]:
@@ -135,7 +135,7 @@ class SearchRoutes:
 
     async def count(self, scope: Scope, receive: Receive, send: Send) -> None:
         """How many studies, series or instances match."""
-        query, asked = self._asked(scope)
+        query, asked = self.understood(scope, _level_of(scope["path"]))
 
         def work() -> int:
             number = self._services.searcher.count(query)
@@ -146,18 +146,14 @@ class SearchRoutes:
         number = await self._services.run(work)
         await answer_json(send, 200, {"count": number}, asked.warnings(more=False))
 
-    def _asked(self, scope: Scope) -> tuple[Query, Asked]:
+    def understood(self, scope: Scope, level: Level) -> tuple[Query, Asked]:
         """What is asked for. Raises NotFound (AE title), Denied, BadInput naming the key."""
         call, params = call_of(scope), scope["path_params"]
         namespace = namespace_of(self._services, scope, Right.VIEW)
-        asked = asked_of(call)
-        if asked.unsupported and strictly(call, self._services.about.strict):
-            raise BadInput(
-                f"The key {asked.unsupported[0]} is not supported.", "Leave it out, or leave strict out."
-            )
+        asked = asked_of(call, strict=self._services.about.strict)
         study_uid, series_uid = params.get("study_uid", ""), params.get("series_uid", "")
         query = Query(
-            level=_level_of(scope["path"]),
+            level=level,
             namespace=namespace,
             study_uid=study_uid,
             series_uid=series_uid,
@@ -170,12 +166,18 @@ class SearchRoutes:
         return query, asked
 
 
-def strictly(call: Call, usual: bool) -> bool:
-    """Whether unsupported keys are refused: as the query says, else as the archive is set."""
-    return call.flag("strict") if "strict" in call.query_names() else usual
+def asked_of(call: Call, *, strict: bool) -> Asked:
+    """Keys and fields of the query; *strict* unless it says otherwise. Raises BadInput naming a key."""
+    asked = _read(call)
+    strict = call.flag("strict") if "strict" in call.query_names() else strict
+    if asked.unsupported and strict:
+        raise BadInput(
+            f"The key {asked.unsupported[0]} is not supported.", "Leave it out, or leave strict out."
+        )
+    return asked
 
 
-def asked_of(call: Call) -> Asked:
+def _read(call: Call) -> Asked:
     """Keys and fields of the query. Raises BadInput."""
     asked, fuzzy, every = Asked(), call.flag("fuzzymatching"), call.flag("multiplevaluematching")
     empty = call.flag("emptyvaluematching") or "emptyvaluematching" not in call.query_names()
@@ -247,7 +249,7 @@ def _level_of(path: str) -> Level:
     return RESOURCES["/" + resource]
 
 
-def _media_type(call: Call) -> str:
+def media_type_of(call: Call) -> str:
     """The form that is asked for. Raises NotAcceptable."""
     form = model_form(call)
     if form is None:

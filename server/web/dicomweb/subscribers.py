@@ -121,7 +121,7 @@ def _title(text: str) -> str:
 
 def _keys(query: str) -> list[Key]:
     """The keys of a filter. Raises BadInput."""
-    asked = asked_of(Call("GET", False, {}, query.encode("latin-1")))
+    asked = asked_of(Call("GET", False, {}, query.encode("latin-1")), strict=False)
     if others := [name for name in asked.unsupported if name.lower() not in OTHERS]:
         raise BadInput(f"The key {others[0]} of the filter is not supported.")
     return [cast(Key, test) for test in asked.tests]

@@ -19,7 +19,7 @@ from server.web.body import parse_json, read_document
 from server.web.call import Call, Headers, Receive, Scope, Send, answer, call_of, caller_of
 from server.web.dicomweb.model_forms import DICOM_JSON, DICOM_XML, WOULD_DO, each_of, model_form, send_xml
 from server.web.dicomweb.places import BASES, base_url, namespace_of
-from server.web.dicomweb.search import PARAMETERS, Asked, asked_of, strictly
+from server.web.dicomweb.search import PARAMETERS, asked_of
 from server.web.errors import UNSUPPORTED, Refused, encode
 from server.web.services import Services
 from server.web.streaming import Handler, Operation
@@ -92,7 +92,7 @@ class WorkitemRoutes:
         """Workitems that match the keys of the query, in the order they start; 204 when none does."""
         call = call_of(scope)
         namespace = namespace_for(self._services, scope, READERS)
-        asked = self._asked(call)
+        asked = asked_of(call, strict=self._services.about.strict)
         limit, offset = min(MOST, call.number("limit", USUAL)), call.number("offset", 0)
         keys = [cast(Key, test) for test in asked.tests]
 
@@ -107,12 +107,6 @@ class WorkitemRoutes:
             await answer(send, 204, b"", headers)
             return
         await _send_models(scope, receive, send, models[:limit], headers)
-
-    def _asked(self, call: Call) -> Asked:
-        asked = asked_of(call)
-        if asked.unsupported and strictly(call, self._services.about.strict):
-            raise BadInput(f"The key {asked.unsupported[0]} is not supported.", "Leave it or strict out.")
-        return asked
 
     async def retrieve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One workitem, without the transaction UID it was claimed with."""
