@@ -39,8 +39,13 @@ def _time(text: str) -> str:
     return "".join(part or "" for part in found.groups())
 
 
+def is_uid(text: str) -> bool:
+    """Whether *text* may be a UID; zeros some write before a component are let pass."""
+    return len(text) <= LONGEST_UID and UID.fullmatch(text) is not None
+
+
 def _uid(text: str) -> str:
-    if len(text) > LONGEST_UID or UID.fullmatch(text) is None:
+    if not is_uid(text):
         raise ValueError("no UID")
     return text
 

@@ -16,7 +16,7 @@ from PIL import Image
 from core.archive.incoming import Incoming
 from core.errors import StorageFault
 from tests.plain_files import mp4
-from tests.server.conftest import Served
+from tests.server.conftest import Served, error_of
 from tests.server.test_dicomweb_bulk import (
     COLOUR,
     GREY,
@@ -254,6 +254,16 @@ def test_values_that_can_mean_nothing_are_refused_by_name(
 ) -> None:
     parts = [metadata_part(jpeg_meta("a", **wrong)), ("image/jpeg", "a", JPEG)]
     assert next(iter(wrong)) in refused(client, parts, 0xC000)
+
+
+@pytest.mark.parametrize(
+    "place", ["/studies/abc", "/studies/" + "1" * 70, "/api/v3/storage/dicomweb/no%20name/studies"]
+)
+@pytest.mark.usefixtures("caplog")
+def test_an_address_that_can_name_nothing(client: httpx.Client, place: str) -> None:
+    parts = [metadata_part(jpeg_meta("a")), ("image/jpeg", "a", JPEG)]
+    answer = send(client, parts, path=place)
+    assert answer.status_code == 400 and error_of(answer)["message"]
 
 
 def test_half_of_a_character_is_refused(client: httpx.Client) -> None:

@@ -12,6 +12,7 @@ from core.archive.nouns import StoreResult
 from core.dicom.from_model import Described, address, described
 from core.dicom.json_model import Model
 from core.dicom.native_reader import read_xml
+from core.dicom.spelling import is_uid
 from core.errors import BadInput, KnownError, NotFound, Unsupported
 from core.media.agreement import check_class, class_of, describe, inline
 from core.media.assemble import DOCUMENT, MOST_NESTED_BYTES, PIXELS, Content, Mismatch, Supply, pieces
@@ -164,10 +165,12 @@ class MixedBatch(Batch):
             await self._described(part)
 
     async def _look_at_study(self) -> None:
-        """What the study of the address says, once a request; nothing while it is not there."""
+        """What the study of the address says, once; {} while it is not there. Raises Refused."""
         if self._study is None:
             self._study = {}
             if self._sender.study_uid:
+                if not is_uid(self._sender.study_uid):  # new objects would bear it
+                    raise Refused(BAD_REQUEST, "The address names no Study Instance UID.")
                 with suppress(NotFound):
                     self._study = await self._services.wrapper.study(self._namespace, self._sender.study_uid)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from core.access.rights import Right
 from core.archive.nouns import StoreResult
+from core.archive.store import check_namespace
 from core.dicom.native_xml import as_xml
 from core.dicom.refs import Header
 from core.errors import BadInput, Conflict, KnownError, NotDicom, StorageFault
@@ -70,7 +71,7 @@ class StoreRoutes:
         complete are kept.
         """
         call, caller = call_of(scope), caller_of(scope)
-        namespace = namespace_of(self._services, scope, Right.STORE)
+        namespace = check_namespace(namespace_of(self._services, scope, Right.STORE))
         limits = self._services.limits
         body = chunks(call, receive, limit=LARGEST_BODY, limits=limits)
         batch = MixedBatch(
