@@ -9,6 +9,7 @@ import re
 import shutil
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -115,6 +116,8 @@ class Pictures:
         self._workers = workers
         self._lookers = ThreadPoolExecutor(LOOKING, thread_name_prefix="pictures")
         self._names: dict[tuple[Place, int], tuple[int, str]] = {}
+        self._making: dict[Path, asyncio.Task[None]] = {}
+        self._waiting: Counter[Path] = Counter()
         self._written = self._unpruned = 0
         self._lock = threading.Lock()
 
@@ -188,15 +191,36 @@ class Pictures:
             self._thumbnails.put(study, name, body, era)
 
     async def file(self, image: StoredImage, ending: str, make: Callable[[], Future[bytes]]) -> Path:
-        """Where something made of *image* as a whole is kept, made now if it is not. Raises StorageFault."""
+        """Where something made of *image* as a whole is kept, made now if it is not. Raises StorageFault.
+
+        Viewers ask for many frames at once, of which each needs the same object: it is made once. When
+        everyone who waits for it has been cancelled, it is not made any further.
+        """
         path = self._study(image.namespace, image.study_uid) / f"{image.version}-{ending}"
-        loop = asyncio.get_running_loop()
-        if not await loop.run_in_executor(self._workers, path.is_file):
-            body = await outcome(make())
-            await loop.run_in_executor(self._workers, self._keep, path, body)
-            if not await loop.run_in_executor(self._workers, path.is_file):
-                raise StorageFault("The disk of the archive does not take what was made.", "Free some space.")
+        making = self._making.get(path)
+        if making is None or making.cancelling():
+            making = self._making[path] = asyncio.create_task(self._make(path, make))
+        self._waiting[path] += 1
+        try:
+            await asyncio.wait((making,))
+        finally:
+            self._waiting[path] -= 1
+            if not self._waiting[path]:
+                del self._waiting[path]
+                making.cancel()  # nothing happens if it is done
+                if self._making.get(path) is making:
+                    del self._making[path]
+        making.result()
         return path
+
+    async def _make(self, path: Path, make: Callable[[], Future[bytes]]) -> None:
+        loop = asyncio.get_running_loop()
+        if await loop.run_in_executor(self._workers, path.is_file):
+            return
+        body = await outcome(make())
+        await loop.run_in_executor(self._workers, self._keep, path, body)
+        if not await loop.run_in_executor(self._workers, path.is_file):
+            raise StorageFault("The disk of the archive does not take what was made.", "Free some space.")
 
     def file_here(self, image: StoredImage, ending: str, make: Callable[[], Future[bytes]]) -> Path:
         """The same for one that may wait on its own thread: it needs no other of the workers."""

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import Future
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from core.errors import NotAcceptable
 from server.web.call import SHORT_QUERY, Call
 from server.web.dicomweb.looks import view_asked
 from server.web.errors import Refused
+from server.web.pictures import Pictures
 from server.web.waiting import outcome
 
 
@@ -64,3 +70,46 @@ def test_a_query_is_read_alike_again_and_cannot_be_changed(more: bytes) -> None:
             view_asked(Call("GET", False, {}, b"quality=0" + more), "jpeg")
         with pytest.raises(Refused):
             Call("GET", False, {}, b"&".join([b"a=1"] * 300) + more).query("a")
+
+
+def test_what_many_want_at_once_is_made_once(tmp_path: Path) -> None:
+    image: Any = SimpleNamespace(namespace="ns", study_uid="1.2", version="v")
+    made: list[Future[bytes]] = []
+
+    def make() -> Future[bytes]:
+        made.append(Future())
+        return made[-1]
+
+    async def ask() -> None:
+        with ThreadPoolExecutor(2) as workers:
+            pictures = Pictures(cast(Any, None), cast(Any, None), cast(Any, None), tmp_path, workers)
+            asked = [asyncio.create_task(pictures.file(image, "x.dcm", make)) for _ in range(5)]
+            await until(lambda: len(made) == 1)
+            asked[0].cancel()
+            made[0].set_result(b"object")
+            paths = await asyncio.gather(*asked[1:])
+            assert {path.read_bytes() for path in paths} == {b"object"}
+            refused = [asyncio.create_task(pictures.file(image, "y.dcm", make)) for _ in range(2)]
+            await until(lambda: len(made) == 2)
+            made[1].set_exception(NotAcceptable("no", "no"))
+            assert all(
+                isinstance(each, NotAcceptable)
+                for each in await asyncio.gather(*refused, return_exceptions=True)
+            )
+            left = asyncio.create_task(pictures.file(image, "z.dcm", make))
+            await until(lambda: len(made) == 3)
+            left.cancel()
+            await until(made[2].cancelled)
+            again = asyncio.create_task(pictures.file(image, "z.dcm", make))
+            await until(lambda: len(made) == 4)
+            made[3].set_result(b"again")
+            assert (await again).read_bytes() == b"again"
+            pictures.close()
+
+    async def until(true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not true():
+                await asyncio.sleep(0.001)
+
+    asyncio.run(ask())
+    assert len(made) == 4
