@@ -145,6 +145,19 @@ def test_a_search_that_finds_nothing_offers_all_studies(qtbot: QtBot, window: Ma
     assert rows == [ANNE.uid, BERT.uid]
 
 
+def test_an_archive_whose_address_was_mended_is_searched_at_once(
+    qtbot: QtBot, window: MainWindow, destinations: fakes.FakeDestinations, address: str
+) -> None:
+    remote = chosen(qtbot, window, 2)
+    qtbot.waitUntil(lambda: "cannot be reached" in remote.messages.text.text(), timeout=20_000)
+    window.show_page(Page.SETTINGS)
+    destinations.clients.pop("Nobody").close()
+    destinations.save(DestinationText("Nobody", f"stow:{address}"), None)
+    window.show_page(Page.ARCHIVE)
+    qtbot.waitUntil(lambda: remote.model.rowCount() == 2, timeout=20_000)
+    assert not remote.messages.isVisible()
+
+
 def test_an_archive_that_is_away_is_said_and_another_can_be_chosen(qtbot: QtBot, window: MainWindow) -> None:
     remote = chosen(qtbot, window, 2)
     qtbot.waitUntil(lambda: "cannot be reached" in remote.messages.text.text(), timeout=20_000)

@@ -17,7 +17,7 @@ from ui.icons import icon
 from ui.messages import MessageBar, of_error
 from ui.models.archive_table import ArchiveTable, Column, StudyRowLike
 from ui.models.study_view import StudyView
-from ui.services import Services
+from ui.services import DestinationText, Services
 from ui.widgets.study_panel import StudyPanel
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class RemoteView(QWidget):
         self._chosen: StudyRowLike | None = None
         self._open_when_there = ""
         self.name = ""
+        self._saved: DestinationText | None = None
+        self._failed = False
         self.model = ArchiveTable(self)
         self.messages = MessageBar(self)
         self.search = SearchLine(self)
@@ -106,9 +108,11 @@ class RemoteView(QWidget):
     # -- searching
 
     def show_archive(self, name: str) -> None:
-        """Search the archive saved under *name* from now on."""
-        if name == self.name:
+        """Search the archive saved under *name* from now on; anew if that failed, or was changed, since."""
+        saved = next((each for each in self._services.destinations.all() if each.name == name), None)
+        if (name, saved) == (self.name, self._saved) and not self._failed:
             return
+        self._saved = saved
         self.sending.stop()
         self.name = name
         self.model.show_first((), 0)
@@ -138,6 +142,7 @@ class RemoteView(QWidget):
     def _found(self, asked: int, matches: Matches) -> None:
         if asked != self._asked:
             return
+        self._failed = False
         chosen, picked = self._chosen, self.picked
         blocked = self.list.blockSignals(True)
         self.model.show_first(matches.rows, len(matches.rows))
@@ -154,6 +159,7 @@ class RemoteView(QWidget):
     def _not_found(self, asked: int, error: Exception) -> None:
         if asked != self._asked:
             return
+        self._failed = True
         self.model.show_first((), 0)
         self._choose(-1)
         self.count.clear()
