@@ -28,6 +28,8 @@ from core.dicom.recoding import dictionary_vr
 
 COMMON_OF_STUDY = (0x00080090, 0x00080201, 0x00200010)
 """Referring physician, time zone and Study ID, which the catalog keeps for each image."""
+RETRIEVE_URL = 0x00081190
+"""Its value is the callers' to give, who know where they are; its place is among the rest (PS3.18 F.2.2)."""
 IF_KNOWN = frozenset({0x00080201})
 """Left out where it has no value."""
 REQUESTS = 0x00400275
@@ -265,7 +267,9 @@ class _Writer:
     def _elements(self, columns: list[str]) -> Iterator[tuple[int, Make]]:
         """What every answer has, and how it is made of a row."""
         charset, online = element_of("CS", [UTF_8]), element_of("CS", ["ONLINE"])
+        nowhere = element_of("UR", [])
         yield CHARSET, lambda _: charset
+        yield RETRIEVE_URL, lambda _: nowhere
         yield AVAILABILITY, lambda _: online
         for tag, (level, column) in COLUMNS.items():
             uid = column.name in {"study_uid", "series_uid"} and level <= self._query.level

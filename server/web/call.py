@@ -78,9 +78,9 @@ class Call:
         value = self.query(name)
         if not value:
             return default
-        if not value.isascii() or not value.isdigit() or len(value) > 12:
+        if not value.isascii() or not value.isdigit():
             raise Refused(BAD_REQUEST, f"The parameter {name} must be a whole number.")
-        number = int(value)
+        number = int(value) if len(value) <= 12 else highest + 1
         if not lowest <= number <= highest:
             raise Refused(BAD_REQUEST, f"The parameter {name} must be {lowest} to {highest}.")
         return number

@@ -66,6 +66,7 @@ def test_the_quick_start_at_every_base(stocked: Served, client: httpx.Client, ba
     (model,) = found(answer)
     assert answer.headers["content-type"] == "application/json"
     assert set(model) >= STUDY_TAGS | {"00081030"} and value(model, "00081030") == "Abdomen CT"
+    assert list(model) == sorted(model)  # PS3.18 F.2.2
     assert value(model, "00100010") == {"Alphabetic": "THOMPSON^ALEX"}
     assert model["00080061"]["Value"] == ["CT", "US"]
     assert (value(model, "00201206"), value(model, "00201208")) == (2, 3)
@@ -140,6 +141,7 @@ def test_keys_that_are_not_supported_are_named(client: httpx.Client) -> None:
     [
         ("limit=-1", "limit"),
         ("limit=many", "limit"),
+        ("limit=9999999999999", "must be 0 to"),
         ("offset=1.5", "offset"),
         ("fuzzymatching=perhaps", "fuzzymatching"),
         ("StudyDate=2013", "StudyDate"),
