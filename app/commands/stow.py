@@ -51,7 +51,10 @@ class Options:
 
 def run(options: Options) -> int:
     """Send and return the exit code. Raises KnownError, OSError."""
-    _, resource = service_root(options.url)
+    try:
+        _, resource = service_root(options.url)
+    except BadInput as error:
+        raise Usage(error.message, error.remedy) from error
     files = list(_files(options.files))
     whole = [path for path, kind in files if kind == DICOM]
     others = [(path, kind) for path, kind in files if kind != DICOM]

@@ -19,7 +19,7 @@ from core.media.assemble import (
     Mismatch,
     default,
 )
-from core.media.wrap import ENCAPSULATED_PDF, SECONDARY_CAPTURE
+from core.media.wrap import ENCAPSULATED_PDF, SECONDARY_CAPTURE, VIDEO_PHOTOGRAPHIC
 
 MUST_AGREE = frozenset({"Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "NumberOfFrames"})
 OF_SAMPLES = frozenset({"PhotometricInterpretation", "BitsStored", "HighBit", "PlanarConfiguration"})
@@ -105,7 +105,14 @@ def describe(ds: Any, content: Content, tag: int, *, raw: bool) -> None:
 def _say(ds: Any, content: Content) -> None:
     for keyword, value in content.says.items():
         said = ds.get(keyword)
-        if said in (None, "") or (keyword in OF_SAMPLES and not _stands(ds, keyword, said, content)):
+        counted = (
+            keyword == "NumberOfFrames" and content.sop_class_uid == VIDEO_PHOTOGRAPHIC
+        )  # others estimate
+        if (
+            said in (None, "")
+            or counted
+            or (keyword in OF_SAMPLES and not _stands(ds, keyword, said, content))
+        ):
             setattr(ds, keyword, value)
         elif keyword in MUST_AGREE and said != value:
             raise Mismatch(f"{keyword} of the metadata is not that of the bulk data.")

@@ -211,7 +211,7 @@ def test_an_object_that_is_not_there_afterwards_is_told(
         (2, ["-u", "URL", "-m", "StudyDate=yesterday", "img.jpeg"]),
         (2, ["-u", "URL", "-m", "InstanceNumber=first", "img.jpeg"]),
         (2, ["-u", "URL", "-m", "PatientID=1", "object1.dcm"]),
-        (1, ["-u", "user:secret", "img.jpeg"]),
+        (2, ["-u", "user:secret", "img.jpeg"]),
         (3, ["-u", "http://127.0.0.1:1/rs/studies", "img.jpeg"]),
         (1, ["-u", "URL/../nothing", "img.jpeg"]),
     ],

@@ -145,8 +145,9 @@ def test_uncompressed_frames_are_of_a_class_that_has_several(client: httpx.Clien
 
 
 def test_a_video_of_another_class(client: httpx.Client) -> None:
-    meta = jpeg_meta("a", **said(kind=VIDEO_ENDOSCOPIC))
-    (ds,) = objects_of(client, send(client, [metadata_part(meta), ("video/mp4", "a", mp4())]))
+    meta = jpeg_meta("a", **said(kind=VIDEO_ENDOSCOPIC, frames="51"))
+    (ds,) = objects_of(client, send(client, [metadata_part(meta), ("video/mp4", "a", mp4(frames=50))]))
+    assert ds.NumberOfFrames == 50
     assert ds.Modality == "ES" and ds.ImageType == ["ORIGINAL", "PRIMARY"] and ds.AnatomicRegionSequence
 
 
