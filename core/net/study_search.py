@@ -29,10 +29,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """The studies; *more*: there are others that were not fetched."""
+    """The studies; *more*: there are others that were not fetched.
+
+    *since*: those are from before that day, or have no date.
+    """
 
     rows: tuple[StudyRow, ...]
     more: bool = False
+    since: str = ""
 
 
 def questions(wanted: Wanted) -> list[Keys]:

@@ -16,6 +16,7 @@ from ui.archive.table import StudyList
 from ui.icons import icon
 from ui.messages import MessageBar, of_error
 from ui.models.archive_table import ArchiveTable, Column, StudyRowLike
+from ui.models.people import iso_date
 from ui.models.study_view import StudyView
 from ui.services import DestinationText, Services
 from ui.widgets.study_panel import StudyPanel
@@ -153,7 +154,7 @@ class RemoteView(QWidget):
             self.list.choose_too(each for each in again if each >= 0)
         self.list.blockSignals(blocked)
         self._say_send()
-        self._say_count(len(matches.rows), more=matches.more)
+        self._say_count(len(matches.rows), matches)
         self._choose(self.list.row)
 
     def _not_found(self, asked: int, error: Exception) -> None:
@@ -166,12 +167,14 @@ class RemoteView(QWidget):
         self.list.say(self.tr("{archive} cannot be searched now.").format(archive=self.name))
         self._fail(error)
 
-    def _say_count(self, count: int, *, more: bool) -> None:
-        if more:
+    def _say_count(self, count: int, matches: Matches) -> None:
+        if matches.since:
+            words = self.tr("The {n} newest studies, since {day}; narrow the search to see the others")
+        elif matches.more:
             words = self.tr("The first {n} studies; narrow the search to see the others")
         else:
             words = self.tr("1 study") if count == 1 else self.tr("{n} studies")
-        self.count.setText(words.format(n=count))
+        self.count.setText(words.format(n=count, day=iso_date(matches.since)))
         if count:
             self.list.show_table()
         elif self.search.search.empty:
