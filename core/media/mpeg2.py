@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 from core.errors import Unsupported
 from core.media.movie import Movie
+from core.media.mpeg_streams import video_of
 
 MAIN_LEVEL = "1.2.840.10008.1.2.4.100"
 HIGH_LEVEL = "1.2.840.10008.1.2.4.101"
@@ -15,14 +16,13 @@ RATES = (0.0, 24000 / 1001, 24.0, 25.0, 30000 / 1001, 30.0, 50.0, 60000 / 1001, 
 PROFILES = (4, 5)
 """Main and Simple, which a decoder for Main plays, too."""
 LEVELS = {10: MAIN_LEVEL, 8: MAIN_LEVEL, 6: HIGH_LEVEL, 4: HIGH_LEVEL}
-WITHIN, CHUNK = 4 << 20, 1 << 20
+WITHIN = 4 << 20
 WHOLE_PICTURE = 3
 
 
 def read_mpeg2(stream: BinaryIO) -> Movie:
     """The video of an elementary, program or transport stream. Raises Unsupported."""
-    stream.seek(0)
-    head = stream.read(WITHIN)
+    head = _beginning(stream)
     at = head.find(SEQUENCE)
     if at < 0 or len(head) < at + 8:
         raise Unsupported("The video is neither MPEG-2 nor MP4, or it is damaged.", "Save it as an MP4 file.")
@@ -64,10 +64,18 @@ def _fields(head: bytes) -> bool:
     return bool(body) and body[2] & 3 != WHOLE_PICTURE
 
 
+def _beginning(stream: BinaryIO) -> bytes:
+    head = b""
+    for piece in video_of(stream):
+        head += piece
+        if len(head) >= WITHIN:
+            break
+    return head[:WITHIN]
+
+
 def _pictures(stream: BinaryIO) -> int:
-    stream.seek(0)
     count, tail = 0, b""
-    while piece := stream.read(CHUNK):
+    for piece in video_of(stream):
         data = tail + piece
         count += data.count(PICTURE)
         tail = data[-3:]

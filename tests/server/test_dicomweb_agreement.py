@@ -179,6 +179,7 @@ JP2_STREAM = jpeg2k_encode(COLOUR, codecformat="j2k", reversible=True, level=0)
         [metadata_part(jpeg_meta("a", **native(stored=12))), (OCTETS, "a", GREY.tobytes())],
         [metadata_part(jpeg_meta("a")), ("image/jp2", "a", palette_jp2())],
         [metadata_part(jpeg_meta("a")), ("image/jp2", "a", bytes(JP2_STREAM[:-100]))],
+        [metadata_part(jpeg_meta("a")), ("image/jp2", "a", JP2_STREAM[:8] + b"\x7f" + JP2_STREAM[9:])],
     ],
 )
 def test_what_makes_no_whole_object_is_refused(client: httpx.Client, parts: list[PART]) -> None:

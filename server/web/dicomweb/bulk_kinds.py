@@ -26,6 +26,7 @@ STILLS = frozenset(
 VIDEOS = frozenset({"video/mpeg", "video/mpeg2", "video/mpeg4", "video/mp4", "video/h265"})
 BULK = STILLS | VIDEOS | {OCTETS, PDF, PNG}
 PDF_WITHIN = 1024
+MOST_ROWS = 0xFFFF
 Data = mmap.mmap | bytes
 JPEG_OF = {
     0xC0: ("1.2.840.10008.1.2.4.50", "ISO_10918_1"),
@@ -143,6 +144,8 @@ def _still(path: Path, data: Data) -> Content:
         raise Mismatch("A part is called a JPEG or JPEG 2000 picture and is none.")
     if found.components not in (1, 3) or not 2 <= found.bits <= 16:
         raise Mismatch("A picture has colours or bits that no DICOM object holds.")
+    if not (0 < found.rows <= MOST_ROWS and 0 < found.columns <= MOST_ROWS):
+        raise Mismatch("A picture is larger than any that a DICOM object holds, or its header is damaged.")
     if found.kind is Kind.JPEG_2000:
         start, length = _codestream(data)
         return _jpeg_2000(path, data, start, length, found)
