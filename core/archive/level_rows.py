@@ -45,6 +45,7 @@ COLUMNS: Mapping[int, tuple[Level, Column[Any]]] = {
     0x00080018: (Level.IMAGE, instances.c.sop_uid),
     0x00080016: (Level.IMAGE, instances.c.sop_class_uid),
     0x00200013: (Level.IMAGE, instances.c.instance_number),
+    0x00083002: (Level.IMAGE, instances.c.transfer_syntax_uid),
 }
 """What the catalog itself knows."""
 

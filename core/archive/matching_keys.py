@@ -12,7 +12,7 @@ from typing import Any
 from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR, tag_for_keyword
 
 from core.archive.person_names import NamePattern, Wildcard
-from core.dicom.json_model import values_in
+from core.dicom.json_model import DEEPEST, values_in
 from core.dicom.moments import current_form
 from core.dicom.recoding import dictionary_vr
 from core.errors import BadInput
@@ -148,10 +148,14 @@ def _texts(value: Any) -> Sequence[str]:
 def path_of(name: str) -> Path | None:
     """The attribute *name* stands for: keywords or tags, those of sequences before, with dots between.
 
-    None for words PS3.6 does not have. Raises BadInput for tags that are none.
+    None for words PS3.6 does not have. Raises BadInput for tags that are none, and too many.
     """
-    found = []
-    for part in name.split("."):
+    found, parts = [], name.split(".")
+    if len(parts) > DEEPEST:
+        raise BadInput(
+            f"{shown(name)} leads through too many sequences.", "Name one within 23 others at most."
+        )
+    for part in parts:
         tag = tag_for_keyword(part) if part else None
         if tag is None and re.fullmatch("[0-9A-Fa-f]{8}", part):
             tag = int(part, 16)

@@ -25,7 +25,17 @@ STUDY_TAGS = {
     *("00100010", "00100020", "00100030", "00100040", "0020000D", "00200010", "00201206", "00201208"),
 }
 SERIES_TAGS = {"00080005", "00080060", "0008103E", "00081190", "0020000E", "00200011", "00201209"}
-IMAGE_TAGS = {"00080016", "00080018", "00080056", "00081190", "00200013", "00280010", "00280011", "00280100"}
+IMAGE_TAGS = {
+    "00080016",
+    "00080018",
+    "00080056",
+    "00081190",
+    "00083002",
+    "00200013",
+    "00280010",
+    "00280011",
+    "00280100",
+}
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +160,7 @@ def test_keys_that_are_not_supported_are_named(client: httpx.Client) -> None:
         ("includefield=0010", "0010"),
         ("orderby=Nonsense", "Nonsense"),
         ("orderby=PixelData", "7FE00010"),
+        (f"{'00400275.' * 900}00400009=1", "too many sequences"),
         ("PatientID=1&PatientID=2", "PatientID"),
         ("SeriesNumber=1_0", "SeriesNumber"),
         ("SeriesNumber=nan", "SeriesNumber"),
@@ -179,6 +190,11 @@ def test_what_says_how_a_query_is_meant_restricts_nothing(client: httpx.Client) 
     assert len(found(answer)) == 3 and "warning" not in answer.headers
     answer = client.get("/dicom-web/studies?TimezoneOffsetFromUTC=%2B0100")
     assert len(found(answer)) == 3 and "TimezoneOffsetFromUTC" in answer.headers["warning"]
+    answer = client.get("/dicom-web/instances?TransferSyntaxUID=1.2.840.10008.1.2.1")
+    assert len(found(answer)) == 5 and "TransferSyntaxUID" in answer.headers["warning"]
+    for uid, number in (("1.2.840.10008.1.2.1", 5), ("1.2.840.10008.1.2", 0)):
+        question = {"AvailableTransferSyntaxUID": uid, "strict": "true"}
+        assert len(found(client.get("/dicom-web/instances", params=question))) == number
     answer = client.get("/dicom-web/series?RequestAttributesSequence=&strict=true&Modality=US")
     assert len(found(answer)) == 1
 

@@ -62,6 +62,8 @@ COMPUTED = frozenset({0x00081190, 0x00201209})
 """Retrieve URL, Number of Series Related Instances: answered with, never searched for."""
 CHARSET, TIMEZONE = 0x00080005, 0x00080201
 """They say how a query is written and are never matched (PS3.4 C.2.2.2): in UTF-8, with times as stored."""
+DATA_SET_GROUP = 0x0008
+"""What is below belongs to files, messages and directories, not to the data sets that are searched."""
 WARNING = '299 Filmjacket "{}"'
 MORE = "There are additional results that can be requested"
 RETRIEVE_URL = "00081190"
@@ -206,7 +208,8 @@ def _read(call: Call) -> Asked:
 def _can_be_key(path: Path, text: str) -> bool:
     """Whether it is searched for; a sequence without a value is only to be returned (C.2.2.2.6)."""
     *outer, last = map(key_vr, path)
-    if path[0] in COMPUTED or path == (TIMEZONE,) or not set(outer) <= {"SQ"}:
+    no_data_set = path[0] >> 16 < DATA_SET_GROUP
+    if path[0] in COMPUTED or path == (TIMEZONE,) or no_data_set or not set(outer) <= {"SQ"}:
         return False
     return last not in NO_KEY_VRS or bool(path[-1] >> 16 & 1) or (last == "SQ" and not text)
 
