@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import MPEG4HP41, EncapsulatedPDFStorage
+from pydicom.uid import MPEG4HP41, BasicTextSRStorage, EncapsulatedPDFStorage
 
 from core.media.samples import SampleStudy, ct_slice, ultrasound_cine
 from tests.server.conftest import CANARY, Served, error_of
@@ -181,6 +182,57 @@ def test_objects_without_a_picture(client: httpx.Client) -> None:
     assert client.get(f"/dicom-web{place}/thumbnail").status_code == 404
 
 
+def report_of(seed: str) -> Any:
+    ds = without_picture(seed)
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = BasicTextSRStorage
+    ds.Modality, ds.SpecificCharacterSet, ds.CompletionFlag = "SR", "ISO_IR 192", "COMPLETE"
+
+    def coded(value: str, meaning: str) -> Dataset:
+        code = Dataset()
+        code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "99TEST", meaning
+        return code
+
+    def item(kind: str, name: str, **values: Any) -> Dataset:
+        found = Dataset()
+        found.ValueType, found.ConceptNameCodeSequence = kind, [coded("1", name)]
+        for keyword, value in values.items():
+            setattr(found, keyword, value)
+        return found
+
+    measured = Dataset()
+    measured.NumericValue, measured.MeasurementUnitsCodeSequence = "12.5", [coded("mm", "millimeter")]
+    ds.ConceptNameCodeSequence = [coded("0", "Radiologie-Bericht Ä")]
+    finding = item("TEXT", "Finding", TextValue="<script>alert(1)</script> & größer")
+    size = item("NUM", "Diameter", MeasuredValueSequence=[measured])
+    lung = item("CONTAINER", "Lung", ContentSequence=[finding, size])
+    ds.ContentSequence = [lung, item("DATE", "Seen", Date="20260102")]
+    return ds
+
+
+def test_a_structured_report_is_text(client: httpx.Client) -> None:
+    (place,) = put(client, report_of("rendered report"))
+    path = f"/dicom-web{place}/rendered"
+    for accept in ("*/*", "text/html", "text/html,application/xhtml+xml,*/*;q=0.8"):
+        page = client.get(path, headers={"accept": accept})
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        assert "<script" not in page.text and "&lt;script&gt;" in page.text and "größer" in page.text
+    text = client.get(path, headers={"accept": "text/plain"}).text
+    lines = text.splitlines()
+    assert lines[0] == "Radiologie-Bericht Ä" and "Completion: COMPLETE" in lines
+    assert f"Patient: {' '.join(CANARY.name.replace('^', ' ').split())}" in lines
+    assert lines[lines.index("Lung") + 1 :][1:] == ["  Diameter: 12.5 mm", "Seen: 2026-01-02"]
+    assert client.get(path, headers={"accept": "image/jpeg"}).status_code == 406
+    assert client.get(f"/dicom-web{place}/frames/1/rendered").status_code == 406
+    study, series, instance = re.findall(r"[0-9.]{9,}", place)
+    query = {"requestType": "WADO", "studyUID": study, "seriesUID": series, "objectUID": instance}
+    assert client.get("/wado", params=query).headers["content-type"] == "text/html; charset=utf-8"
+    assert client.get("/wado", params={**query, "contentType": "text/plain"}).text == text
+    for kind in ("image/jpeg", "application/dicom"):
+        answer = client.get("/wado", params={**query, "contentType": kind})
+        assert answer.status_code == (406 if kind == "image/jpeg" else 200)
+
+
 def test_no_real_file_is_too_much(client: httpx.Client, testdata: Path) -> None:
     """Everything that can be stored can be read in every form, or is refused with a reason."""
     shown = 0
@@ -198,6 +250,7 @@ def test_no_real_file_is_too_much(client: httpx.Client, testdata: Path) -> None:
             ("frames/1", 'multipart/related; type="application/octet-stream"; transfer-syntax=*'),
             ("frames/1", "application/octet-stream"),
             ("rendered", "image/jpeg"),
+            ("rendered", "text/html"),
             ("thumbnail", "image/jpeg"),
             ("bulkdata/7FE00010", "*/*"),
         ):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 
+from core.archive.models import model_here
 from core.archive.nouns import CURRENT, StoredImage
 from core.dicom.inside import ENCAPSULATED_PDF, pdf_in, video_in
+from core.dicom.report_text import REPORTS, as_html, as_text
 from core.dicom.syntaxes import transfer_syntax
 from core.errors import KnownError, NotAcceptable, NotFound, StorageFault
 from server.web.call import Call, Receive, Scope, Send, answer, call_of
@@ -18,7 +21,7 @@ from server.web.dicomweb.moving import KINDS as MOVING
 from server.web.dicomweb.moving import MovingSender, moving_form
 from server.web.dicomweb.objects import check_stored
 from server.web.dicomweb.parts import Parts
-from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, found_at, images_at
+from server.web.dicomweb.places import INSTANCE, SERIES, STUDY, at_each, found_at, images_at, objects_at
 from server.web.files import ASK_AGAIN, Stored, check_match, send_stored
 from server.web.frames import tag_of
 from server.web.pictures import THUMBNAIL
@@ -35,6 +38,9 @@ WOULD_DO = (
     "instance also image/gif, or video/mp4 with Motion JPEG: there is no encoder of other videos here."
 )
 
+TEXTS = {"text/html": as_html, "text/plain": as_text}
+STILL = (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox")
+
 Picture = tuple[StoredImage, int]
 """An object and the 0-based frame of it."""
 
@@ -48,7 +54,7 @@ class RenderedRoutes:
     def operations(self) -> list[Operation]:
         """Every route of this file."""
         refusals = {status: ("application/json",) for status in (404, 406)}
-        pictures: dict[int, tuple[str, ...]] = {200: (*KINDS, *MOVING, RELATED, "application/pdf")}
+        pictures: dict[int, tuple[str, ...]] = {200: (*KINDS, *MOVING, RELATED, "application/pdf", *TEXTS)}
         small: dict[int, tuple[str, ...]] = {200: tuple(KINDS)}
         return [
             Operation(
@@ -67,12 +73,20 @@ class RenderedRoutes:
 
         As parts one for each frame, alone the first of an instance or the middle one of a series or study.
         Frames of an instance are also one GIF, or an MP4 file with Motion JPEG.
-        An encapsulated PDF is a PDF, a video is a video.
+        An encapsulated PDF is a PDF, a video is a video, a structured report text/html or text/plain.
         """
         call = call_of(scope)
         images = await found_at(self._services, scope)
         if "image_uid" in scope["path_params"] and own_type(images[0]):
             await self.send_document(call, receive, send, images[0])
+            return
+        if (
+            "image_uid" in scope["path_params"]
+            and "frames" not in scope["path_params"]
+            and is_report(images[0])
+        ):
+            text = next((found for each in accepted(call) if (found := text_form(each.type))), "")
+            await self.send_report(scope, send, text)
             return
         moving = moving_form(accepted(call), (*KINDS, RELATED))
         if moving and "image_uid" in scope["path_params"]:
@@ -216,6 +230,33 @@ class RenderedRoutes:
             )
 
         await send_stored(call, receive, send, self._services.workers, find)
+
+    async def send_report(self, scope: Scope, send: Send, media_type: str) -> None:
+        """The structured report at an instance address as text, as the caller's view shows it.
+
+        Raises NotAcceptable, SourceFault, StorageFault.
+        """
+        if media_type not in TEXTS:
+            raise NotAcceptable("A structured report is text.", "Ask for text/html or text/plain.")
+
+        def write() -> bytes:
+            (image,) = objects_at(self._services, scope)
+            check_stored([image])
+            return TEXTS[media_type](json.loads(model_here(image.path, "")))
+
+        body = await self._services.run(write)
+        headers = [(b"content-type", f"{media_type}; charset=utf-8".encode()), STILL]
+        await answer(send, 200, body, headers)
+
+
+def text_form(asked: str) -> str:
+    """The form of text a media type means, "" for none."""
+    return asked if asked in TEXTS else "text/html" if asked in {"text/*", EVERYTHING} else ""
+
+
+def is_report(image: StoredImage) -> bool:
+    """Whether it is a structured report or a key object selection."""
+    return image.sop_class_uid.startswith(REPORTS)
 
 
 def pictures_of(images: Sequence[StoredImage], scope: Scope) -> list[Picture]:

@@ -10,7 +10,7 @@ from server.web.call import Call, Receive, Scope, Send, answer, call_of
 from server.web.dicomweb.looks import KINDS, QUALITY, View, numbers, windowed
 from server.web.dicomweb.media import DICOM, EVERYTHING, accepted, ranges_of
 from server.web.dicomweb.places import images_at, objects_at
-from server.web.dicomweb.rendered import RenderedRoutes, own_type, shows
+from server.web.dicomweb.rendered import TEXTS, RenderedRoutes, is_report, own_type, shows, text_form
 from server.web.dicomweb.retrieve import RetrieveRoutes
 from server.web.errors import BAD_REQUEST, Refused
 from server.web.pictures import MAX_EDGE
@@ -25,7 +25,7 @@ QUERY = {
     "studyUID": "Study Instance UID.",
     "seriesUID": "Series Instance UID.",
     "objectUID": "SOP Instance UID.",
-    "contentType": "application/dicom, image/jpeg or image/png; what is no picture comes as what it is.",
+    "contentType": "application/dicom, image/jpeg or image/png; of a report text/html or text/plain.",
     "anonymize": "yes: of application/dicom without anything that says whose it is (PS3.15 Annex E).",
     "transferSyntax": "Of application/dicom; * as stored.",
     "frameNumber": "Frame of a picture, from 1.",
@@ -48,7 +48,7 @@ class UriRoutes:
 
     def operations(self) -> list[Operation]:
         """Every route of this file."""
-        answers = {200: (DICOM, *KINDS, "application/pdf", "video/mp4")}
+        answers = {200: (DICOM, *KINDS, "application/pdf", "video/mp4", *TEXTS)}
         answers |= {status: ("application/json",) for status in (400, 404, 406)}
         return [
             Operation(
@@ -61,7 +61,7 @@ class UriRoutes:
         """One object, named by studyUID, seriesUID and objectUID: a JPEG, a PNG, or the object itself.
 
         Without a contentType the header Accept counts; if it leaves the choice, an image is a JPEG, a PDF a
-        PDF, a video a video, all else the object itself.
+        PDF, a video a video, a structured report text/html, all else the object itself.
         """
         call = call_of(scope)
         place = _place(scope, call)
@@ -80,6 +80,8 @@ class UriRoutes:
             if frame > image.frame_count:
                 raise NotFound("frame", f"The image has {image.frame_count} frame(s), counted from 1.")
             await self._pictures.send_one(call, send, (image, frame - 1), _view(call, image, KINDS[wanted]))
+        elif wanted in TEXTS:
+            await self._pictures.send_report(place, send, wanted)
         else:
             await self._pictures.send_document(call, receive, send, image)
 
@@ -124,6 +126,8 @@ def _wanted(call: Call, image: StoredImage) -> tuple[str, str]:
 
 def _usual(image: StoredImage) -> str:
     """What an object comes as to who does not mind."""
+    if is_report(image):
+        return "text/html"
     return own_type(image) or ("image/jpeg" if shows(image) else DICOM)
 
 
@@ -136,6 +140,8 @@ def _had(asked: str, image: StoredImage) -> str:
         return own
     if asked in {DICOM, "application/*"}:
         return DICOM
+    if is_report(image):
+        return text_form(asked)
     if own or not shows(image) or asked not in {*KINDS, "image/*", "image/jpg"}:
         return ""
     return asked if asked in KINDS else "image/jpeg"
