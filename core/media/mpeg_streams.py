@@ -54,8 +54,8 @@ def _pass_pack(stream: BinaryIO, head: bytes) -> None:
 
 def _header_length(body: bytes) -> int:
     """Of what stands in a packet before its payload, behind its length (2.4.3.7; ISO 11172-1 2.4.3.3)."""
-    if len(body) >= 3 and body[0] >> 6 == 2:
-        return 3 + body[2]
+    if body and body[0] >> 6 == 2:
+        return 3 + body[2] if len(body) > 2 else len(body)
     at = 0
     while at < min(len(body), MOST_STUFFING) and body[at] == STUFFING:
         at += 1
