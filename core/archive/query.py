@@ -136,9 +136,11 @@ class Search:
         return self._left if known and len(tags) == sum(len(test.paths) for test in self._left) else None
 
     def first_image(self, row: Row) -> Row | None:
-        """The image that came first, for what a study or series says on its own."""
+        """The image that came first of those that are meant, for what a study or series says on its own."""
         if self._query.level is Level.IMAGE:
             return row
+        if self._below:
+            return next(self._meant(row, _images(row, self._query.level).order_by(instances.c.id)), None)
         own = row.s_id if self._query.level is Level.STUDY else row.e_id
         return self.connection.execute(first_of(self._query.level), {"own": own}).first()
 
@@ -161,13 +163,16 @@ class Search:
             statement = select_rows(Level.SERIES).where(series.c.study_id == row.s_id)
         else:
             statement = _images(row, self._query.level).order_by(instances.c.series_id)
+        return next(self._meant(row, statement), None) is not None
+
+    def _meant(self, row: Row, statement: Select[Any]) -> Iterator[Row]:
+        """The rows of *statement*, below *row*, that match everything that is left."""
         for test in () if self.laid.of(row.s_id) else self._below:
             if (narrowing := self._narrowed(test)[1]) is not None:
                 statement = statement.where(narrowing.condition())
-        return any(
-            all(test.matches(lambda path, image=image: self._values(image, path)) for test in self._below)  # type: ignore[misc] # bound now
-            for image in self.connection.execute(statement)
-        )
+        for image in self.connection.execute(statement):
+            if all(test.matches(lambda path, image=image: self._values(image, path)) for test in self._below):  # type: ignore[misc] # bound now
+                yield image
 
     def _values(self, row: Row, path: Path) -> Sequence[str]:
         tag = path[0]

@@ -199,6 +199,16 @@ def test_what_says_how_a_query_is_meant_restricts_nothing(client: httpx.Client) 
     assert len(found(answer)) == 1
 
 
+@pytest.mark.parametrize("modality", ["CT", "US"])
+def test_the_image_that_is_meant_speaks_for_its_study(client: httpx.Client, modality: str) -> None:
+    for question in ({"Modality": modality}, {"Modality": f"{modality[0]}*", "Rows": "16"}):
+        query = {"PatientID": "12345", "includefield": "SOPInstanceUID"} | question
+        (study,) = found(client.get("/dicom-web/studies", params=query))
+        assert value(study, "00080060") == modality
+        image = found(client.get(f"/dicom-web/instances?SOPInstanceUID={value(study, '00080018')}"))
+        assert value(image[0], "00080060") == modality
+
+
 def test_patients_and_how_many_studies_they_have(client: httpx.Client) -> None:
     for base in filter(None, BASES):
         models = found(client.get(f"{base}/patients?orderby=PatientID&PatientName=thomps*&strict=true"))
