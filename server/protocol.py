@@ -21,6 +21,9 @@ GATHER_S = 0.5
 LINGER_S = 15.0
 """How long a body nobody wants any more is read, so that its sender sees the answer."""
 
+FAREWELL_S = 1.0
+"""How long a peer is waited for that should end a TLS connection it does not use; asyncio's is 30 s."""
+
 COPIED_BYTES = 16 << 10
 """Up to this size head and body are joined before they are sent."""
 
@@ -76,6 +79,13 @@ class GuardedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._heading and (not heading or self._deadline is None):
             self._await(HEADER_TIMEOUT_S)
+
+    def shutdown(self) -> None:
+        """The node stops: what is being answered is finished; an idle peer may owe TLS its farewell."""
+        idle = self.cycle is None or self.cycle.response_complete
+        super().shutdown()
+        if idle:
+            self.loop.call_later(FAREWELL_S, self.transport.abort)
 
     def on_message_begin(self) -> None:
         """A request starts."""

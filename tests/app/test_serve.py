@@ -141,7 +141,10 @@ def test_tls(tmp_path: Path) -> None:
         with httpx.Client(base_url=serving.url, verify=trust, trust_env=False) as client:
             fields = {"login": "admin", "password": password}
             answer = client.post("/api/v3/session/login", data=fields)
-        assert serving.url.startswith("https://") and "Secure" in answer.headers["set-cookie"]
+            assert serving.url.startswith("https://") and "Secure" in answer.headers["set-cookie"]
+            began = time.monotonic()  # while the client keeps its connection, and does not look at it
+            code, _, errors = serving.stop()
+            assert (code, errors) == (0, "") and time.monotonic() - began < 15
     finally:
         serving.stop()
 
