@@ -34,7 +34,8 @@ NAME_PARTS = ("Family", "Given", "Middle", "Prefix", "Suffix")
 class Described:
     """A data set without the values that lie elsewhere: *bulk* of its own by tag, *nested* of its items.
 
-    *strict*: it is to be stored, so that no value may stay that its VR does not allow.
+    *strict*: it is to be stored, so that no value may stay that its VR does not allow; values that are no
+    octets (texts, numbers) are then among the *nested*.
     """
 
     ds: Dataset
@@ -84,7 +85,7 @@ def _fill(found: Described, ds: Dataset, model: Any, depth: int) -> None:
             if not isinstance(uri, str) or not uri or vr == "SQ":
                 raise _bad(tag, "has a BulkDataURI that is none")
             uri = address(uri) if found.strict else uri
-            if ds is found.ds:
+            if ds is found.ds and (vr in BULK_VRS or not found.strict):
                 found.bulk[tag] = vr, uri
             else:
                 found.nested.append((ds, tag, vr, uri))
@@ -141,6 +142,22 @@ def put(ds: Dataset, tag: int, vr: str, value: Any) -> None:
         ds.add(DataElement(tag, vr, value, validation_mode=config.IGNORE))
     except Exception as error:  # whatever a value provokes in a library that is not ours
         raise _bad(tag, f"has a value that is no {vr}") from error
+
+
+def put_octets(ds: Dataset, tag: int, vr: str, value: bytes) -> None:
+    """Add an element whose value was sent as octets, texts in UTF-8 (PS3.18 F.2.6). Raises BadInput."""
+    from pydicom.dataelem import RawDataElement, convert_raw_data_element
+    from pydicom.tag import BaseTag
+
+    value += b"\0" * (len(value) % 2) if vr in BULK_VRS else b""
+    try:
+        if vr in TEXT:
+            put(ds, tag, vr, spelled(vr, value.decode("utf-8").rstrip("\0 ")))
+        else:
+            raw = RawDataElement(BaseTag(tag), vr, len(value), value, 0, False, True)
+            ds[tag] = convert_raw_data_element(raw)
+    except Exception as error:  # whatever a value provokes in a library that is not ours
+        raise _bad(tag, f"has bulk data that are no {vr}") from error
 
 
 def _binary(tag: int, vr: str, text: Any) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
@@ -149,6 +150,26 @@ def test_a_video_of_another_class(client: httpx.Client) -> None:
     (ds,) = objects_of(client, send(client, [metadata_part(meta), ("video/mp4", "a", mp4(frames=50))]))
     assert ds.NumberOfFrames == 50
     assert ds.Modality == "ES" and ds.ImageType == ["ORIGINAL", "PRIMARY"] and ds.AnatomicRegionSequence
+
+
+def test_texts_and_numbers_as_bulk_data(client: httpx.Client) -> None:
+    more = {
+        "00104000": {"vr": "LT", "BulkDataURI": "t"},
+        "00189073": {"vr": "FD", "BulkDataURI": "n"},
+        "00400275": {"vr": "SQ", "Value": [{"00321060": {"vr": "LO", "BulkDataURI": "t"}}]},
+        "00091010": {"vr": "OW", "BulkDataURI": "o"},
+    }
+    parts = [metadata_part(jpeg_meta("a", **more)), ("image/jpeg", "a", JPEG)]
+    parts += [
+        (OCTETS, "t", "größer\0".encode()),
+        (OCTETS, "n", struct.pack("<d", 1.5)),
+        (OCTETS, "o", b"odd"),
+    ]
+    (ds,) = objects_of(client, send(client, parts))
+    assert ds.PatientComments == ds.RequestAttributesSequence[0].RequestedProcedureDescription == "größer"
+    assert ds.AcquisitionDuration == 1.5 and ds[0x00091010].value == b"odd\0"
+    refused(client, [*parts[:3], (OCTETS, "n", b"odd"), parts[4]], 0xC000)
+    refused(client, [*parts[:2], (OCTETS, "t", b"\xff\xfe"), *parts[3:]], 0xC000)
 
 
 def palette_jp2() -> bytes:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from core.archive.nouns import StoreResult
-from core.dicom.from_model import Described, address, described
+from core.dicom.from_model import Described, address, described, put_octets
 from core.dicom.json_model import Model
 from core.dicom.native_reader import read_xml
 from core.dicom.spelling import is_uid
@@ -263,8 +263,8 @@ class MixedBatch(Batch):
         contents = {tag: by_uri[uri] for tag, (_, uri) in made.bulk.items()} | inline(made.ds)
         for ds, tag, vr, uri in made.nested:
             if by_uri[uri].length > MOST_NESTED_BYTES:
-                raise Mismatch("Bulk data within a sequence are too long.")
-            ds.add_new(tag, vr, b"".join(by_uri[uri].pieces()))
+                raise Mismatch("Bulk data of a text, or within a sequence, are too long.")
+            put_octets(ds, tag, vr, b"".join(by_uri[uri].pieces()))
         try:
             self._complete(made.ds, contents)
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
