@@ -11,7 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
-from pydicom.uid import JPEGBaseline8Bit, RLELossless
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
 from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
 from core.errors import NotAcceptable
@@ -293,6 +294,24 @@ def test_each_object_comes_in_the_first_accepted_syntax_that_fits_it(client: htt
     alone = f"application/dicom; transfer-syntax=1.2.3, {RELATED}; transfer-syntax=*;q=0.5"
     one = client.get(item["00081190"]["Value"][0], headers={"accept": alone})
     assert one.status_code == 200 and parts_of(one)[0][1] in files
+
+
+def test_a_damaged_image_does_not_keep_the_others_from_coming(client: httpx.Client) -> None:
+    study = SampleStudy(seed="dicomweb damaged", patient=CANARY)
+    damaged = ct_slice(study, instance=1, size=32)
+    damaged.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    damaged.PixelData = encapsulate([b"\xff\x4f\xff\x51 no such stream "])
+    damaged["PixelData"].VR = "OB"
+    files = [part10(damaged), *(part10(ct_slice(study, instance=n, size=32)) for n in (2, 3))]
+    answer = client.post("/dicom-web/studies", content=body_of(files), headers=TYPE)
+    assert answer.status_code == 200, answer.text
+    accept = {"accept": f"{RELATED}; transfer-syntax={RLELossless}"}
+    parts = parts_of(client.get(f"/dicom-web/studies/{study.uid}", headers=accept))
+    found = sorted(kind.params["transfer-syntax"] for kind, _ in parts)
+    assert found == sorted([JPEG2000Lossless, RLELossless, RLELossless])
+    assert files[0] in [data for _, data in parts]
+    address = answer.json()["00081199"]["Value"][0]["00081190"]["Value"][0]
+    assert client.get(address, headers=accept).status_code == 415
 
 
 def test_every_real_file_comes_back_as_it_was(client: httpx.Client, testdata: Path) -> None:

@@ -129,6 +129,10 @@ class RetrieveRoutes:
             except NotAcceptable:
                 if number == len(forms):
                     raise
+            except NotRenderable:
+                if len(images) == 1:
+                    raise
+                return form  # that it is damaged says nothing of the others
             else:
                 return form
         raise ValueError("no form is wanted")
@@ -136,13 +140,14 @@ class RetrieveRoutes:
     async def _made(self, found: _Found, image: StoredImage, wanted: Sequence[str]) -> StoredImage:
         """*image* as it is to be sent; what does not fit the wanted syntaxes comes without a wish.
 
-        A report between images has no pixels to compress. Raises `Views.image`, NotRenderable, StorageFault.
+        A report between images has no pixels to compress, and of a damaged image nothing can be made. Raises
+        as `Views.image`, and StorageFault.
         """
         if found.values:
             image = await self._services.run(lambda: self._services.views.image(image, found.values))
         try:
             return await self.in_syntax(image, *wanted)
-        except NotAcceptable:
+        except (NotAcceptable, NotRenderable):
             return await self.in_syntax(image, "")
 
     async def send_object(
