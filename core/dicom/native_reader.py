@@ -19,6 +19,7 @@ from core.errors import BadInput
 
 TAG = re.compile(r"[0-9A-Fa-f]{8}")
 VR = re.compile(r"[A-Z]{2}")
+WHITE = b" \t\r\n"
 MOST_VALUES = 1 << 16
 SINGLE_BYTE = {"singlebyte": "Alphabetic", "multibyte": "Ideographic"}
 """Component groups as drafts of the standard called them."""
@@ -27,21 +28,25 @@ PART_OF = {name.lower(): at for at, name in enumerate(NAME_PARTS)}
 
 
 def read_xml(document: bytes) -> Model:
-    """The model in a whole document. Raises BadInput naming the line."""
+    """The model in a whole document, white space before it passed over. Raises BadInput naming the line."""
+    text = document.lstrip(WHITE)
+    before = document[: len(document) - len(text)].count(b"\n")
     handler = _Handler()
     parser = DefusedExpatParser(forbid_dtd=True)
     parser.setContentHandler(handler)
     try:
-        parser.feed(document)
+        parser.feed(text)
         parser.close()
     except SAXParseException as error:
-        raise _refused(error.getMessage(), error.getLineNumber()) from error
+        raise _refused(error.getMessage(), before + (error.getLineNumber() or 1)) from error
     except _Refusal as error:
-        raise _refused(str(error), parser.getLineNumber()) from error
+        raise _refused(str(error), before + parser.getLineNumber()) from error
     except DefusedXmlException as error:
-        raise _refused("it has a document type or entities of its own", parser.getLineNumber()) from error
+        raise _refused(
+            "it has a document type or entities of its own", before + parser.getLineNumber()
+        ) from error
     except (SAXException, ValueError, LookupError) as error:
-        raise _refused("unreadable", parser.getLineNumber()) from error
+        raise _refused("unreadable", before + parser.getLineNumber()) from error
     if handler.model is None:
         raise _refused("there is no NativeDicomModel", 1)
     return dict(sorted(handler.model.items()))
@@ -51,9 +56,8 @@ class _Refusal(Exception):
     """Why a document that is well formed is no Native DICOM Model."""
 
 
-def _refused(reason: str, line: int | None) -> BadInput:
-    where = f" at line {line}" if line else ""
-    return BadInput(f"The XML is no Native DICOM Model: {reason}{where}.", "See PS3.19 annex A.")
+def _refused(reason: str, line: int) -> BadInput:
+    return BadInput(f"The XML is no Native DICOM Model: {reason} at line {line}.", "See PS3.19 annex A.")
 
 
 @dataclass(slots=True)

@@ -146,3 +146,10 @@ def test_empty_values_between_items_are_nothing() -> None:
     assert [each["00100020"]["Value"] for each in model["00400275"]["Value"]] == [["x"], ["x"]]
     with pytest.raises(BadInput):
         read_xml(b"<NativeDicomModel>" + inner.replace(b'<Value number="2"/>', b"<Value>x</Value>"))
+
+
+def test_white_space_before_a_document_counts_as_lines_only() -> None:
+    document = b"\r\n\r\n" + as_xml({"00100020": {"vr": "LO", "Value": ["1"]}})
+    assert read_xml(document)["00100020"]["Value"] == ["1"]
+    with pytest.raises(BadInput, match="at line 4"):
+        read_xml(document.replace(b"</NativeDicomModel>", b"</Value>"))

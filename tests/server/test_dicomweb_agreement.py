@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from imagecodecs import jpeg2k_encode, jpeg8_encode
+from imagecodecs import jpeg2k_encode, jpeg8_encode, ljpeg_encode
 from PIL import Image
 
 from core.archive.incoming import Incoming
@@ -110,15 +110,23 @@ def test_a_picture_is_believed_about_its_samples(
 
 def test_what_a_picture_does_not_know_the_metadata_may_say(client: httpx.Client) -> None:
     at = JPEG.index(b"\xff\xe0")
-    silent = JPEG[:at] + JPEG[at + 2 + int.from_bytes(JPEG[at + 2 : at + 4], "big") :]  # no JFIF segment
+    end = at + 2 + int.from_bytes(JPEG[at + 2 : at + 4], "big")
+    silent = JPEG[:at] + JPEG[end:]  # no JFIF segment
+    lossless = ljpeg_encode(COLOUR)
+    lossless = lossless[:2] + JPEG[at:end] + lossless[2:]  # whose colours are as they are, whatever JFIF says
     deep = jpeg2k_encode(GREY.astype(np.uint16) * 16, codecformat="jp2", reversible=True)
     parts = [
-        metadata_part(jpeg_meta("a", **said(colour="RGB")), jpeg_meta("b", **said(stored=12, high=11))),
+        metadata_part(
+            jpeg_meta("a", **said(colour="RGB")),
+            jpeg_meta("b", **said(stored=12, high=11)),
+            jpeg_meta("c", **said(colour="RGB")),
+        ),
         ("image/jpeg", "a", silent),
         ("image/jp2", "b", deep),
+        ("image/jpeg", "c", lossless),
     ]
-    rgb, grey = objects_of(client, send(client, parts))
-    assert rgb.PhotometricInterpretation == "RGB"
+    rgb, grey, exact = objects_of(client, send(client, parts))
+    assert rgb.PhotometricInterpretation == exact.PhotometricInterpretation == "RGB"
     assert (grey.BitsAllocated, grey.BitsStored, grey.HighBit) == (16, 12, 11)
 
 

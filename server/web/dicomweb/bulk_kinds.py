@@ -176,7 +176,7 @@ def _jpeg(path: Path, data: Data, found: Codestream) -> Content:
         colour = "RGB"
     photometric = colour if found.components == 3 else "MONOCHROME2"
     says = _samples(found.rows, found.columns, found.components, found.bits, photometric)
-    sure = found.transform is not None
+    sure = found.transform is not None and not found.lossless  # whose colours are seldom transformed
     return Content(path, 0, len(data), syntax, says=says, lossy=lossy, colour_is_sure=sure)
 
 
