@@ -186,8 +186,7 @@ def key_of(name: str, path: Path, text: str, *, fuzzy: bool = False) -> Key | No
     text = text.strip()
     if not text.strip("*^=" if vr == "PN" else "*"):
         return None
-    if vr != "UI" and len(text) > (LONGEST_NAME if vr == "PN" else LONGEST):
-        raise BadInput(f"The value of the key {name} is too long.", "Give the beginning, and * for the rest.")
+    _check_length(name, vr, text)
     if text == EMPTY:
         return Key(name, path, vr, (EMPTY,), lambda value: not value)
     wanted = tuple(part.strip() for part in _split(vr, text))
@@ -198,9 +197,15 @@ def key_of(name: str, path: Path, text: str, *, fuzzy: bool = False) -> Key | No
 def keys_of(name: str, path: Path, text: str, *, fuzzy: bool = False, every: bool = False) -> list[Key]:
     """The same; with *every* one for each value, where an attribute may have several. Raises BadInput."""
     vr = key_vr(path[-1])
+    _check_length(name, vr, text)  # of all of them: each becomes a condition
     parts = _split(vr, text) if every and vr in SEVERAL_VRS and dictionary_VM(path[-1]) != "1" else [text]
     found = [key_of(name, path, part, fuzzy=fuzzy) for part in parts]
     return [key for key in found if key is not None]
+
+
+def _check_length(name: str, vr: str, text: str) -> None:
+    if vr != "UI" and len(text) > (LONGEST_NAME if vr == "PN" else LONGEST):
+        raise BadInput(f"The value of the key {name} is too long.", "Give the beginning, and * for the rest.")
 
 
 def tests_of(keys: Sequence[Key]) -> list[Test]:

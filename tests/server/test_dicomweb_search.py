@@ -160,6 +160,7 @@ def test_keys_that_are_not_supported_are_named(client: httpx.Client) -> None:
         ("includefield=0010", "0010"),
         ("orderby=Nonsense", "Nonsense"),
         ("orderby=PixelData", "7FE00010"),
+        ("multiplevaluematching=true&ModalitiesInStudy=" + "CT%5C" * 3000, "ModalitiesInStudy"),
         (f"{'00400275.' * 900}00400009=1", "too many sequences"),
         ("PatientID=1&PatientID=2", "PatientID"),
         ("SeriesNumber=1_0", "SeriesNumber"),
