@@ -357,10 +357,14 @@ class MainWindow(QMainWindow):
         super().closeEvent(event)
 
     def _ask_to_leave(self, busy: Sequence[Transfer]) -> None:
+        from_disc = any(transfer.job.sources for transfer in busy if transfer.job is not None)
+        words = [self.tr("Nothing is lost: the next start offers to go on.")]
+        if from_disc:
+            words.append(self.tr("The disc must be there again."))
         dialog = Decision(
             self.tr("Quit while studies are being sent?"),
             who="\n".join(dict.fromkeys(line for t in busy for line in whose(t).splitlines())),
-            detail=self.tr("Nothing is lost: the next start offers to go on. The disc must be there again."),
+            detail=" ".join(words),
             yes=self.tr("Quit"),
             no=self.tr("Stay"),
             parent=self,

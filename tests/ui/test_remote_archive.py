@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from tests.core.remote_studies import ANNE, BERT, files
@@ -135,6 +136,26 @@ def test_a_study_elsewhere_is_found_and_looked_at(qtbot: QtBot, window: MainWind
     viewer.close()
 
 
+def test_who_runs_through_the_list_asks_for_the_last_study_only(
+    qtbot: QtBot, window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = chosen(qtbot, window, 1)
+    qtbot.waitUntil(lambda: remote.panel.study is not None, timeout=20_000)
+    asked: list[str] = []
+    read = remote._study
+
+    def counted(name: str, turn: int, study_uid: str) -> object:
+        asked.append(study_uid)
+        return read(name, turn, study_uid)
+
+    monkeypatch.setattr(remote, "_study", counted)
+    for number in (1, 0, 1, 0, 1):
+        remote.list.choose(number)
+    last = remote.model.row(1).study_uid
+    qtbot.waitUntil(lambda: remote.panel.study is not None and remote.panel.study.uid == last, timeout=20_000)
+    assert asked == [last]
+
+
 def test_a_search_that_finds_nothing_offers_all_studies(qtbot: QtBot, window: MainWindow) -> None:
     remote = chosen(qtbot, window, 1)
     qtbot.keyClicks(remote.search.text, "nobody")
@@ -189,6 +210,7 @@ def test_studies_of_two_patients_are_sent_on_after_a_yes_for_each(
     names = [sheet.destination.itemData(n) for n in range(sheet.destination.count())]
     assert names == ["archive", "Nobody", "V3 only"] and sheet.chosen == "archive"
     assert sorted(tick.text().split(" · ")[0] for tick in sheet.ticks) == ["BRAUN, Bert", "MÜLLER, Änne"]
+    assert any(each.text().endswith("from Hospital") for each in sheet.findChildren(QLabel))
     for tick in sheet.ticks:
         assert not sheet.send_button.isEnabled()
         tick.setChecked(True)

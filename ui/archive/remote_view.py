@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from ui.archive.line import Line
@@ -24,6 +24,8 @@ from ui.widgets.study_panel import StudyPanel
 if TYPE_CHECKING:
     from core.net.dicomweb_search import Matches
 
+READ_AFTER_MS = 60
+"""Who runs through the list with a key held down does not ask for every study on the way."""
 UNKNOWN_THERE = (Column.RECEIVED, Column.STATE)
 """Columns a remote archive says nothing for."""
 
@@ -60,6 +62,9 @@ class RemoteView(QWidget):
         self.send_button = QPushButton(icon("ph.paper-plane-tilt", before_text=True), "", self)
         self.sending = RemoteSending(services, self.asking, self)
         self.open_button = QPushButton(icon("ph.eye", "on_primary", before_text=True), self.tr("Open"), self)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(READ_AFTER_MS)
         self._build()
         self._connect()
 
@@ -94,6 +99,7 @@ class RemoteView(QWidget):
         layout.addLayout(actions)
 
     def _connect(self) -> None:
+        self._soon.timeout.connect(self._read_study)
         self.search.changed.connect(lambda _search: self.look())
         self.model.orderChanged.connect(lambda _order: self.look())
         self.list.chosen.connect(self._choose)
@@ -189,9 +195,10 @@ class RemoteView(QWidget):
         self.open_button.setEnabled(self._chosen is not None)
         if self._chosen is None:
             self._asked_study = self._reading.take_turn()
+            self._soon.stop()
             self.panel.show_study(None)
         elif before is None or self._chosen.study_uid != before.study_uid or self.panel.study is None:
-            self._read_study()
+            self._soon.start()
 
     def _read_study(self) -> None:
         row = self._chosen

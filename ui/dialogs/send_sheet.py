@@ -110,9 +110,10 @@ class SendSheet(QDialog):
                 file.setProperty("role", "muted")
                 file.setContentsMargins(16, 0, 0, 0)
                 layout.addWidget(file)
-        total = QLabel(
-            sum_text(self._order.picked, sum(len(f) for f in self._order.attachments.values())), box
-        )
+        words = sum_text(self._order.picked, sum(len(f) for f in self._order.attachments.values()))
+        if isinstance(self._order.scan, Elsewhere):
+            words = self.tr("{what} from {archive}").format(what=words, archive=self._order.scan.name)
+        total = QLabel(words, box)
         total.setProperty("role", "muted")
         if len(self._order.picked) > 6:
             outer = QWidget(self)
