@@ -290,6 +290,11 @@ def test_each_object_comes_in_the_first_accepted_syntax_that_fits_it(client: htt
     assert syntaxes(both) == sorted([EXPLICIT_LITTLE_UID, jpeg, rle])
     assert syntaxes(f"{unknown}, */*;q=0.1") == [EXPLICIT_LITTLE_UID] * 3
     assert client.get(path, headers={"accept": unknown}).status_code == 406
+    of_report = f"{path}/series/{report.SeriesInstanceUID}"
+    for accept in (f"{RELATED}; transfer-syntax={rle}", f"{RELATED}; transfer-syntax=*"):
+        for place in (of_report, f"{of_report}/instances/{report.SOPInstanceUID}"):
+            assert [data for _, data in parts_of(client.get(place, headers={"accept": accept}))] == files[:1]
+    assert client.get(of_report, headers={"accept": unknown}).status_code == 406
     (item,) = client.get(f"/dicom-web/instances?0020000D={study.uid}&Modality=CT&limit=1").json()
     alone = f"application/dicom; transfer-syntax=1.2.3, {RELATED}; transfer-syntax=*;q=0.5"
     one = client.get(item["00081190"]["Value"][0], headers={"accept": alone})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from core.archive.nouns import StoredImage
-from core.dicom.syntaxes import EXPLICIT_LITTLE_UID
+from core.dicom.syntaxes import EXPLICIT_LITTLE_UID, TRANSFER_SYNTAXES
 from core.errors import NotAcceptable, NotRenderable
 from server.web.body import ClientGone
 from server.web.call import Call, Receive, Scope, Send, answer, answer_head, call_of
@@ -24,6 +24,7 @@ from server.web.services import Services
 from server.web.streaming import Operation
 
 TAG = "DICOMweb"
+COMPRESSED = frozenset(uid for uid, each in TRANSFER_SYNTAXES.items() if each.encapsulated)
 WOULD_DO = (
     'Ask for multipart/related; type="application/dicom", application/zip, or of one instance '
     "application/dicom, in the transfer syntax it has (transfer-syntax=*) or one that can be made."
@@ -179,7 +180,12 @@ class RetrieveRoutes:
         return True
 
     async def in_syntax(self, image: StoredImage, *wanted: str) -> StoredImage:
-        """The object in the first of the *wanted* syntaxes it can be had in. Raises NotAcceptable."""
+        """The object in the first of the *wanted* syntaxes it can be had in. Raises NotAcceptable.
+
+        Compressed ones are for images (PS3.18 8.7.3.2): what has no pixels comes as if none were wanted.
+        """
+        if not image.rows:
+            wanted = tuple("" if each in COMPRESSED else each for each in wanted)
         for number, transfer_syntax in enumerate(wanted, 1):
             if is_in(image, transfer_syntax):
                 return image
