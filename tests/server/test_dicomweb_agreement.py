@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from imagecodecs import jpeg2k_encode, jpeg8_encode, ljpeg_encode
+from imagecodecs import jpeg2k_encode, jpeg8_encode
 from PIL import Image
 
 from core.archive.incoming import Incoming
@@ -112,8 +112,11 @@ def test_what_a_picture_does_not_know_the_metadata_may_say(client: httpx.Client)
     at = JPEG.index(b"\xff\xe0")
     end = at + 2 + int.from_bytes(JPEG[at + 2 : at + 4], "big")
     silent = JPEG[:at] + JPEG[end:]  # no JFIF segment
-    lossless = ljpeg_encode(COLOUR)
-    lossless = lossless[:2] + JPEG[at:end] + lossless[2:]  # whose colours are as they are, whatever JFIF says
+    lossless = jpeg8_encode(COLOUR, lossless=True, colorspace="RGB", outcolorspace="RGB")
+    frame = lossless[lossless.index(b"\xff\xc3") :].replace(
+        b"R\x11\0G\x11\0B\x11\0", b"\1\x11\0\2\x11\0\3\x11\0"
+    )
+    lossless = lossless[:2] + JPEG[at:end] + frame  # whose colours are as they are, whatever JFIF says
     deep = jpeg2k_encode(GREY.astype(np.uint16) * 16, codecformat="jp2", reversible=True)
     parts = [
         metadata_part(
