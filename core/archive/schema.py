@@ -231,9 +231,13 @@ def _with_models(connection: Connection) -> None:
     series_by_uid.create(connection)
 
 
-def _without_strokes(connection: Connection) -> None:
-    """Names with letters that are compared without their strokes by now are filed as these."""
+def _as_compared_today(connection: Connection) -> None:
+    """Names are filed without the strokes of their letters by now, dates as they are written today.
+
+    Older archives have both as they came.
+    """
     from core.archive.homes import file_again  # which builds on these tables
+    from core.dicom.moments import current_form
     from core.dicom.tree import STROKES, folded
 
     stroked = or_(*(func.instr(words.c.word, letter) > 0 for letter in STROKES))
@@ -242,6 +246,12 @@ def _without_strokes(connection: Connection) -> None:
         name = connection.execute(select(studies.c.patient_name).where(mine)).scalar_one()
         connection.execute(update(studies).where(mine).values(name_key=folded(name)))
         file_again(connection, study_id)
+    moments = {studies.c.study_date: ".", studies.c.study_time: ":", studies.c.patient_birth_date: "."}
+    for column, sign in moments.items():
+        old = select(column).where(func.instr(column, sign) > 0).distinct()
+        for written in connection.execute(old).scalars().all():
+            value = current_form("TM" if sign == ":" else "DA", written)
+            connection.execute(update(studies).where(column == written).values({column: value}))
 
 
-CATALOG = Part("catalog", catalog, version=3, migrations={1: _with_models, 2: _without_strokes})
+CATALOG = Part("catalog", catalog, version=3, migrations={1: _with_models, 2: _as_compared_today})

@@ -80,7 +80,7 @@ def _found(archive: Archive, data: Path, wanted: str, *, fuzzy: bool = False) ->
     return searcher.count(Query(Level.STUDY, NS, keys=keys))
 
 
-def test_a_stroke_is_an_accent_in_old_archives_too(tmp_path: Path) -> None:
+def test_old_archives_are_compared_as_new_ones(tmp_path: Path) -> None:
     archive = Archive.open(tmp_path, settle_after_s=600)
     store(archive, tiny(STROKED))
     assert all(_found(archive, tmp_path, wanted) == 1 for wanted in LIKE_STROKED)
@@ -89,12 +89,20 @@ def test_a_stroke_is_an_accent_in_old_archives_too(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "archive" / "archive.db")) as old, old:
         old.execute("UPDATE study_words SET word = 'łukasz' WHERE word = 'lukasz'")
         old.execute("UPDATE study_words SET word = 'zołc' WHERE word = 'zolc'")
-        old.execute("UPDATE studies SET name_key = 'łukasz zołc'")
+        old.execute("UPDATE studies SET name_key = 'łukasz zołc', study_date = '1997.04.24'")
+        old.execute("UPDATE studies SET study_time = '15:18:59', patient_birth_date = '1950.01.02'")
         old.execute("UPDATE meta SET version = 2 WHERE part = 'catalog'")
     archive = Archive.open(tmp_path, settle_after_s=600)
     assert all(_found(archive, tmp_path, wanted) == 1 for wanted in LIKE_STROKED)
     with archive.db.read() as connection:
-        assert connection.execute(select(studies.c.name_key)).scalar_one() == "lukasz zolc"
+        columns = (
+            studies.c.name_key,
+            studies.c.study_date,
+            studies.c.study_time,
+            studies.c.patient_birth_date,
+        )
+        row = connection.execute(select(*columns)).one()
+        assert tuple(row) == ("lukasz zolc", "19970424", "151859", "19500102")
     archive.close()
 
 

@@ -196,7 +196,10 @@ def _read(call: Call) -> Asked:
             asked.unsupported.append(shown(name))
             continue
         if text == EMPTY and not empty:
-            raise BadInput(f"The key {shown(name)} wants absence.", "Leave emptyvaluematching=false out.")
+            raise BadInput(
+                f'The key {shown(name)} asks for "", no value, which emptyvaluematching=false rules out.',
+                "Leave one of the two out.",
+            )
         asked.fields.update(_with_creator(path[0]))
         if not _is_sequence(path[-1]):
             asked.keys += keys_of(shown(name), path, text, fuzzy=fuzzy, every=every)
