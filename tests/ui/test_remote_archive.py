@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from tests.core.remote_studies import ANNE, BERT, files
+from tests.core.stub_v3 import Handler, Stub
+from tests.core.stub_v3 import serving as serving_stub
 from tests.server.conftest import serving
 from tests.ui import fakes
 from tests.ui.screens import Archive, theme
@@ -164,6 +167,41 @@ def test_a_search_that_finds_nothing_offers_all_studies(qtbot: QtBot, window: Ma
     qtbot.waitUntil(lambda: remote.model.rowCount() == 2, timeout=20_000)
     rows = [remote.model.row(n).study_uid for n in range(2)]
     assert rows == [ANNE.uid, BERT.uid]
+
+
+def test_a_search_that_takes_long_can_be_stopped_and_shows_nothing_old(
+    qtbot: QtBot, window: MainWindow, destinations: fakes.FakeDestinations, address: str
+) -> None:
+    held, release = threading.Event(), threading.Event()
+
+    def slow(handler: Handler) -> bool:
+        held.set()
+        release.wait(20)
+        handler.answer(200, [])
+        return True
+
+    with serving_stub(Stub()) as stub:
+        remote = chosen(qtbot, window, 1)
+        qtbot.waitUntil(lambda: remote.model.rowCount() == 2, timeout=20_000)
+        stub.fault = slow
+        destinations.clients.pop("Hospital").close()
+        destinations.save(DestinationText("Hospital", f"stow:{stub.url}"), None)
+        remote.list.table.setFocus()
+        remote.look()
+        qtbot.waitUntil(lambda: remote.list.button.text() == "Stop", timeout=20_000)
+        assert (
+            held.wait(10) and not remote.list.table.isVisible() and "Hospital" in remote.list.sentence.text()
+        )
+        remote.list.button.click()
+        assert remote.model.rowCount() == 0 and remote.panel.study is None
+        qtbot.waitUntil(lambda: not window.services.jobs.busy, timeout=20_000)
+        destinations.clients.pop("Hospital").close()
+        destinations.save(DestinationText("Hospital", f"stow:{address}"), None)
+        assert remote.list.button.text() == "Search again"
+        remote.list.button.click()
+        qtbot.waitUntil(lambda: remote.model.rowCount() == 2, timeout=20_000)
+        assert remote.list.table.isVisible()
+        release.set()
 
 
 def test_an_archive_whose_address_was_mended_is_searched_at_once(

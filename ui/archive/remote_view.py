@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 READ_AFTER_MS = 60
 """Who runs through the list with a key held down does not ask for every study on the way."""
+LATE_AFTER_MS = 500
+"""So long what was found before may stand under new words."""
 UNKNOWN_THERE = (Column.RECEIVED, Column.STATE)
 """Columns a remote archive says nothing for."""
 
@@ -62,9 +65,12 @@ class RemoteView(QWidget):
         self.send_button = QPushButton(icon("ph.paper-plane-tilt", before_text=True), "", self)
         self.sending = RemoteSending(services, self.asking, self)
         self.open_button = QPushButton(icon("ph.eye", "on_primary", before_text=True), self.tr("Open"), self)
-        self._soon = QTimer(self)
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(READ_AFTER_MS)
+        self._soon, self._late = QTimer(self), QTimer(self)
+        for timer, after_ms in ((self._soon, READ_AFTER_MS), (self._late, LATE_AFTER_MS)):
+            timer.setSingleShot(True)
+            timer.setInterval(after_ms)
+        self._on_pressed: Callable[[], None] = self.search.clear
+        self._from_table = False
         self._build()
         self._connect()
 
@@ -107,7 +113,8 @@ class RemoteView(QWidget):
         self.send_button.clicked.connect(lambda: self.send())
         self.sending.ready.connect(self.sendOrder)
         self.sending.busyChanged.connect(lambda _busy: self._say_send())
-        self.list.pressed.connect(self.search.clear)
+        self._late.timeout.connect(self._say_late)
+        self.list.pressed.connect(lambda: self._on_pressed())
         self.list.table.opened.connect(lambda _row: self.open())
         self.panel.openSeries.connect(self.open)
         self.open_button.clicked.connect(lambda: self.open())
@@ -133,11 +140,37 @@ class RemoteView(QWidget):
         if not self.model.rowCount():
             self.count.clear()
             self.list.say(self.tr("Looking…"))
+        self._late.start()
         self._jobs.call(
             partial(self._search, self.name, self._asked, self.search.search, self.model.order),
             done=partial(self._found, self._asked),
             failed=partial(self._not_found, self._asked),
         )
+
+    def _say_late(self) -> None:
+        """What was found before is no answer to what is looked for now."""
+        self._from_table = self.list.table.hasFocus()
+        self.count.clear()
+        self._on_pressed = self.stop
+        self.list.say(self.tr("Looking in {archive}…").format(archive=self.name), self.tr("Stop"))
+
+    def stop(self) -> None:
+        """Look no longer."""
+        self._asked = self._searching.take_turn()
+        self._show_none(self.tr("The search was stopped."), self.tr("Search again"))
+        self._on_pressed = self.look
+
+    def _show_none(self, sentence: str, button: str = "") -> None:
+        self._answered()
+        self._failed = True
+        self.model.show_first((), 0)
+        self._choose(-1)
+        self.count.clear()
+        self.list.say(sentence, button)
+
+    def _answered(self) -> None:
+        self._late.stop()
+        self._on_pressed = self.search.clear
 
     def _search(self, name: str, turn: int, wanted: Search, order: str) -> Matches:
         from core.net.dicomweb_search import Wanted, search
@@ -149,6 +182,7 @@ class RemoteView(QWidget):
     def _found(self, asked: int, matches: Matches) -> None:
         if asked != self._asked:
             return
+        self._answered()
         self._failed = False
         chosen, picked = self._chosen, self.picked
         blocked = self.list.blockSignals(True)
@@ -162,15 +196,14 @@ class RemoteView(QWidget):
         self._say_send()
         self._say_count(len(matches.rows), matches)
         self._choose(self.list.row)
+        if self._from_table:  # it was out of sight meanwhile
+            self.list.table.setFocus()
+        self._from_table = False
 
     def _not_found(self, asked: int, error: Exception) -> None:
         if asked != self._asked:
             return
-        self._failed = True
-        self.model.show_first((), 0)
-        self._choose(-1)
-        self.count.clear()
-        self.list.say(self.tr("{archive} cannot be searched now.").format(archive=self.name))
+        self._show_none(self.tr("{archive} cannot be searched now.").format(archive=self.name))
         self._fail(error)
 
     def _say_count(self, count: int, matches: Matches) -> None:
