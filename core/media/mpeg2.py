@@ -65,12 +65,14 @@ def _fields(head: bytes) -> bool:
 
 
 def _beginning(stream: BinaryIO) -> bytes:
-    head = b""
+    pieces: list[bytes] = []
+    size = 0
     for piece in video_of(stream):
-        head += piece
-        if len(head) >= WITHIN:
+        pieces.append(piece)
+        size += len(piece)
+        if size >= WITHIN:
             break
-    return head[:WITHIN]
+    return b"".join(pieces)[:WITHIN]
 
 
 def _pictures(stream: BinaryIO) -> int:

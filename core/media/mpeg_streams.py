@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
+import numpy as np
+import numpy.typing as npt
+
 PACKET, SYNC = 188, 0x47
 PREFIX = b"\0\0\1"
 PACK, END = 0xBA, 0xB9
@@ -12,6 +15,8 @@ VIDEO = range(0xE0, 0xF0)
 CHUNK = 1 << 20
 PACKETS_AT_ONCE = 4096
 STUFFING, MOST_STUFFING = 0xFF, 16
+BEGINS, HAS_ADAPTATION, HAS_PAYLOAD = 0x40, 0x20, 0x10
+"""Bits of the second and fourth byte of a transport packet (2.4.3.2)."""
 
 
 def video_of(stream: BinaryIO) -> Iterator[bytes]:
@@ -33,6 +38,7 @@ def video_of(stream: BinaryIO) -> Iterator[bytes]:
 
 def _of_program(stream: BinaryIO) -> Iterator[bytes]:
     wanted = -1
+    pieces: list[bytes] = []
     while (head := stream.read(6))[:3] == PREFIX and len(head) == 6 and head[3] != END:
         if head[3] == PACK:
             _pass_pack(stream, head)
@@ -40,7 +46,11 @@ def _of_program(stream: BinaryIO) -> Iterator[bytes]:
         body = stream.read(int.from_bytes(head[4:6], "big"))
         if head[3] in VIDEO and wanted in (-1, head[3]):
             wanted = head[3]
-            yield body[_header_length(body) :]
+            pieces.append(body[_header_length(body) :])
+        if len(pieces) >= PACKETS_AT_ONCE:
+            yield b"".join(pieces)
+            pieces.clear()
+    yield b"".join(pieces)
 
 
 def _pass_pack(stream: BinaryIO, head: bytes) -> None:
@@ -69,15 +79,35 @@ def _header_length(body: bytes) -> int:
 def _of_transport(stream: BinaryIO) -> Iterator[bytes]:
     wanted = -1
     while block := stream.read(PACKET * PACKETS_AT_ONCE):
-        payloads: list[bytes] = []
-        for at in range(0, len(block) - PACKET + 1, PACKET):
-            packet = block[at : at + PACKET]
-            pid = (packet[1] & 0x1F) << 8 | packet[2]
-            start = 4 if not packet[3] & 0x20 else 5 + packet[4]
-            payload = packet[start:] if packet[0] == SYNC and packet[3] & 0x10 else b""
-            begins = bool(packet[1] & 0x40) and payload[:3] == PREFIX and len(payload) > 8
-            if begins and wanted == -1 and payload[3] in VIDEO:
-                wanted = pid
-            if pid == wanted:
-                payloads.append(payload[6 + _header_length(payload[6:]) :] if begins else payload)
-        yield b"".join(payloads)
+        whole = len(block) - len(block) % PACKET
+        rows = np.frombuffer(block[:whole], np.uint8).reshape(-1, PACKET)
+        rows = rows[rows[:, 0] == SYNC]
+        pids = (rows[:, 1].astype(np.uint16) & 0x1F) << 8 | rows[:, 2]
+        if wanted == -1:
+            begins = np.flatnonzero(rows[:, 1] & BEGINS)
+            wanted = next((int(pids[at]) for at in begins if _is_video(_payload(rows[at].tobytes()))), -1)
+        yield _payloads(rows[pids == wanted])
+
+
+def _payloads(rows: npt.NDArray[np.uint8]) -> bytes:
+    """What packets of one stream hold: most have nothing but payload behind their four bytes."""
+    odd = np.flatnonzero((rows[:, 3] & 0x30 != HAS_PAYLOAD) | (rows[:, 1] & BEGINS != 0))
+    pieces: list[bytes] = []
+    last = 0
+    for at in map(int, odd):
+        payload = _payload(rows[at].tobytes())
+        if rows[at, 1] & BEGINS and _is_video(payload):
+            payload = payload[6 + _header_length(payload[6:]) :]
+        pieces += [rows[last:at, 4:].tobytes(), payload]
+        last = at + 1
+    return b"".join([*pieces, rows[last:, 4:].tobytes()])
+
+
+def _payload(packet: bytes) -> bytes:
+    if not packet[3] & HAS_PAYLOAD:
+        return b""
+    return packet[5 + packet[4] if packet[3] & HAS_ADAPTATION else 4 :]
+
+
+def _is_video(payload: bytes) -> bool:
+    return payload[:3] == PREFIX and len(payload) > 8 and payload[3] in VIDEO
