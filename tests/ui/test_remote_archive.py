@@ -189,11 +189,11 @@ def test_a_search_that_takes_long_can_be_stopped_and_shows_nothing_old(
         remote.list.table.setFocus()
         remote.look()
         qtbot.waitUntil(lambda: remote.list.button.text() == "Stop", timeout=20_000)
-        assert (
-            held.wait(10) and not remote.list.table.isVisible() and "Hospital" in remote.list.sentence.text()
-        )
+        assert held.wait(10) and "Hospital" in remote.list.sentence.text()
+        assert not remote.list.table.isVisible() and not remote.send_button.isEnabled()
         remote.list.button.click()
         assert remote.model.rowCount() == 0 and remote.panel.study is None
+        assert not remote.send_button.isEnabled() and not remote.open_button.isEnabled()
         qtbot.waitUntil(lambda: not window.services.jobs.busy, timeout=20_000)
         destinations.clients.pop("Hospital").close()
         destinations.save(DestinationText("Hospital", f"stow:{address}"), None)

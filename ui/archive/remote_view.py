@@ -151,6 +151,7 @@ class RemoteView(QWidget):
         """What was found before is no answer to what is looked for now."""
         self._from_table = self.list.table.hasFocus()
         self.count.clear()
+        self.send_button.setEnabled(False)  # what is chosen there is out of sight
         self._on_pressed = self.stop
         self.list.say(self.tr("Looking in {archive}…").format(archive=self.name), self.tr("Stop"))
 
@@ -165,6 +166,7 @@ class RemoteView(QWidget):
         self._failed = True
         self.model.show_first((), 0)
         self._choose(-1)
+        self._say_send()
         self.count.clear()
         self.list.say(sentence, button)
 
