@@ -37,7 +37,7 @@ def video_of(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _of_program(stream: BinaryIO) -> Iterator[bytes]:
-    wanted = -1
+    wanted, size = -1, 0
     pieces: list[bytes] = []
     while (head := stream.read(6))[:3] == PREFIX and len(head) == 6 and head[3] != END:
         if head[3] == PACK:
@@ -47,9 +47,11 @@ def _of_program(stream: BinaryIO) -> Iterator[bytes]:
         if head[3] in VIDEO and wanted in (-1, head[3]):
             wanted = head[3]
             pieces.append(body[_header_length(body) :])
-        if len(pieces) >= PACKETS_AT_ONCE:
+            size += len(pieces[-1])
+        if size >= CHUNK:
             yield b"".join(pieces)
             pieces.clear()
+            size = 0
     yield b"".join(pieces)
 
 
