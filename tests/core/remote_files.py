@@ -89,7 +89,7 @@ def compare(url: str, folder: Path) -> tuple[int, int]:
                     try:
                         stream = source.open(found.ref)
                     except NotRenderable:
-                        assert all("video" in str(each) for each in pictures(own)), found
+                        assert "video" in str(pictures(own)[0]), found
                         continue
                     with stream:
                         image = open_image(stream)
