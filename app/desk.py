@@ -207,9 +207,9 @@ class SavedDestinations:
         spec = str(parse(destination.spec))
         if secret is None:
             secret = self._saved.password(SavedDestination(destination.name, spec, destination.login))
+        if secret is not None:
+            return Credentials(destination.login, secret)
         found = from_environment(os.environ)
-        if secret is None and found is not None and found.login == destination.login:
-            return found
-        if secret is None:
+        if found is None or found.login != destination.login:
             raise KnownError("No password is kept for this login at this address.", "Enter it.")
-        return Credentials(destination.login, secret)
+        return found

@@ -128,6 +128,8 @@ def test_saved_destinations(ledger: Ledger, archive: LocalArchive, scan: Scan) -
     assert "Filmjacket" in saved.test(DestinationText("here", "archive"), None)
     with pytest.raises(KnownError):
         saved.test(DestinationText("Hospital", f"v3:{url}", "nobody"), "wrong password")
+    with pytest.raises(KnownError, match="No password is kept"):
+        saved.test(DestinationText("Hospital", f"v3:{url}", "nobody"), None)
     with pytest.raises(BadInput):
         saved.save(DestinationText("Other", "share:http://localhost:1/share/x"), None)
     job = Uploads(ledger, archive).begin(order(scan, "Hospital"))

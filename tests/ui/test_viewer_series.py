@@ -208,17 +208,25 @@ def test_strip_is_used_with_the_keyboard_and_leaves_letters_to_the_viewer(
     assert window.focusWidget() is window.tools.buttons[Do.TOOL_WINDOW]
 
 
-def test_a_series_that_cannot_be_opened_says_why(qtbot: QtBot, tasks: Tasks, source: MemorySource) -> None:
-    from core.errors import Unreachable
+def test_a_series_that_cannot_be_opened_says_why_and_is_tried_again(
+    qtbot: QtBot, tasks: Tasks, source: MemorySource
+) -> None:
+    tried: list[str] = []
 
-    def broken(_uid: str):  # type: ignore[no-untyped-def]
-        raise Unreachable("The archive does not answer.", "Start it.")
+    def broken(uid: str):  # type: ignore[no-untyped-def]
+        tried.append(uid)
+        if len(tried) == 1:
+            raise Unreachable("The archive does not answer.", "Start it.")
+        return source.stack(uid)
 
     window = ViewerWindow(view_of(source), broken, tasks)
     window.show()
     window.open_series(window.study.series[0].uid)
     qtbot.waitUntil(lambda: window.active.failed)
     assert "does not answer" in window.active.message and window.messages.isVisible()
+    qtbot.mouseClick(window.messages.action_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: window.active.picture is not None)
+    assert not window.messages.isVisible()
     window.close()
     qtbot.waitUntil(lambda: not reading_threads())
 

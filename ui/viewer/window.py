@@ -11,8 +11,8 @@ from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QVBoxLayout, QWidget
 
-from core.errors import KnownError
-from ui.messages import MessageBar
+from core.errors import KnownError, Unreachable
+from ui.messages import MessageBar, of_error
 from ui.models.study_view import StudyView
 from ui.state import WindowState
 from ui.tasks import Tasks
@@ -183,7 +183,11 @@ class ViewerWindow(QWidget):
         if port in self.tiles.ports:
             known = isinstance(error, KnownError)
             port.say(str(error) if known else self.tr("This series cannot be opened."), failed=True)
-        self.messages.show_error(error)
+        self.messages.show_message(
+            of_error(error),
+            action=self.tr("Try again") if isinstance(error, Unreachable) else "",
+            on_action=lambda: self.open_series(uid, port if port in self.tiles.ports else None),
+        )
 
     def step_series(self, by: int) -> None:
         """The next or previous series in the active tile."""
