@@ -88,7 +88,7 @@ def test_a_picture_that_could_not_be_reached_comes_when_it_can_be(
         away.setattr(stack, "peek", lambda _index: None)
         away.setattr(stack, "failure", lambda _index: Unreachable("Nobody is there."))
         port.go_to(1)
-    assert port.picture is not None and port.picture.reason == "Nobody is there."
+    assert port.picture is not None and port.picture.reason == "Nobody is there. Scroll to try again."
     qtbot.waitUntil(lambda: port.picture is not None and port.picture.source is not None)
     assert port.picture.index == 1
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import numpy as np
+from PySide6.QtCore import QCoreApplication
 
-from core.errors import KnownError
+from core.errors import KnownError, Unreachable
 from core.imaging.attributes import ImageAttributes
 from core.imaging.image import Frame
 from core.imaging.render import window_to_u8
@@ -231,7 +232,8 @@ class StackFrames:
         )
 
     def _no_picture(self, index: int, slot: Slot, failure: KnownError) -> Picture:
-        reason = " ".join(part for part in (said(failure.message), said(failure.remedy)) if part)
+        how = _scroll() if isinstance(failure, Unreachable) else ""
+        reason = " ".join(part for part in (said(failure.message), said(failure.remedy), how) if part)
         document = slot.found.header.sop_class_uid == ENCAPSULATED_PDF
         facts = facts_of(slot, ImageAttributes())
         return Picture(index, self.total, failure, facts, slot=slot, reason=reason, document=document)
@@ -241,6 +243,11 @@ def _kind(frame: Frame) -> object:
     """What pictures have in common that can share one automatic window."""
     grey = frame.grey
     return frame.pixels.dtype.kind, grey.bits_stored, grey.inverted, grey.modality.unit
+
+
+def _scroll() -> str:
+    """What a person does where looking again may help."""
+    return QCoreApplication.translate("Canvas", "Scroll to try again.")
 
 
 def _nobody(_index: int) -> None:
