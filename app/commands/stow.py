@@ -190,7 +190,7 @@ def _tell(report: Report, options: Options, seconds: float) -> None:
         )
     if len(report.failed) > MOST_SHOWN:
         print(f"  and {len(report.failed) - MOST_SHOWN} more.")
-    if not report.complete and sys.stderr is not None:
+    if sys.stderr is not None:
         for warning in report.warnings:
             for words in WARNING.findall(warning) or [warning]:
                 sys.stderr.write(f"  {''.join(c if c.isprintable() else ' ' for c in words)[:400]}\n")

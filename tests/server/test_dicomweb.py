@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from email.headerregistry import ContentTypeHeader
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -115,6 +116,17 @@ def test_some_stored_and_some_not(client: httpx.Client) -> None:
     assert [item["00081197"]["Value"] for item in failed] == [[0xC000], [0xA901], [0xC000]]
     assert "00081155" not in failed[0] and failed[1]["00081155"]["Value"][0].startswith("1.2.")
     assert client.get(f"/dicom-web/studies/{other.uid}").status_code == 404
+
+
+def test_what_is_kept_apart_is_said(client: httpx.Client) -> None:
+    _, files = of_study("dicomweb apart", 2)
+    changed = SampleStudy(seed="dicomweb apart", patient=replace(CANARY, patient_id="SOMEBODY-ELSE"))
+    stranger = part10(ct_slice(changed, instance=3, size=32))
+    plain = client.post("/dicom-web/studies", content=body_of(files), headers=TYPE)
+    assert plain.status_code == 200 and "warning" not in plain.headers
+    answer = client.post("/dicom-web/studies", content=body_of([files[0], stranger]), headers=TYPE)
+    assert answer.status_code == 200
+    assert "1 of the objects do not fit their study" in answer.headers["warning"]
 
 
 def test_none_stored(client: httpx.Client) -> None:

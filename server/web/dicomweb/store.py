@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from core.access.rights import Right
-from core.archive.nouns import StoreResult
+from core.archive.nouns import Outcome, StoreResult
 from core.archive.store import check_namespace
 from core.dicom.native_xml import as_xml
 from core.dicom.refs import Header
@@ -123,15 +123,18 @@ def _form(call: Call, *, xml: bool) -> str:
 
 
 def _warnings(batch: MixedBatch) -> Headers:
-    unused = f"{batch.unused} of the parts with bulk data are named by no metadata" if batch.unused else ""
-    return warnings_of(batch.results, unused)
+    unused = f"{batch.unused} of the parts with bulk data are named by no metadata"
+    return warnings_of(batch.results, [unused] if batch.unused else [])
 
 
-def warnings_of(results: Sequence[Result], more: str = "") -> Headers:
-    """Why objects were not stored, in words (RFC 7234 5.5), and *more*."""
+def warnings_of(results: Sequence[Result], more: Sequence[str] = ()) -> Headers:
+    """Why objects were not stored, or not where they say, in words (RFC 7234 5.5), and *more*."""
     errors = [each.exception() if isinstance(each, Future) else each for each in results]
     said = [each.message for each in errors if isinstance(each, KnownError)][:MOST_WARNINGS]
-    said += [more] if more else []
+    apart = sum(each.outcome is Outcome.CONFLICT for each in map(_stored, results) if each is not None)
+    if apart:
+        said.append(f"{apart} of the objects do not fit their study and are kept apart, in conflict")
+    said += more
     texts = (each.replace("\\", "/").replace('"', "'") for each in said)
     return [(b"warning", f'299 Filmjacket "{each}"'.encode("ascii", "replace")) for each in texts]
 
