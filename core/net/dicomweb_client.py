@@ -15,7 +15,7 @@ from core.dicom.model_values import text
 from core.dicom.ports import Coded
 from core.errors import BadInput, KnownError, NotFound
 from core.net.address import Address, parse
-from core.net.answers import Answer, known_error
+from core.net.answers import Answer, UnknownNamespace, known_error
 from core.net.credentials import Access, Credentials, Token
 from core.net.http import Params, Timeouts, Transport
 from core.net.one_part import copy_only_part, only_part
@@ -208,11 +208,11 @@ def _query(params: Params) -> str:
 
 
 def held(client: DicomWebClient, study_uid: str, params: Params | None = None) -> Iterator[str]:
-    """SOP Instance UIDs the archive says it has of a study; of an unknown study none. Raises KnownError."""
+    """SOP Instance UIDs the archive says it has of a study; of an unknown one none. Raises KnownError."""
     try:
         for each in client.search_all(f"{STUDIES}/{study_uid}/instances", params or [], SOP_UID):
             yield text(each, SOP_UID)
-    except NotFound:
+    except (NotFound, UnknownNamespace):  # a namespace is created by the first store
         return
 
 

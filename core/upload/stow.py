@@ -17,6 +17,7 @@ from core.dicom.model_values import text
 from core.dicom.ports import Outcome, Sent
 from core.dicom.refs import Header
 from core.errors import KnownError, NotFound, SourceFault, TookTooLong, TooLarge
+from core.net.answers import UnknownNamespace
 from core.net.credentials import Access
 from core.net.dicomweb_client import DICOM, STUDIES, DicomWebClient, held, no_service
 from core.net.http import Params, Timeouts
@@ -118,7 +119,10 @@ class StowDestination:
 
     def test(self) -> str:
         """Prove address and login; returns a sentence for a person."""
-        self._client.search(STUDIES, [], limit=1)
+        try:
+            self._client.search(STUDIES, [], limit=1)
+        except UnknownNamespace:
+            return f"{self._client.peer} answers; this namespace is new there, or not for this account."
         return f"The DICOMweb archive at {self._client.peer} answers."
 
     def close(self) -> None:

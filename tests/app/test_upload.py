@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 
 from app.commands import upload
 from core.errors import BadInput, KnownError, NotFound, Unreachable
+from core.media.attached import encapsulate
 from core.media.samples import SamplePatient, SampleStudy, ct_slice, part10, write_ct_series
 from core.net.v3_client import V3Client
 from core.upload import backoff
+from core.upload.stow import StowDestination
 from tests.app.archive_process import ArchiveProcess, filmjacket, here
 
 ANNA = SampleStudy("anna", SamplePatient("CANARY^ANNA", "CANARY-1"))
@@ -204,6 +207,8 @@ def test_a_dicomweb_archive_as_destination(
     archive: ArchiveProcess, disc: Path, pdf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     to = f"stow:{archive.url}/api/v3/storage/dicomweb/stow"
+    with closing(StowDestination(to.removeprefix("stow:"), None, encapsulate)) as new:
+        assert "new there" in new.test()
     for before in (0, 3):
         code = upload.run(
             [disc], to=to, study=[ANNA.uid], attach=[pdf], data=tmp_path / "d", as_json=True
