@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # imagecodecs loads a codec when its function is first asked for; these are those that core/imaging asks for.
-CODECS = ("_imcd", "_jpeg2k", "_jpeg8", "_jpegls", "_jpegsof3", "_jpegxl", "_png")
+CODECS = ("_htj2k", "_imcd", "_jpeg2k", "_jpeg8", "_jpegls", "_jpegsof3", "_jpegxl", "_png")
 
 HIDDEN = (
     *(f"imagecodecs.{codec}" for codec in CODECS),

@@ -28,7 +28,7 @@ from tests.core.test_archive_matching import (
     PARTS,
     PROTOCOLS,
     Filled,
-    _matches,
+    _all_match,
     _parsed,
     filled,
 )
@@ -104,6 +104,7 @@ WANTED = {
     "BodyPartExamined": ["CHEST", "*E*", '""'],
     "ImageType": ["DERIVED", "SECONDARY", "*RY"],
     "RequestAttributesSequence.ScheduledProcedureStepID": ["S1", "S?"],
+    "RequestAttributesSequence.RequestedProcedureID": ["R1", "R?"],
 }
 
 
@@ -113,7 +114,7 @@ def test_an_answer_is_what_a_loop_over_the_objects_gives(seen: Seen) -> None:
         level = draw.choice(list(Level))
         wanted = {name: draw.choice(WANTED[name]) for name in draw.sample(sorted(WANTED), draw.randint(1, 3))}
         query = Query(level, NS, keys=_parsed(wanted), limit=1000, view=VIEW)
-        meant = [ds for ds in seen.objects if all(_matches(ds, *each) for each in wanted.items())]
+        meant = [ds for ds in seen.objects if _all_match(ds, wanted)]
         expected = {str(ds[LEVELS[level]].value) for ds in meant}
         found = seen.searcher.answers(query, Fields())
         uids = [each[-1] for each, _ in found.models]
