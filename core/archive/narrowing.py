@@ -225,15 +225,26 @@ def _of_many(first: str, last: str) -> Narrowing:
 
     Only a name of several groups has other words.
     """
-    begins = f" {first} " if first == last else f" {first}"
-    return Narrowing("filed of many", (begins, first, last), _own_word)
+    if first == last:
+        return Narrowing("filed of many", (f" {first} ", first, last), _own_word)
+    return Narrowing("begun of many", (f" {first}", first, last), _own_beginning)
 
 
 def _own_word(at: Parts) -> ColumnElement[bool]:
+    return or_(func.instr(" " + studies.c.name_key + " ", at[0]) > 0, _of_other_groups(at))
+
+
+def _own_beginning(at: Parts) -> ColumnElement[bool]:
+    """Made without a new text for each study, which would take half of the time."""
+    name = studies.c.name_key
+    first = and_(name >= at[1], name <= at[2])
+    return or_(first, func.instr(name, at[0]) > 0, _of_other_groups(at))
+
+
+def _of_other_groups(at: Parts) -> ColumnElement[bool]:
     own, mine = unindexed(words.c.word), words.c.kind == "name"
     there = select(words.c.study_id).where(words.c.study_id == studies.c.id, own >= at[1], own <= at[2], mine)
-    several = func.instr(studies.c.patient_name, "=") > 0
-    return or_(func.instr(" " + studies.c.name_key + " ", at[0]) > 0, and_(several, there.exists()))
+    return and_(func.instr(studies.c.patient_name, "=") > 0, there.exists())
 
 
 def of_modality(connection: Connection, estimates: Estimates, modalities: Sequence[str]) -> Narrowing:
