@@ -20,10 +20,9 @@ from core.archive.query import Query
 from core.archive.returned import Fields
 from core.dicom.json_model import CHARSET, Model
 from server.web.call import Receive, Scope, Send, answer_json, call_of
-from server.web.dicomweb.media import RELATED
-from server.web.dicomweb.model_forms import DICOM_JSON, send_models
+from server.web.dicomweb.model_forms import send_models
 from server.web.dicomweb.places import BASES, namespace_known
-from server.web.dicomweb.search import PARAMETERS, TAG, Asked, SearchRoutes, media_type_of
+from server.web.dicomweb.search import ANSWERS, COUNTS, PARAMETERS, TAG, Asked, SearchRoutes, media_type_of
 from server.web.services import Services
 from server.web.streaming import Operation
 
@@ -43,17 +42,14 @@ class PatientRoutes:
 
     def operations(self) -> list[Operation]:
         """Every route of this file; the root has studies, series and instances only."""
-        refused = ("application/json",)
-        answers = {200: (DICOM_JSON, "application/json", RELATED), 204: (), 400: refused, 406: refused}
-        counts = {200: ("application/json",), 400: refused}
         return [
             Operation(
                 base + path, "GET", handler, TAG, answers=given, query=PARAMETERS, documented=base == BASES[0]
             )
             for base in filter(None, BASES)
             for path, handler, given in (
-                (PATIENTS, self.search, answers),
-                (PATIENTS + "/count", self.count, counts),
+                (PATIENTS, self.search, ANSWERS),
+                (PATIENTS + "/count", self.count, COUNTS),
             )
         ]
 
@@ -67,12 +63,11 @@ class PatientRoutes:
         query, asked = self._searches.understood(scope, Level.STUDY)
 
         def work() -> tuple[list[Model], bool]:
-            page = list(islice(self._patients(query), query.offset, query.offset + query.limit + 1))
-            if not page:
+            found = list(islice(self._patients(query), query.offset, query.offset + query.limit + 1))
+            if not found:
                 namespace_known(self._services, scope)
-            return [self._complete(query, asked, each) for each in page[: query.limit]], len(
-                page
-            ) > query.limit
+            page = [self._complete(query, asked, each) for each in found[: query.limit]]
+            return page, len(found) > query.limit
 
         models, more = await self._services.run(work)
         await send_models(call, receive, send, models, asked.warnings(more=more), form=form)

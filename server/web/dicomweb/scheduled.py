@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import cast
 
 from core.dicom.json_model import Model
 from core.worklist.entries import matching
-from core.worklist.steps import Key
 from server.web.call import Receive, Scope, Send, answer_json, call_of
-from server.web.dicomweb.media import RELATED
-from server.web.dicomweb.model_forms import DICOM_JSON, send_models
-from server.web.dicomweb.search import PARAMETERS, Asked, asked_of, media_type_of
+from server.web.dicomweb.model_forms import send_models
+from server.web.dicomweb.search import ANSWERS, COUNTS, PARAMETERS, Asked, asked_of, media_type_of
 from server.web.dicomweb.workitems import MOST, USUAL, at_ups_bases, namespace_for
 from server.web.services import Services
 from server.web.streaming import Operation
@@ -30,14 +27,11 @@ class ScheduledRoutes:
 
     def operations(self) -> list[Operation]:
         """Every route of this file."""
-        refused = ("application/json",)
-        answers = {200: (DICOM_JSON, "application/json", RELATED), 204: (), 400: refused, 406: refused}
-        counts = {200: ("application/json",), 400: refused}
         return [
             Operation(path, "GET", handler, TAG, answers=given, query=PARAMETERS, documented=documented)
             for resource, handler, given in (
-                (ITEMS, self.search, answers),
-                (ITEMS + "/count", self.count, counts),
+                (ITEMS, self.search, ANSWERS),
+                (ITEMS + "/count", self.count, COUNTS),
             )
             for path, documented in at_ups_bases(resource)
         ]
@@ -63,4 +57,4 @@ class ScheduledRoutes:
     def _found(self, scope: Scope) -> tuple[Iterator[Model], Asked]:
         namespace = namespace_for(self._services, scope, READERS)
         asked = asked_of(call_of(scope), strict=self._services.about.strict)
-        return matching(self._services.scheduled, namespace, [cast(Key, test) for test in asked.tests]), asked
+        return matching(self._services.scheduled, namespace, asked.tests), asked

@@ -56,6 +56,10 @@ PARAMETERS = {
     "strict": "true: a key that is not supported is refused; false: it is ignored, and a Warning names it.",
     "accept": "As the header Accept, for callers that cannot set it.",
 }
+REFUSED = ("application/json",)
+ANSWERS = {200: (DICOM_JSON, "application/json", RELATED), 204: (), 400: REFUSED, 406: REFUSED}
+COUNTS = {200: ("application/json",), 400: REFUSED}
+"""The media types of answers, by status."""
 OTHERS = frozenset({"phi_namespace", "sid", "charset", "returnempty", "expired", "incomplete"})
 """Parameters that are no keys; what other archives take beside is left unheeded."""
 COMPUTED = frozenset({0x00081190, 0x00201209})
@@ -99,14 +103,11 @@ class SearchRoutes:
 
     def operations(self) -> list[Operation]:
         """Every route of this file."""
-        refused = ("application/json",)
-        answers = {200: (DICOM_JSON, "application/json", RELATED), 204: (), 400: refused, 406: refused}
-        counts = {200: ("application/json",), 400: refused}
         return [
             Operation(path + end, "GET", handler, TAG, answers=given, query=PARAMETERS, documented=documented)
             for resource in RESOURCES
             for path, documented in at_each(resource)
-            for end, handler, given in (("", self.search, answers), ("/count", self.count, counts))
+            for end, handler, given in (("", self.search, ANSWERS), ("/count", self.count, COUNTS))
         ]
 
     async def search(self, scope: Scope, receive: Receive, send: Send) -> None:

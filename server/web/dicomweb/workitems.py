@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
 from core.access.rights import Right
 from core.dicom.json_model import Model
@@ -14,7 +14,7 @@ from core.errors import BadInput, NotAcceptable
 from core.worklist.model import value_at
 from core.worklist.procedure_step import SOP_INSTANCE, STATE, TRANSACTION_UID, read_step, step_model
 from core.worklist.states import State
-from core.worklist.steps import Done, Key
+from core.worklist.steps import Done
 from server.web.body import parse_json, read_document
 from server.web.call import Call, Headers, Receive, Scope, Send, answer, call_of, caller_of
 from server.web.dicomweb.model_forms import DICOM_JSON, DICOM_XML, WOULD_DO, each_of, model_form, send_xml
@@ -94,7 +94,7 @@ class WorkitemRoutes:
         namespace = namespace_for(self._services, scope, READERS)
         asked = asked_of(call, strict=self._services.about.strict)
         limit, offset = min(MOST, call.number("limit", USUAL)), call.number("offset", 0)
-        keys = [cast(Key, test) for test in asked.tests]
+        keys = asked.tests
 
         def work() -> list[Model]:
             found = islice(self._steps.search(namespace, keys), offset, offset + limit + 1)
