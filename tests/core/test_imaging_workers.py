@@ -10,7 +10,8 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -198,6 +199,23 @@ def test_a_decoder_that_crashes_takes_only_its_own_task(ct: Path) -> None:
         assert fine.result(60)
 
 
+def on_its_loop(pool: RenderPool, work: Callable[[], None]) -> None:
+    """Work where nothing of the pool changes meanwhile."""
+    done = threading.Event()
+    assert pool._loop is not None
+    pool._loop.call_soon_threadsafe(lambda: (work(), done.set()))
+    assert done.wait(60)
+
+
+def kill_who_is_at(doomed: Future[bytes], pool: RenderPool, gone: set[int]) -> None:
+    for each in pool._hands:
+        first = each._given[0] if each._given else None
+        pid = each.pid
+        if first is not None and first.future is doomed and pid is not None and pid not in gone:
+            gone.add(pid)
+            os.kill(pid, signal.SIGKILL)
+
+
 @linux
 def test_a_crash_that_repeats_is_reported(ct: Path) -> None:
     """Two workers in a row die of a task that cannot end by itself."""
@@ -209,11 +227,7 @@ def test_a_crash_that_repeats_is_reported(ct: Path) -> None:
         gone: set[int] = set()
         until = time.monotonic() + 60
         while len(gone) < 2 and time.monotonic() < until:
-            for each in pool._hands:
-                first = [*each._given][:1]
-                if first and first[0] and first[0].future is doomed and each.pid not in {None, *gone}:
-                    gone.add(each.pid)
-                    os.kill(each.pid, signal.SIGKILL)
+            on_its_loop(pool, lambda: kill_who_is_at(doomed, pool, gone))
         with pytest.raises(NotRenderable, match="crashed"):
             doomed.result(60)
         assert fine.result(60)
