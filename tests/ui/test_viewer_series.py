@@ -211,9 +211,11 @@ def test_strip_is_used_with_the_keyboard_and_leaves_letters_to_the_viewer(
 def test_a_series_that_cannot_be_opened_says_why_and_is_tried_again(
     qtbot: QtBot, tasks: Tasks, source: MemorySource
 ) -> None:
+    from core.imaging.stack import Stack
+
     tried: list[str] = []
 
-    def broken(uid: str):  # type: ignore[no-untyped-def]
+    def broken(uid: str) -> Stack:
         tried.append(uid)
         if len(tried) == 1:
             raise Unreachable("The archive does not answer.", "Start it.")

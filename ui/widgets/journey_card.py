@@ -55,7 +55,7 @@ class JourneyCard(QFrame):
 
     def subject(self) -> object:
         """What the card is about, given with every signal."""
-        raise NotImplementedError
+        raise NotImplementedError  # a widget cannot be an abstract class: Qt has a metaclass of its own
 
     def say(self, names: str, about: str, word: str, offers: Collection[str]) -> None:
         """Show whose, what and how it stands in words, and those buttons that are of use now."""
